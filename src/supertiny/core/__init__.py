@@ -1,0 +1,1 @@
+"""Floor 1: what every chapter stands on. Nothing here imports torch."""
