@@ -1,0 +1,1 @@
+"""Judges: does a reply satisfy the query in its context (paper Eq. 2, 6)?"""

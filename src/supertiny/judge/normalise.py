@@ -1,0 +1,205 @@
+"""When two argument values mean the same: numbers, times, units, case, articles, punctuation (paper 4.1: "11:00 pm").
+
+A value is read as one of five meanings (`Meaning`), and meanings are compared by `same`. A number inside a name is
+part of the name: "lamp two" is "lamp 2", never "lamp" nor "lamp 3". Two rules keep the reading from taking too much:
+codes with a leading zero ("007") stay text, and so does every unit that is not listed here ("5 dollars").
+"""
+
+import math
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from supertiny.judge.numerals import digits_for_words
+
+_SIGNS = ("°", "degree", "degrees", "deg")
+_SCALES = {"c": "celsius", "celsius": "celsius", "centigrade": "celsius", "f": "fahrenheit", "fahrenheit": "fahrenheit"}
+UNITS = {
+    "": "",
+    "%": "percent",
+    "kelvin": "kelvin",
+    **{scale: unit for scale, unit in _SCALES.items() if len(scale) > 1},
+    **dict.fromkeys(_SIGNS, "degree"),
+    **{f"{sign} {scale}": unit for sign in _SIGNS for scale, unit in _SCALES.items()},
+}
+"""Units that a bare number may leave out, because its parameter implies them; a lone "c" may be a name ("gate 5c")."""
+
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("day", "days"), 86400),
+    **dict.fromkeys(("week", "weeks"), 604800),
+}
+"""Units of a duration; a bare number is no duration, for it could be any of them."""
+
+HALVES = {"am": 0, "in morning": 0, "pm": 12, "in afternoon": 12, "in evening": 12}
+"""Hours that the words after a clock time add."""
+
+_NUMBER = r"-?(?:0|[1-9]\d{0,29})(?:\.\d{1,30})?"
+_QUANTITY = re.compile(rf"({_NUMBER})(?: (.+))?")
+_SPAN = re.compile(rf"({_NUMBER}) ({'|'.join(SECONDS)})")
+_JOINT = re.compile(rf"\b({'|'.join(SECONDS)}) (?:and )?(?=\d)")
+_CLOCK = re.compile(rf"(\d\d?)(?:[:. ]([0-5]\d))?(?::([0-5]\d))? (oclock|{'|'.join(HALVES)})")
+_SEAM = re.compile(r"(?<=\d)(?!(?:st|nd|rd|th)\b)(?=[^\W\d])|(?<=[^\W\d])(?=\d)|(?=[%°])|(?<=[%°])")
+_CLOCK_24 = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its unit, "" where none was said."""
+
+    number: Fraction
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day in seconds after midnight."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A span of time in seconds."""
+
+    seconds: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words without case, articles and punctuation, their numbers in digits."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The items of a list: sorted where all are text (rooms, days, items), in their order otherwise (a colour)."""
+
+    items: tuple["Meaning", ...]
+
+
+Meaning = Quantity | Clock | Duration | Text | Several
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two argument values mean the same; true of any value and itself.
+
+    >>> same(20, "twenty"), same("20 °C", "20 degrees"), same("20 °C", "20 °F"), same("50 %", 50)
+    (True, True, False, True)
+    >>> same("11:00 pm", "23:00"), same("the Kitchen", "kitchen"), same("kitchen", "kitchen lamp"), same("1", "11")
+    (True, True, False, False)
+    """
+    return _agree(normalise(left), normalise(right))
+
+
+def normalise(value: Any) -> Meaning:
+    """What `value` means. Total: what is no scalar and no list is the text of its `repr`.
+
+    >>> normalise("twenty-one degrees").number, normalise("11 p.m.").seconds // 3600, normalise("half an hour").seconds
+    (Fraction(21, 1), 23, Fraction(1800, 1))
+    >>> normalise("The Living-Room  lamp two!").words
+    'living room lamp 2'
+    """
+    if isinstance(value, bool):
+        return Text("true" if value else "false")
+    if isinstance(value, int):
+        return Quantity(Fraction(value))
+    if isinstance(value, float) and math.isfinite(value):
+        return Quantity(Fraction(repr(value)))
+    if isinstance(value, str):
+        return _read(value)
+    if isinstance(value, list) and not any(isinstance(item, list) for item in value):
+        items = [normalise(item) for item in value]
+        texts = [item.words for item in items if isinstance(item, Text)]
+        return Several(tuple(map(Text, sorted(texts))) if len(texts) == len(items) else tuple(items))
+    return Text(_repr(value))
+
+
+def _agree(left: Meaning, right: Meaning) -> bool:
+    if isinstance(left, Several) and isinstance(right, Several):
+        return len(left.items) == len(right.items) and all(map(_agree, left.items, right.items))
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        units = {left.unit, right.unit}
+        vague = "" in units or ("degree" in units and units <= {"degree", "celsius", "fahrenheit"})
+        return left.number == right.number and (vague or len(units) == 1)
+    return left == right
+
+
+def _read(text: str) -> Meaning:
+    words = _words(text)
+    return _duration(words) or _clock(words) or _quantity(words) or Text(words)
+
+
+def _words(text: str) -> str:
+    """The text in lower case, one space between words, without articles and punctuation, numbers in digits."""
+    clean = unicodedata.normalize("NFKC", text.replace("º", "°")).casefold()
+    clean = clean.replace("\u2212", "-").replace("&", " and ")
+    clean = re.sub(r"['\u2019`]|(?<=[^\W\d])\.|(?<=\d),(?=\d{3}(?!\d))", "", clean)  # it's, p.m., 1,000
+    words = " ".join(_without_articles(_without_punctuation(clean).split()))
+    spaced = _SEAM.sub(" ", words)
+    said = " ".join(digits_for_words(spaced.split()))
+    return re.sub(r"\bper ?cent\b", "%", said) or " ".join(text.casefold().split())
+
+
+def _without_punctuation(text: str) -> str:
+    """Spaces in its place; what carries meaning stays: 1.5, 23:00, -5, and the signs %, # and @."""
+    kept = {found.start() for found in re.finditer(r"(?<=\d)[.:](?=\d)|(?<!\S)-(?=\d)|[%#@]", text)}
+    return "".join(
+        " " if unicodedata.category(char)[0] == "P" and at not in kept else char for at, char in enumerate(text)
+    )
+
+
+def _without_articles(words: list[str]) -> list[str]:
+    """Without `the` and `my` anywhere and a leading `a`, which counts one before a unit of time ("an hour").
+
+    Inside, `a` may be a name ("vitamin a", "zone a"); where nothing else is left, the words stay.
+    """
+    if len(words) > 1 and words[0] in ("a", "an"):
+        words = ["1", *words[1:]] if words[1] in SECONDS else words[1:]
+    return [word for word in words if word not in ("the", "my")] or words
+
+
+def _duration(words: str) -> Duration | None:
+    """Such as "1 hour and 30 minutes" or "half an hour"."""
+    said = re.sub(r"^half an? ", "0.5 ", words)
+    said = re.sub(r"^(\d+) and a half ", r"\1.5 ", said)
+    total = Fraction(0)
+    for part in _JOINT.sub(r"\1,", said).split(","):
+        span = _SPAN.fullmatch(part)
+        if span is None:
+            return None
+        total += Fraction(span[1]) * SECONDS[span[2]]
+    return Duration(total)
+
+
+def _clock(words: str) -> Clock | None:
+    if words in ("noon", "midnight"):
+        return Clock(12 * 3600 if words == "noon" else 0)
+    spoken, written = _CLOCK.fullmatch(words), _CLOCK_24.fullmatch(words)
+    found = spoken or written
+    if found is None:
+        return None
+    hour = int(found[1])
+    if spoken:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour if spoken[4] == "oclock" else hour % 12 + HALVES[spoken[4]]
+    return Clock(hour * 3600 + int(found[2] or 0) * 60 + int(found[3] or 0))
+
+
+def _quantity(words: str) -> Quantity | None:
+    found = _QUANTITY.fullmatch(re.sub(r"^(?:minus|negative) (?=\d)", "-", words))
+    unit = UNITS.get(found[2] or "") if found else None
+    return None if found is None or unit is None else Quantity(Fraction(found[1]), unit)
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a value too deep or too long to write
+        return f"<{type(value).__name__}>"

@@ -1,0 +1,77 @@
+"""Achievable Rate: the share of replies that satisfy their query (paper Eq. 2, 6)."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from supertiny.core.calls import Answer, Malformed, Refusal
+from supertiny.core.errors import UserError
+from supertiny.core.records import Example
+from supertiny.judge.reference import Failure, Verdict, has_right_head
+from supertiny.judge.reference import judge as reference_judge
+
+RESAMPLES = 2000
+DIGITS = 4
+
+Reply = Answer | Malformed
+
+
+def achievable_rate(
+    examples: Sequence[Example],
+    replies: Sequence[Reply],
+    seed: int,
+    judge: Callable[[Example, Reply], Verdict] = reference_judge,
+) -> dict[str, Any]:
+    """AR = mean over (x, y) of judge(x, y), its bootstrap 95 % interval, and where it fails; shares are of all n.
+
+    `ar` and the failures' shares add up to 1. `function_accuracy` counts replies with an accepted function or refusal,
+    whatever their arguments. `by_function` groups by the reference answer. Without examples every rate is None.
+    """
+    for example in examples:
+        if not example.answers:
+            raise UserError(f"example {example.id!r}: field 'answers': is empty, so no reply to it can be judged")
+    verdicts = [judge(example, reply) for example, reply in zip(examples, replies, strict=True)]
+    correct = [verdict.correct for verdict in verdicts]
+    low, high = interval(sum(correct), len(correct), seed)
+    return {
+        "n": len(verdicts),
+        "ar": _mean(correct),
+        "ar_low": low,
+        "ar_high": high,
+        "exact_match": _mean([verdict.exact for verdict in verdicts]),
+        "function_accuracy": _mean([has_right_head(*pair) for pair in zip(examples, replies, strict=True)]),
+        "failures": {kind.value: _mean([verdict.failure == kind for verdict in verdicts]) for kind in Failure},
+        "by_function": _split(([_function(example.answers[0])] for example in examples), correct),
+        "by_tag": _split((sorted(set(example.tags)) for example in examples), correct),
+    }
+
+
+def interval(successes: int, n: int, seed: int) -> tuple[float | None, float | None]:
+    """Percentile bootstrap 95 % interval of a rate; [1, 1] for a perfect one, however small n is.
+
+    A resample of n zeros and ones is a draw from Binomial(n, rate), so no resample is ever written out.
+    """
+    if n == 0:
+        return None, None
+    rates = np.random.default_rng(seed).binomial(n, successes / n, RESAMPLES) / n
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return round(float(low), DIGITS), round(float(high), DIGITS)
+
+
+def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, dict[str, Any]]:
+    """n and AR of every label, sorted; an example counts under each of its labels."""
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for names, right in zip(labels, correct, strict=True):
+        for name in names:
+            groups[name].append(right)
+    return {name: {"n": len(group), "ar": _mean(group)} for name, group in sorted(groups.items())}
+
+
+def _function(answer: Answer) -> str:
+    return answer.value if isinstance(answer, Refusal) else answer.name
+
+
+def _mean(values: Sequence[bool]) -> float | None:
+    return round(sum(values) / len(values), DIGITS) if values else None

@@ -1,0 +1,108 @@
+"""The Achievable Rate on a set that is counted by hand."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supertiny.core.calls import Call, Fault, Malformed, Refusal
+from supertiny.core.errors import UserError
+from supertiny.core.records import Example
+from supertiny.judge.reference import Failure, Verdict
+from supertiny.measure.achievable import achievable_rate, interval
+
+DIM = Call("dim", {"level": 50})
+EXAMPLES = [
+    Example(id="1", query="q", answers=(DIM,), tags=("room",)),
+    Example(id="2", query="q", answers=(DIM,), tags=("room", "unseen")),
+    Example(id="3", query="q", answers=(DIM,)),
+    Example(id="4", query="q", answers=(Refusal.UNCLEAR,), tags=("refusal",)),
+    Example(id="5", query="q", answers=(Refusal.UNCLEAR,), tags=("refusal",)),
+    Example(id="6", query="q", answers=(Call("lock", {}), DIM)),
+]
+REPLIES = [
+    DIM,
+    Call("dim", {"level": "50 %"}),
+    Call("dim", {"level": 5}),
+    DIM,
+    Refusal.UNCLEAR,
+    Malformed(Fault.NOT_JSON, ""),
+]
+
+
+def test_six_replies_counted_by_hand():
+    """Right: 1, 2, 5. Exact: 1, 5. Right function or refusal: 1, 2, 3, 5."""
+    rate = achievable_rate(EXAMPLES, REPLIES, seed=0)
+    assert (rate["n"], rate["ar"], rate["exact_match"], rate["function_accuracy"]) == (6, 0.5, 0.3333, 0.6667)
+    assert rate["failures"] == {
+        "unparseable": 0.1667,
+        "wrong function": 0.0,
+        "missing parameter": 0.0,
+        "extra parameter": 0.0,
+        "wrong value": 0.1667,
+        "wrong refusal": 0.0,
+        "missed refusal": 0.1667,
+    }
+    assert rate["by_function"] == {
+        "Request unclear": {"n": 2, "ar": 0.5},
+        "dim": {"n": 3, "ar": 0.6667},
+        "lock": {"n": 1, "ar": 0.0},
+    }
+    assert rate["by_tag"] == {
+        "refusal": {"n": 2, "ar": 0.5},
+        "room": {"n": 2, "ar": 1.0},
+        "unseen": {"n": 1, "ar": 1.0},
+    }
+
+
+def test_the_same_seed_writes_the_same_bytes_and_another_one_another_interval():
+    first, second = (json.dumps(achievable_rate(EXAMPLES * 20, REPLIES * 20, seed=1)) for _ in range(2))
+    assert first == second
+    assert len({interval(7000, 10_000, seed) for seed in range(5)}) > 1
+
+
+def test_key_order_does_not_depend_on_the_order_of_examples():
+    backwards = achievable_rate(EXAMPLES[::-1], REPLIES[::-1], seed=0)
+    assert json.dumps(backwards) == json.dumps(achievable_rate(EXAMPLES, REPLIES, seed=0))
+
+
+@given(st.integers(1, 400), st.floats(0, 1), st.integers(0, 9))
+def test_the_interval_contains_the_rate(n, share, seed):
+    successes = round(share * n)
+    low, high = interval(successes, n, seed)
+    assert 0 <= low <= round(successes / n, 4) <= high <= 1
+
+
+def test_the_interval_is_that_of_the_normal_law_where_n_is_large():
+    """rate .8, n = 10,000: 1.96 * sqrt(.8 * .2 / 10,000) = .00784 to either side."""
+    low, high = interval(8000, 10_000, seed=0)
+    assert low == pytest.approx(0.8 - 0.00784, abs=0.0008)
+    assert high == pytest.approx(0.8 + 0.00784, abs=0.0008)
+
+
+def test_rate_and_failure_shares_add_up_to_one():
+    rate = achievable_rate(EXAMPLES, REPLIES, seed=0)
+    assert rate["ar"] + sum(rate["failures"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_no_examples_have_no_rate():
+    rate = achievable_rate([], [], seed=0)
+    assert (rate["n"], rate["ar"], rate["ar_low"], rate["exact_match"], rate["by_tag"]) == (0, None, None, None, {})
+    assert list(rate) == list(achievable_rate(EXAMPLES, REPLIES, seed=0))
+    json.dumps(rate, allow_nan=False)
+
+
+def test_an_unlabelled_example_is_an_error_that_names_it():
+    with pytest.raises(UserError, match=r"'x7'.*answers"):
+        achievable_rate([Example(id="x7", query="q")], [DIM], seed=0)
+
+
+def test_one_reply_for_each_example():
+    with pytest.raises(ValueError, match="shorter"):
+        achievable_rate(EXAMPLES, REPLIES[:5], seed=0)
+
+
+def test_another_judge_may_be_chosen():
+    rate = achievable_rate(EXAMPLES, REPLIES, seed=0, judge=lambda *_: Verdict(False, Failure.WRONG_VALUE, False))
+    assert (rate["ar"], rate["failures"]["wrong value"]) == (0.0, 1.0)
