@@ -1,0 +1,1 @@
+"""Floor 2: checkpoints, tokens, batches, the one training loop, generation."""

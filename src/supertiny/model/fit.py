@@ -1,0 +1,276 @@
+"""The one training loop: whatever trains here trains through `fit`.
+
+The plan is laid down before the first step (which micro-batches, in which order), so a run that was
+killed goes on from its last state to the very weights of a run that was not. The language model head
+is applied to response positions only.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from math import cos, pi
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from supertiny.core.config import require
+from supertiny.core.errors import UserError
+from supertiny.core.files import whole_file, write_csv
+from supertiny.model.batches import Batch
+from supertiny.model.hardware import compute_dtype
+
+Micro = TypeVar("Micro")
+Loss = Callable[[Tensor, Batch], Tensor]
+"""(logits [N, V] at response positions, batch) -> sum of the loss over the N tokens"""
+
+
+@dataclass(kw_only=True, slots=True)
+class FitConfig:
+    """How a model is trained: the science of it."""
+
+    learning_rate: float
+    """peak, after warm-up"""
+    warmup_share: float
+    """share of all steps over which the rate rises linearly"""
+    schedule: str
+    """cosine | linear | constant, down to zero after warm-up"""
+    weight_decay: float
+    """AdamW's, on matrices only"""
+    max_grad_norm: float
+    """gradients are clipped to this 2-norm"""
+
+    def __post_init__(self) -> None:
+        require(self.learning_rate > 0, f"learning_rate: expected more than 0, got {self.learning_rate}")
+        require(0 <= self.warmup_share <= 1, f"warmup_share: expected 0..1, got {self.warmup_share}")
+        require(self.schedule in SCHEDULES, f"schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
+        require(self.max_grad_norm > 0, f"max_grad_norm: expected more than 0, got {self.max_grad_norm}")
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainMachine:
+    """On what a model is trained: the profile's part."""
+
+    precision: str
+    """auto | float32 | bfloat16 (weights and optimizer state stay float32)"""
+    max_tokens: int
+    """padded tokens of one micro-batch; lower it when memory runs out"""
+    gradient_checkpointing: bool
+    """recompute activations in the backward pass: less memory, a third more time"""
+    save_minutes: float
+    """how often the state to resume from is written"""
+    processes: int
+    """data-parallel processes, one a GPU"""
+
+    def __post_init__(self) -> None:
+        require(self.max_tokens > 0, f"max_tokens: expected more than 0, got {self.max_tokens}")
+        require(self.processes > 0, f"processes: expected more than 0, got {self.processes}")
+        require(self.save_minutes > 0, f"save_minutes: expected more than 0, got {self.save_minutes}")
+        compute_dtype(self.precision)
+
+
+def cross_entropy(logits_NV: Tensor, batch: Batch) -> Tensor:
+    """Summed -log p(response token) in fp32 (paper Eq. 1)."""
+    return nn.functional.cross_entropy(logits_NV.float(), batch.targets, reduction="sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[Micro]):
+    """What to train on, in which order."""
+
+    steps: Sequence[Sequence[Micro]]
+    """for every optimizer step its micro-batches"""
+    load: Callable[[Micro], Batch]
+    """builds one micro-batch"""
+    dev: Sequence[Micro] = ()
+    """micro-batches whose mean loss is logged along the way"""
+    dev_points: int = 0
+    """how often"""
+
+
+def fit(
+    model: PreTrainedModel, run: Run[Micro], loss: Loss, cfg: FitConfig, machine: TrainMachine,
+    seed: int, log: Path, state: Path,
+) -> None:
+    """Train `model` in place along `run`; write the loss curve to `log`, resume from and save to folder `state`.
+
+    On several processes each takes its share of every step's micro-batches; gradients are those of
+    the token mean over the whole step.
+    """
+    set_seed(seed)
+    bf16 = compute_dtype(machine.precision) is torch.bfloat16
+    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not torch.cuda.is_available())
+    if machine.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    raw_optimizer = _adamw(model, cfg)
+    scorer, optimizer = accelerator.prepare(ResponseLogits(model), raw_optimizer)
+    trainer = _Trainer(accelerator, scorer, optimizer, run, loss, cfg, state / "state.pt")
+    trainer.train(machine.save_minutes * 60)
+    model.gradient_checkpointing_disable()
+    if accelerator.is_main_process:
+        write_csv(log, trainer.rows)
+    accelerator.wait_for_everyone()
+
+
+class ResponseLogits(nn.Module):
+    """A causal language model whose head is applied at the predicting positions only."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [N, V] for `batch.targets`."""
+        hidden = self.model.base_model(
+            input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
+        ).last_hidden_state
+        return self.model.get_output_embeddings()(hidden[batch.predict])
+
+
+class _Trainer(Generic[Micro]):
+    def __init__(
+        self, accelerator: Accelerator, scorer: nn.Module, optimizer: Any, run: Run[Micro], loss: Loss,
+        cfg: FitConfig, state: Path,
+    ) -> None:
+        self.accelerator, self.scorer, self.optimizer = accelerator, scorer, optimizer
+        self.run, self.loss, self.cfg, self.state = run, loss, cfg, state
+        self.done = 0
+        self.rows: list[dict[str, Any]] = []
+
+    def train(self, save_seconds: float) -> None:
+        self._resume()
+        total = len(self.run.steps)
+        dev_steps = {round(total * point / self.run.dev_points) for point in range(1, self.run.dev_points + 1)}
+        saved = time.monotonic()
+        bar = tqdm(
+            total=total, initial=self.done, desc="train", unit="step", disable=not self.accelerator.is_main_process
+        )
+        for number in range(self.done, total):
+            started = time.monotonic()
+            row, tokens = self._step(number, total)
+            self.done = number + 1
+            row["dev_loss"] = self._dev_loss() if self.done in dev_steps else ""
+            self.rows.append(row)
+            bar.set_postfix(loss=row["loss"], tok_s=round(tokens / (time.monotonic() - started)))
+            bar.update()
+            if self.done < total and time.monotonic() - saved > save_seconds:
+                self._save()
+                saved = time.monotonic()
+        bar.close()
+
+    def _step(self, number: int, total: int) -> tuple[dict[str, Any], int]:
+        """One optimizer step: its log row and the tokens it read."""
+        micros, weights = self._share(self.run.steps[number])
+        batches = [self.run.load(micro).to(self.accelerator.device) for micro in micros]
+        count = self._sum(sum(len(b.targets) * weight for b, weight in zip(batches, weights, strict=True)))
+        loss_sum = torch.zeros((), device=self.accelerator.device)
+        for index, (batch, weight) in enumerate(zip(batches, weights, strict=True)):
+            last = index == len(batches) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.scorer):
+                with self.accelerator.autocast():
+                    logits = self.scorer(batch)
+                loss = self.loss(logits, batch) * weight
+                # DDP averages over processes; we want the mean over all response tokens of the step
+                self.accelerator.backward(loss * self.accelerator.num_processes / count)
+            loss_sum += loss.detach()
+        rate = self.cfg.learning_rate * SCHEDULES[self.cfg.schedule](number, total, self.cfg.warmup_share)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        norm = float(self.accelerator.clip_grad_norm_(self.scorer.parameters(), self.cfg.max_grad_norm))
+        mean = self._sum(loss_sum.item()) / count
+        if not np.isfinite(mean) or not np.isfinite(norm):
+            raise UserError(
+                f"training diverged at step {number + 1} (loss {mean}, gradient norm {norm}); lower learning_rate"
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        row = {"step": number + 1, "loss": round(mean, 5), "learning_rate": rate, "grad_norm": round(norm, 4)}
+        return row, sum(int((b.positions > 0).sum()) + len(b.ids) for b in batches)
+
+    def _share(self, step: Sequence[Micro]) -> tuple[list[Micro], list[int]]:
+        """This process's micro-batches and weights; a process short of one repeats the first at weight 0."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        mine = list(step[rank::world])
+        missing = -(-len(step) // world) - len(mine)
+        return mine + [step[0]] * missing, [1] * len(mine) + [0] * missing
+
+    def _sum(self, value: float) -> float:
+        if self.accelerator.num_processes == 1:
+            return value
+        tensor = torch.tensor(value, device=self.accelerator.device, dtype=torch.float64)
+        return float(self.accelerator.reduce(tensor, "sum"))
+
+    @torch.no_grad()
+    def _dev_loss(self) -> float:
+        loss = count = 0.0
+        self.scorer.eval()
+        for micro in self.run.dev[self.accelerator.process_index :: self.accelerator.num_processes]:
+            batch = self.run.load(micro).to(self.accelerator.device)
+            with self.accelerator.autocast():
+                loss += self.loss(self.scorer(batch), batch).item()
+            count += len(batch.targets)
+        self.scorer.train()
+        return round(self._sum(loss) / self._sum(count), 5)
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            content = {
+                "model": self.accelerator.unwrap_model(self.scorer).state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "done": self.done,
+                "rows": self.rows,
+                "random": (torch.get_rng_state(), np.random.get_state(), random.getstate()),
+            }
+            with whole_file(self.state) as partial:
+                torch.save(content, partial)
+        self.accelerator.wait_for_everyone()
+
+    def _resume(self) -> None:
+        self.scorer.train()
+        if not self.state.is_file():
+            return
+        content = torch.load(self.state, map_location="cpu", weights_only=False)
+        self.accelerator.unwrap_model(self.scorer).load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.done, self.rows = content["done"], content["rows"]
+        torch_state, numpy_state, python_state = content["random"]
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+        self.accelerator.print(f"resuming after step {self.done}")
+
+
+def _adamw(model: PreTrainedModel, cfg: FitConfig) -> torch.optim.AdamW:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": cfg.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=cfg.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+def _cosine(after: float) -> float:
+    return 0.5 * (1 + cos(pi * after))
+
+
+def _scheduled(decay: Callable[[float], float]) -> Callable[[int, int, float], float]:
+    def factor(step: int, total: int, warmup_share: float) -> float:
+        """Share of the peak rate at `step` (from 0) of `total`."""
+        warmup = warmup_share * total
+        if step + 1 < warmup:
+            return (step + 1) / warmup
+        return decay((step - warmup) / max(total - warmup, 1)) if step > warmup else 1.0
+
+    return factor
+
+
+SCHEDULES = {"cosine": _scheduled(_cosine), "linear": _scheduled(lambda after: 1 - after), "constant": _scheduled(lambda after: 1.0)}

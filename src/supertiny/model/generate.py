@@ -1,0 +1,104 @@
+"""Greedy answers in batches: what the prompts of a batch share is computed once, whatever its length."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from os.path import commonprefix
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import Cache, DynamicCache, LogitsProcessor, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+
+MIN_SHARED = 16
+"""tokens below which a shared prefix is not worth its own forward pass"""
+
+Processor = Callable[[list[int]], LogitsProcessor]
+"""indices of the prompts of one batch -> what constrains their logits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer and what it cost."""
+
+    text: str
+    prompt_tokens: int
+    uncached_tokens: int
+    """prompt tokens computed for this query (the shared prefix is not)"""
+    new_tokens: int
+    """generated tokens, the end token included"""
+
+
+def generate(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]],
+    max_new_tokens: int, batch_size: int, constrain: Processor | None = None, progress: str | None = None,
+) -> list[Generation]:
+    """The greedy continuation of each tokenized prompt, in the order given."""
+    order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
+    shared = _Prefix(model)
+    answers: dict[int, Generation] = {}
+    with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            processor = constrain(rows) if constrain else None
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], max_new_tokens, shared, processor)
+            answers.update(zip(rows, found, strict=True))
+            bar.update(len(rows))
+    return [answers[index] for index in range(len(prompts))]
+
+
+class _Prefix:
+    """The keys and values of the last shared prefix, copied for each batch that starts with it."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._ids: list[int] = []
+        self._cache: Cache | None = None
+
+    def cache(self, ids: list[int], rows: int) -> Cache:
+        if ids != self._ids or self._cache is None:
+            self._ids, self._cache = ids, DynamicCache(config=self._model.config)
+            device = self._model.device
+            self._model.base_model(torch.tensor([ids], device=device), past_key_values=self._cache, use_cache=True)
+        copied = deepcopy(self._cache)
+        copied.batch_repeat_interleave(rows)
+        return copied
+
+
+def _batch(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], max_new_tokens: int,
+    shared: _Prefix, processor: LogitsProcessor | None,
+) -> list[Generation]:
+    # at least one token of every prompt is left to compute: its logits are needed
+    prefix = commonprefix([prompt[:-1] for prompt in prompts])
+    prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
+    ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
+    written = model.generate(
+        ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        past_key_values=shared.cache(prefix, len(prompts)) if prefix else None,
+        logits_processor=LogitsProcessorList([processor] if processor else []),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )[:, ids.shape[1] :].tolist()
+    return [
+        _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
+        for row, prompt in zip(written, prompts, strict=True)
+    ]
+
+
+def _left_padded(prompts: list[list[int]], shared: int, pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask [rows, longest], padding between the shared prefix and the rest."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([p[:shared] + [pad_id] * (longest - len(p)) + p[shared:] for p in prompts])
+    mask = torch.tensor([[1] * shared + [0] * (longest - len(p)) + [1] * (len(p) - shared) for p in prompts])
+    return ids, mask
+
+
+def _generation(tokenizer: PreTrainedTokenizerBase, row: list[int], prompt: int, uncached: int) -> Generation:
+    end = tokenizer.eos_token_id
+    length = row.index(end) + 1 if end in row else len(row)
+    text = tokenizer.decode(row[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Generation(text, prompt, uncached, length)

@@ -1,0 +1,1 @@
+"""How an example is put before a model (paper App. C)."""

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning on accepted answers (paper Eq. 1-2)."""
