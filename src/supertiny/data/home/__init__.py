@@ -1,0 +1,1 @@
+"""The default source: the grammar of a real voice assistant, walked at random in an invented home."""

@@ -1,0 +1,176 @@
+"""Drawing the rows of one split."""
+
+import random
+import re
+from dataclasses import dataclass
+
+from supertiny.core.calls import Answer, Call, Refusal
+from supertiny.core.errors import UserError
+from supertiny.core.records import Example, Turn
+from supertiny.data.home.english import decorate, surface
+from supertiny.data.home.followups import follow_up
+from supertiny.data.home.grammar import Template
+from supertiny.data.home.label import right_calls, twins
+from supertiny.data.home.refusals import refused
+from supertiny.data.home.speaker import Request, domain_weight, is_ood
+from supertiny.data.home.world import World
+from supertiny.data.knowledge import lookup
+
+MAX_TRIES = 2000
+"""draws for one row before a split is given up as too small"""
+MISSING_SHARE = 0.5
+"""share of the `No appropriate function` rows that ask for a function of the pool which is not offered"""
+_OWNER = {"train": "train", "expert": "train", "dev": "dev", "test": "test", "seen": "test"}
+_WHOLE_HOUSE = re.compile(r"\b(all|every)\b(?!.*\b(here|room)\b)")
+"""a command for the whole house takes no area, so such words never mean the speaker's room"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A row before it is admitted and offered candidates."""
+
+    template: str
+    marked: str
+    answers: tuple[Answer, ...]
+    room: str
+    near: str
+    """function that the candidates gather around"""
+    tags: tuple[str, ...] = ()
+    history: tuple[tuple[str, Call], ...] = ()
+    """(marked text, call) of the earlier turn"""
+
+
+class Drawer:
+    """Draws rows for `split`: train, expert, dev, test, or the two parts of ood, seen and unseen."""
+
+    def __init__(self, world: World, split: str) -> None:
+        self.world, self.split = world, split
+        self.rng = random.Random(f"{world.seed}:{split}")
+        self.known = split in ("train", "expert")
+        self.cfg = world.cfg.home_assistant
+        self.templates = self._templates()
+        self.functions = list(self.templates)
+        self.weights = [domain_weight(world.pool[name].domain) for name in self.functions]
+        self.allowed = {name for name, owner in world.owner.items() if owner == _OWNER.get(split)}
+        self.knowledge = world.speaker.home.knowledge()
+        self.spoken: set[tuple[str, str, str]] = set()
+
+    def rows(self, size: int) -> list[Example]:
+        """`size` different rows."""
+        rows: list[Example] = []
+        while len(rows) < size:
+            kind = self._kind()
+            drafts = (self._draft(kind) for _ in range(MAX_TRIES))
+            draft = next((draft for draft in drafts if draft is not None and self._admit(draft)), None)
+            if draft is None:
+                raise UserError(f"dataset: only {len(rows)} of {size} different {self.split} rows found; ask for fewer")
+            rows.append(self._row(draft, f"{self.split}-{len(rows):05d}"))
+        return rows
+
+    def _templates(self) -> dict[str, list[Template]]:
+        """Function -> the templates this split may use."""
+        world, found = self.world, {}
+        for name, templates in world.speaker.by_function.items():
+            if name not in world.pool or is_ood(world.pool[name].domain) != (self.split == "unseen"):
+                continue
+            if self.split == "unseen":
+                mine = [t for t in templates if world.owner.get(t.id) != "train"] or templates
+            else:
+                mine = [t for t in templates if world.owner[t.id] == _OWNER[self.split]]
+            if mine:
+                found[name] = mine
+        return found
+
+    def _kind(self) -> str:
+        """The kind of the next row, by the shares; ood rows are plain."""
+        cfg = self.cfg
+        shares = [cfg.follow_up_share, cfg.no_function_share, cfg.unclear_share]
+        kinds = ("follow", "no function", "unclear", "plain")
+        return "plain" if self.split in ("seen", "unseen") else self.rng.choices(kinds, [*shares, 1 - sum(shares)])[0]
+
+    def _draft(self, kind: str) -> Draft | None:
+        """One try at a row of `kind`."""
+        if kind == "follow":
+            return self._second_turn()
+        if kind == "unclear":
+            return self._refused(Refusal.UNCLEAR)
+        if kind == "no function" and self.rng.random() >= MISSING_SHARE:
+            return self._refused(Refusal.NO_FUNCTION)
+        return self._plain(missing=kind == "no function")
+
+    def _request(self) -> Request | None:
+        """A request this split may say, or None."""
+        name = self.rng.choices(self.functions, self.weights)[0]
+        request = self.world.speaker.request(self.rng, self.templates[name], self.known)
+        whole_house = "room" in request.tags and _WHOLE_HOUSE.search(surface(request.marked).lower())
+        fits = self.world.may_say(self.split, request.marked) and self.world.means(request.marked, request.call)
+        return request if fits and not whole_house else None
+
+    def _plain(self, missing: bool) -> Draft | None:
+        request = self._request()
+        if request is None or (missing and request.call.name == "never_mind"):
+            return None
+        history = self._distractor()
+        answers: tuple[Answer, ...] = (Refusal.NO_FUNCTION,) if missing else self._answers(request.call, request.domain)
+        tags = ("refusal", "missing_function") if missing else request.tags
+        return Draft(template=request.template, marked=request.marked, answers=answers, room=request.room,
+                     near=request.call.name, tags=tags, history=history)  # fmt: skip
+
+    def _distractor(self) -> tuple[tuple[str, Call], ...]:
+        """Now and then, an earlier turn that has nothing to do with the row."""
+        earlier = self._request() if self.rng.random() < self.cfg.distractor_share else None
+        return ((earlier.marked, earlier.call),) if earlier else ()
+
+    def _second_turn(self) -> Draft | None:
+        request = self._request()
+        if request is None:
+            return None
+        home = self.world.speaker.home
+        others = self.world.speaker.others(request.call, request.domain, self.known)
+        turn = follow_up(self.rng, request.call, others, home.areas, self.allowed)
+        if turn is None:
+            return None
+        return Draft(template=turn.template, marked=turn.marked, answers=self._answers(turn.call, request.domain),
+                     room=request.room, near=turn.call.name, tags=("follow_up",),
+                     history=((request.marked, request.call),))  # fmt: skip
+
+    def _refused(self, refusal: Refusal) -> Draft:
+        template, marked = refused(self.rng, refusal, self.allowed)
+        history = self._distractor() if refusal is Refusal.NO_FUNCTION else ()
+        return Draft(template=template, marked=marked, answers=(refusal,), room=self.rng.choice(self.world.speaker.home.areas),
+                     near=self.rng.choice(self.functions), tags=("refusal",), history=history)  # fmt: skip
+
+    def _answers(self, call: Call, domain: str) -> tuple[Call, ...]:
+        return right_calls(call, domain, self.world.speaker.home, self.world.pool)
+
+    def _admit(self, draft: Draft) -> bool:
+        """Whether the row is new and keeps the splits apart; if so, it counts as said."""
+        if not self.world.may_say(self.split, draft.marked):
+            return False
+        earlier = surface(draft.history[0][0]).lower() if draft.history else ""
+        key = (surface(draft.marked).lower(), draft.room, earlier)
+        if key in self.spoken:
+            return False
+        self.spoken.add(key)
+        self.world.say(self.split, draft.marked)
+        return True
+
+    def _row(self, draft: Draft, row_id: str) -> Example:
+        query = decorate(self.rng, surface(draft.marked), self.cfg.decoration_share)
+        history = tuple(Turn(decorate(self.rng, surface(text), self.cfg.decoration_share), call) for text, call in draft.history)
+        found = lookup(query, self.knowledge)
+        tags = [tag for tag in draft.tags if tag != "knowledge"]
+        tags += ["knowledge"] if found else []
+        tags += ["distractor"] if history and "follow_up" not in tags else []
+        tags += [self.split] if self.split in ("seen", "unseen") else []
+        minute = self.rng.randrange(6 * 60, 24 * 60)
+        return Example(
+            id=row_id, query=query, context={"room": draft.room, "time": f"{minute // 60:02d}:{minute % 60:02d}"},
+            history=history, knowledge=found, candidates=self._candidates(draft), answers=draft.answers,
+            template=draft.template, tags=tuple(tags),
+        )  # fmt: skip
+
+    def _candidates(self, draft: Draft) -> tuple[str, ...]:
+        oracle = self.world.oracles[self.split in ("seen", "unseen")]
+        missing = "missing_function" in draft.tags
+        return oracle.offer(self.rng, draft.near, include=not missing, without=twins(draft.near) if missing else ())

@@ -1,0 +1,94 @@
+"""Making walked text natural English, and reducing it to its skeleton."""
+
+import random
+import re
+
+MARK = re.compile("\x01([^\x02]*)\x02([^\x03]*)\x03")
+"""a slot in walked text: placeholder \\x02 surface text"""
+
+_UNITS = "hour|minute|second|degree"
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+).split()
+_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ON_AREAS = "patio|porch|balcony|driveway|landing|lookout|[a-z]+ floor"
+_NUMBER = rf"(?:\d+(?:\.\d+)?|(?:{'|'.join(_TENS[2:])})(?:-\w+)?|{'|'.join(_ONES)})"
+_FIXES = [
+    (rf"\b({_NUMBER}) ({_UNITS})s?(?= timer)", r"\1 \2"),
+    (rf"\b({_NUMBER}) ({_UNITS})s?(?= and {_NUMBER} (?:{_UNITS})s? timer)", r"\1 \2"),
+    (rf"\b(1|one) ({_UNITS})s\b", r"\1 \2"),
+    (r"\b(1|one) and half hours?\b", "an hour and a half"),
+    (r"\b(1|one) and half minutes?\b", "a minute and a half"),
+    (rf"\b({_NUMBER}) and half (hour|minute)s?\b", r"\1 and a half \2s"),
+    (r"\ba half an hours?\b|\bhalf an hours?\b", "half an hour"),
+    (r"\bhalf a minutes?\b", "half a minute"),
+    (r"\b(the|my|our|an?) (?=(the|my|our|an?)\b)", ""),
+    (r"\b(the|my|our|a) (?=[A-Z][a-z]+'s )", ""),
+    (r"\ban (?=\d|one\b)", "a "),
+    (r"\ba (?=8|11 |18 |eight|eleven|hour|orange)", "an "),
+    (rf"\b(?:in|at) the ({_ON_AREAS})\b", r"on the \1"),
+    (r"\b(all(?: of)?(?: the| my| our)?|any(?: of the)?|which|how many) (light|lamp|fan|switch)\b", r"\1 \2s"),
+    (r"\b(fan|switch)ss\b|\bswitchs\b", r"switches"),
+    (r"\bevery (light|lamp|fan)s\b", r"every \1"),
+    (r"\bis (the [\w ]*?(?:lights|spotlights))\b", r"are \1"),
+    (r"\bwhat is (the [\w ]*?(?:lights|spotlights))\b", r"what are \1"),
+    (r" (%|°)", r"\1"),
+    (r"\s+", " "),
+]
+_PATTERNS = [(re.compile(pattern), into) for pattern, into in _FIXES]
+_PROPER = re.compile("\\b(?:the|my|our|a) (?=\x01[^\x02]*\x02(?:the |[A-Z][a-z]|HQ))")
+_QUESTION = re.compile(r"(?i)(is|are|what|what's|how|which|where|where's|who|any|did|does|do|when|has)\b")
+_BEFORE = ("please", "can you", "could you", "would you", "hey,", "ok,", "would you please", "could you please", "i want you to")
+_AFTER = ("please", "for me", "now", "thanks", "for me please")
+
+
+def surface(marked: str) -> str:
+    """The query as a person would write it."""
+    text = MARK.sub(lambda match: match[2], _PROPER.sub("", marked))
+    for pattern, into in _PATTERNS:
+        text = pattern.sub(into, text)
+    return text.strip()
+
+
+def skeleton(marked: str) -> str:
+    """What is left of a query without its values, articles, plurals, politeness and case.
+
+    >>> skeleton("Turn on the \\x01{name}\\x02desk lamp\\x03 please")
+    'turn on {name}'
+    """
+    text = MARK.sub(lambda match: match[1], marked).lower()
+    text = re.sub(r"[^\w{}%' ]", " ", text).replace("%", " percent")
+    text = re.sub(r"\b(please|can you|could you|would you|thanks|for me|hey|ok|now|i want you to)\b", " ", text)
+    text = re.sub(r"\b(the|my|our|an?|of)\b", " ", text)
+    text = re.sub(r"\b(\w{3,}[^s\W])s\b", r"\1", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def decorate(rng: random.Random, query: str, share: float) -> str:
+    """Politeness on `share` of the commands, and the casing and full stops people use or leave out."""
+    question = bool(_QUESTION.match(query))
+    if not question and rng.random() < share:
+        if rng.random() < 0.65:
+            before = rng.choice(_BEFORE)
+            query, question = f"{before} {query}", before.split()[0] in ("can", "could", "would")
+        else:
+            query = f"{query} {rng.choice(_AFTER)}"
+    if rng.random() < 0.4:
+        query = query[0].upper() + query[1:]
+    if rng.random() < (0.5 if question else 0.15):
+        query += "?" if question else "."
+    return query
+
+
+def in_words(number: int) -> str:
+    """A whole number in [0, 100] as it is spoken.
+
+    >>> in_words(42)
+    'forty-two'
+    """
+    if number == 100:
+        return "one hundred"
+    if number < 20:
+        return _ONES[number]
+    return _TENS[number // 10] + (f"-{_ONES[number % 10]}" if number % 10 else "")

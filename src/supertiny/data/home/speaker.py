@@ -1,0 +1,163 @@
+"""Drawing single requests of the home: what is said, and the call it asks for."""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from supertiny.core.calls import Call
+from supertiny.data.home.documents import OOD_DOMAINS
+from supertiny.data.home.english import surface
+from supertiny.data.home.grammar import Template, load_grammar
+from supertiny.data.home.inventory import Device, Home
+from supertiny.data.home.label import reference
+from supertiny.data.home.walk import Fixed, list_names, walk
+from supertiny.data.home.words import VALUES
+
+WEIGHTS = {"light": 2.0, "cover": 1.4, "climate": 1.2, "assistant": 0.35}
+"""how often a domain's functions are asked for; others: 1"""
+_OPEN_SLOTS = {"name", "area", "floor"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: its template, marked text, call, and what it rests on."""
+
+    template: str
+    marked: str
+    call: Call
+    domain: str
+    room: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Speaker:
+    """Someone who lives in `home` and speaks the grammar."""
+
+    home: Home
+    nickname_share: float
+    templates: list[Template] = field(init=False)
+    by_function: dict[str, list[Template]] = field(init=False)
+    _rules: dict[str, Any] = field(init=False, repr=False)
+    _lists: dict[int, set[str]] = field(init=False, repr=False)
+    _areas_of: dict[str, list[str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Load the grammar."""
+        self.templates, self._rules = load_grammar()
+        self._lists = {id(t): list_names(t.expression, self._rules) for t in self.templates}
+        self.by_function = defaultdict(list)
+        for template in self.templates:
+            self.by_function[template.function].append(template)
+        self._areas_of = {d: sorted({x.area for x in group if x.area}) for d, group in self.home.devices.items()}
+
+    def slots_of(self) -> dict[str, list[frozenset[str]]]:
+        """Function -> the sets of parameters that its sentences fill."""
+        found: dict[str, set[frozenset[str]]] = defaultdict(set)
+        for template in self.templates:
+            rng = random.Random(template.id)
+            for _ in range(4):
+                _, slots = walk(template.expression, self._rules, rng, _blank())
+                call = reference(template.intent, template.function, slots, "x" if template.needs_room else "")
+                found[template.function].add(frozenset(call.arguments))
+        return {name: sorted(combos, key=sorted) for name, combos in found.items()}
+
+    def request(self, rng: random.Random, templates: list[Template], known: bool) -> Request:
+        """A request from one of `templates` (all of one function); `known`: name no held-out device."""
+        combos = sorted({template.combo for template in templates})
+        weights = [sum(t.combo == combo for t in templates) ** 0.5 for combo in combos]
+        combo = rng.choices(combos, weights)[0]
+        template = rng.choice([t for t in templates if t.combo == combo])
+        tags: list[str] = []
+        fixed = self._fix(rng, template, known, tags)
+        marked, slots = walk(template.expression, self._rules, rng, fixed)
+        room = rng.choice(self.rooms(template))
+        if template.needs_room:
+            tags.append("room")
+        call = reference(template.intent, template.function, slots, room if template.needs_room else "")
+        return Request(template.id, marked, call, template.domain, room, tuple(tags))
+
+    def rooms(self, template: Template) -> list[str]:
+        """Rooms the speaker may stand in: for a room's own devices, rooms that have some."""
+        return self._areas_of.get(template.domain) or self._areas_of["light"] if template.needs_room else self.home.areas
+
+    def others(self, call: Call, domain: str, known: bool) -> list[Device]:
+        """Devices that `call` could have named instead."""
+        group = self.home.devices.get(domain, [])
+        return [d for d in group if d.name != call.arguments.get("name") and not (known and d.held_out)]
+
+    def _fix(self, rng: random.Random, template: Template, known: bool, tags: list[str]) -> Fixed:
+        """Choose the device, area and floor that go together."""
+        lists, fixed = self._lists[id(template)], Fixed()
+        area = rng.choice(self._areas_of.get(_thing(template)) or self.home.areas)
+        floor = rng.choice(self.home.floors)
+        if "name" in lists:
+            device = self._device(rng, template, known, "floor" in lists)
+            nicknamed = bool(device.nickname) and rng.random() < 0.5
+            said = device.nickname if nicknamed else device.name
+            fixed["name"] = (f"name:{template.domain}", said, device.name)
+            area, floor = (device.area, device.floor) if device.area else (area, floor)
+            tags += ["knowledge"] if nicknamed else []
+        nickname = self.home.area_nicknames.get(area)
+        if "area" in lists and nickname and rng.random() < self.nickname_share:
+            fixed["area"] = ("area", nickname, area)
+            tags += ["knowledge"] * ("knowledge" not in tags)
+        else:
+            fixed["area"] = ("area", area, area)
+        fixed["floor"] = ("floor", floor, floor)
+        return fixed
+
+    def _device(self, rng: random.Random, template: Template, known: bool, floor: bool) -> Device:
+        group = [d for d in self.home.devices[template.domain] if not (known and d.held_out) and (d.floor or not floor)]
+        nicknamed = [d for d in group if d.nickname]
+        use = nicknamed if nicknamed and rng.random() < 2 * self.nickname_share else group
+        return rng.choice(use)
+
+
+def domain_weight(domain: str) -> float:
+    """How often functions of `domain` are asked for."""
+    return WEIGHTS.get(domain, 1.0)
+
+
+def is_ood(domain: str) -> bool:
+    """Whether a function of `domain` belongs to the scenario kept out of training."""
+    return domain in OOD_DOMAINS
+
+
+def said(request: Request) -> str:
+    """The request's plain sentence."""
+    return surface(request.marked)
+
+
+def enums(templates: list[Template]) -> dict[tuple[str, str], list[str]]:
+    """(function, parameter) -> its closed set of values."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for t in templates:
+        for name in ("state", "device_class", "media_class"):
+            for bank in _closed(t, name):
+                known = found.setdefault((t.function, name), [])
+                known += [v for v in dict.fromkeys(map(str, VALUES[bank].values())) if v not in known]
+    return found
+
+
+def _closed(template: Template, slot: str) -> list[str]:
+    """Lists of closed values that `template` puts into `slot`."""
+    banks = [f"{bank}:state" for bank in VALUES] if slot == "state" else []
+    found = [bank.removesuffix(":state") for bank in banks if f"{{{bank}}}" in template.id]
+    if slot == "device_class" and "cover_classes" in template.id:
+        found.append("cover_classes")
+    if slot == "media_class" and "{media_class}" in template.id:
+        found.append("media_class")
+    return found
+
+
+def _blank() -> Fixed:
+    return {name: (name, name, name) for name in _OPEN_SLOTS}
+
+
+def _thing(template: Template) -> str:
+    """The domain whose rooms a sentence speaks of."""
+    if template.domain:
+        return template.domain
+    return "climate" if "Climate" in template.intent else "fan" if "Fan" in template.intent else ""

@@ -1,0 +1,14 @@
+"""The sources by name: the one place that knows them all."""
+
+from supertiny.core.config import require
+from supertiny.data.dataset import Source
+from supertiny.data.home.source import home_assistant
+
+
+def get_source(name: str) -> Source:
+    """The source called `name` in params.yaml."""
+    require(name in SOURCES, f"dataset.source: {name!r} is none of {', '.join(SOURCES)}")
+    return SOURCES[name]
+
+
+SOURCES: dict[str, Source] = {"home_assistant": home_assistant}

@@ -1,0 +1,20 @@
+"""Dataset: queries in their context, the functions offered, and the right calls (paper 3.1, App. A, Table 1)."""
+
+from pathlib import Path
+
+from supertiny.core.config import load, load_profile, seed
+from supertiny.core.stage import run
+from supertiny.data.dataset import DatasetConfig, DatasetSizes
+from supertiny.data.folder import write_dataset
+from supertiny.data.sources import get_source
+
+
+def main(out: Path) -> None:
+    """Sample the source that params.yaml names and write its splits to `out`."""
+    cfg = load("dataset", DatasetConfig)
+    sizes = load_profile("dataset", DatasetSizes)
+    write_dataset(out, get_source(cfg.source)(cfg, sizes, seed()), seed())
+
+
+if __name__ == "__main__":
+    run(main)
