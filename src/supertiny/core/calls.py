@@ -143,7 +143,7 @@ def answer_json(answer: Answer) -> Any:
 
 def answer_from_json(value: Any, pool: Pool) -> Answer | Malformed:
     """The answer that a data file's JSON value stands for, under the same checks as a model's reply."""
-    return parse_reply(value if isinstance(value, str) else json.dumps(value), pool)
+    return parse_reply(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), pool)
 
 
 def _read_json(text: str) -> Any:
@@ -154,7 +154,7 @@ def _read_json(text: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except _Bad as bad:
+    except _FaultError as bad:
         return Malformed(bad.fault, bad.detail)
     except UnicodeEncodeError:
         return Malformed(Fault.LONE_SURROGATE, "a \\ud800-\\udfff escape without its partner")
@@ -164,7 +164,7 @@ def _read_json(text: str) -> Any:
 
 
 @dataclass
-class _Bad(Exception):
+class _FaultError(Exception):
     fault: Fault
     detail: str
 
@@ -189,23 +189,23 @@ def _depth(text: str) -> int:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_KEYS:
-        raise _Bad(Fault.TOO_MANY_KEYS, f"{len(pairs)} keys, at most {MAX_KEYS}")
+        raise _FaultError(Fault.TOO_MANY_KEYS, f"{len(pairs)} keys, at most {MAX_KEYS}")
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Bad(Fault.DUPLICATE_KEY, repr(key))
+            raise _FaultError(Fault.DUPLICATE_KEY, repr(key))
         found[key] = value
     return found
 
 
 def _constant(name: str) -> float:
-    raise _Bad(Fault.NOT_FINITE, name)
+    raise _FaultError(Fault.NOT_FINITE, name)
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise _Bad(Fault.NOT_FINITE, text)
+        raise _FaultError(Fault.NOT_FINITE, text)
     return value
 
 

@@ -1,7 +1,8 @@
 """Parameters: one typed section of params.yaml or of the chosen profile, checked before any work.
 
 A config is a `@dataclass(kw_only=True, slots=True)` beside its owner, without defaults: params.yaml
-(how much) and profiles/ (on what machine) are the only homes of a number.
+(how much) and profiles/ (on what machine) are the only homes of a number. Both are read as
+DVC reads and writes them, as YAML 1.2: `no` and `on` are words, 010 is ten.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from ruamel.yaml import YAML
 
 from supertiny.core.errors import UserError
 
@@ -52,11 +54,11 @@ def require(condition: bool, message: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = OmegaConf.to_container(OmegaConf.load(path))
+        values = YAML(typ="safe").load(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run from the project's top folder") from None
     except Exception as error:  # YAML errors have no base class in common
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping at the top")
     return {str(key): value for key, value in values.items()}

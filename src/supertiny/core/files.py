@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the stage that makes it (`dvc repro`)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}") from None
 
 
@@ -91,7 +91,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                     continue
                 try:
                     yield number, json.loads(line.decode("utf-8"))
-                except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise UserError(f"{path}, line {number}: not a JSON value ({error})") from None
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
@@ -104,10 +104,8 @@ def digest(*parts: Any) -> str:
         if isinstance(part, Path):
             files = sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]
             for file in files:
-                seen.update(f"{file.relative_to(part)}\0".encode())
                 with file.open("rb") as content:
-                    while block := content.read(1 << 20):
-                        seen.update(block)
+                    seen.update(f"{file.relative_to(part)}\0".encode() + file_digest(content, "sha256").digest())
         else:
             seen.update(json.dumps(part, sort_keys=True, default=str).encode() + b"\0")
     return seen.hexdigest()

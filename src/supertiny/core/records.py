@@ -1,8 +1,8 @@
 """What the data files hold: the function pool, examples, the knowledge base. Checked once, here.
 
-    functions.json    a list of tools in the OpenAI schema, with `domain` beside `name`
-    knowledge.json    a list of {"term", "explanation"}
-    *.jsonl           one example a line (`Example`)
+functions.json    a list of tools in the OpenAI schema, with `domain` beside `name`
+knowledge.json    a list of {"term", "explanation"}
+*.jsonl           one example a line (`Example`)
 """
 
 from collections.abc import Iterable
@@ -102,13 +102,13 @@ def tool_json(function: Function) -> dict[str, Any]:
 
 def read_examples(path: Path, pool: Pool) -> list[Example]:
     """Every example of a file, its answers and candidates checked against `pool`."""
-    examples = [_example(row, pool, f"{path}, line {number}") for number, row in read_jsonl(path)]
-    seen: set[str] = set()
-    for example in examples:
-        if example.id in seen:
-            raise UserError(f"{path}: field 'id': {example.id!r} stands there twice")
-        seen.add(example.id)
-    return examples
+    examples: dict[str, Example] = {}
+    for number, row in read_jsonl(path):
+        example = _example(row, pool, f"{path}, line {number}")
+        if example.id in examples:
+            raise UserError(f"{path}, line {number}: field 'id': {example.id!r} stands there twice")
+        examples[example.id] = example
+    return list(examples.values())
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
@@ -160,14 +160,14 @@ def _function(tool: Any, where: str) -> Function:
         if kind not in TYPES:
             raise UserError(f"{where}: parameter {key!r}: field 'type': {kind!r} is none of {', '.join(TYPES)}")
         enum = tuple(_field(spec, "enum", list, f"{where}: parameter {key!r}", []))
+        if not all(isinstance(value, str | int | float) for value in enum):
+            raise UserError(f"{where}: parameter {key!r}: field 'enum': expected scalars, got {list(enum)!r}")
         description = _field(spec, "description", str, f"{where}: parameter {key!r}", "")
         parameters[key] = Parameter(kind, description, key in required, enum)
     for key in required:
         if key not in parameters:
             raise UserError(f"{where}: field 'required': {key!r} is not among the properties")
-    return Function(
-        name, _field(body, "description", str, where), parameters, _field(body, "domain", str, where, "")
-    )
+    return Function(name, _field(body, "description", str, where), parameters, _field(body, "domain", str, where, ""))
 
 
 def _example(row: Any, pool: Pool, where: str) -> Example:
@@ -211,5 +211,3 @@ def _answer(value: Any, pool: Pool, where: str) -> Answer:
     if isinstance(answer, Malformed):
         raise UserError(f"{where}: {answer.fault} ({answer.detail})")
     return answer
-
-

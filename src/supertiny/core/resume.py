@@ -17,8 +17,12 @@ def cache_home() -> Path:
 
 @contextmanager
 def resumable(stage: str, *inputs: Any) -> Iterator[Path]:
-    """A scratch folder that the next run with the same `inputs` (paths count by content) finds; removed on success."""
-    folder = cache_home() / "resume" / f"{stage}-{digest(stage, *inputs)[:24]}"
+    """A scratch folder that the next run of the same code on the same `inputs` finds; removed on success.
+
+    A path among the inputs counts by its content.
+    """
+    code = sorted(Path(__file__).parent.parent.rglob("*.py"))
+    folder = cache_home() / "resume" / f"{stage}-{digest(stage, *inputs, *code)[:24]}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,22 +5,22 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from supertiny.core.errors import UserError
 
+_KINDS: dict[Any, type] = {Path: Path, Path | None: Path, str: str, str | None: str}
+"""what a parameter of a stage may be"""
+
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with one `--name` option per parameter (Path, or str where annotated so); exit 1 on a UserError."""
+    """Call `main` with one `--name` option per parameter, a Path or a str as annotated; exit 1 on a UserError."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), allow_abbrev=False)
-    for name, parameter in inspect.signature(main).parameters.items():
-        kind = parameter.annotation if parameter.annotation in (Path, str) else Path
-        optional = parameter.default is not inspect.Parameter.empty
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=kind,
-            required=not optional,
-            default=parameter.default if optional else None,
-        )
+    for name, parameter in inspect.signature(main, eval_str=True).parameters.items():
+        kind = _KINDS[parameter.annotation]
+        required = parameter.default is inspect.Parameter.empty
+        default = None if required else parameter.default
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=required, default=default)
     try:
         main(**vars(parser.parse_args()))
     except UserError as error:

@@ -91,4 +91,3 @@ def _tree_mask(branch: Tensor) -> Tensor:
     prefix = (branch[:, None, :] == 0) & (branch[:, :, None] > 0)
     real = branch[:, None, :] >= 0
     return ((same | prefix) & real & causal | torch.eye(size, dtype=torch.bool))[:, None]
-

@@ -42,7 +42,10 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     """Write weights and tokenizer into `folder`, with no trace of when or where they were made."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    for name, keys in {"config.json": ("_name_or_path", "_model_name_or_path"), "tokenizer_config.json": ("is_local", "local_files_only")}.items():
+    for name, keys in {
+        "config.json": ("_name_or_path", "_model_name_or_path"),
+        "tokenizer_config.json": ("is_local", "local_files_only"),
+    }.items():
         path = folder / name
         if path.is_file():
             kept = {key: value for key, value in json.loads(path.read_text()).items() if key not in keys}

@@ -29,7 +29,5 @@ class Constraint:
         answers = [xgrammar.Grammar.from_ebnf(f"root ::= {words}")]
         if functions:
             schema = json.dumps(call_schema(functions))
-            answers.append(
-                xgrammar.Grammar.from_json_schema(schema, any_whitespace=False, separators=(",", ":"))
-            )
+            answers.append(xgrammar.Grammar.from_json_schema(schema, any_whitespace=False, separators=(",", ":")))
         return xgrammar.Grammar.concat(xgrammar.Grammar.from_ebnf('root ::= " "'), xgrammar.Grammar.union(*answers))

@@ -5,17 +5,14 @@ killed goes on from its last state to the very weights of a run that was not. Th
 is applied to response positions only.
 """
 
-import os
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -98,8 +95,14 @@ class Run(Generic[Micro]):
 
 
 def fit(
-    model: PreTrainedModel, run: Run[Micro], loss: Loss, cfg: FitConfig, machine: TrainMachine,
-    seed: int, log: Path, state: Path,
+    model: PreTrainedModel,
+    run: Run[Micro],
+    loss: Loss,
+    cfg: FitConfig,
+    machine: TrainMachine,
+    seed: int,
+    log: Path,
+    state: Path,
 ) -> None:
     """Train `model` in place along `run`; write the loss curve to `log`, resume from and save to folder `state`.
 
@@ -110,12 +113,12 @@ def fit(
     bf16 = compute_dtype(machine.precision) is torch.bfloat16
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not torch.cuda.is_available())
     if machine.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     raw_optimizer = _adamw(model, cfg)
     scorer, optimizer = accelerator.prepare(ResponseLogits(model), raw_optimizer)
     trainer = _Trainer(accelerator, scorer, optimizer, run, loss, cfg, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
-    model.gradient_checkpointing_disable()
+    model.activation_checkpointing_disable()
     if accelerator.is_main_process:
         write_csv(log, trainer.rows)
     accelerator.wait_for_everyone()
@@ -138,8 +141,14 @@ class ResponseLogits(nn.Module):
 
 class _Trainer(Generic[Micro]):
     def __init__(
-        self, accelerator: Accelerator, scorer: nn.Module, optimizer: Any, run: Run[Micro], loss: Loss,
-        cfg: FitConfig, state: Path,
+        self,
+        accelerator: Accelerator,
+        scorer: nn.Module,
+        optimizer: Any,
+        run: Run[Micro],
+        loss: Loss,
+        cfg: FitConfig,
+        state: Path,
     ) -> None:
         self.accelerator, self.scorer, self.optimizer = accelerator, scorer, optimizer
         self.run, self.loss, self.cfg, self.state = run, loss, cfg, state
@@ -187,7 +196,7 @@ class _Trainer(Generic[Micro]):
             group["lr"] = rate
         norm = float(self.accelerator.clip_grad_norm_(self.scorer.parameters(), self.cfg.max_grad_norm))
         mean = self._sum(loss_sum.item()) / count
-        if not np.isfinite(mean) or not np.isfinite(norm):
+        if not isfinite(mean) or not isfinite(norm):
             raise UserError(
                 f"training diverged at step {number + 1} (loss {mean}, gradient norm {norm}); lower learning_rate"
             )
@@ -228,7 +237,7 @@ class _Trainer(Generic[Micro]):
                 "optimizer": self.optimizer.state_dict(),
                 "done": self.done,
                 "rows": self.rows,
-                "random": (torch.get_rng_state(), np.random.get_state(), random.getstate()),
+                "random": torch.get_rng_state(),
             }
             with whole_file(self.state) as partial:
                 torch.save(content, partial)
@@ -238,14 +247,14 @@ class _Trainer(Generic[Micro]):
         self.scorer.train()
         if not self.state.is_file():
             return
-        content = torch.load(self.state, map_location="cpu", weights_only=False)
+        try:
+            content = torch.load(self.state, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds
+            raise UserError(f"{self.state}: cannot resume from it ({error}); delete it to start over") from error
         self.accelerator.unwrap_model(self.scorer).load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.done, self.rows = content["done"], content["rows"]
-        torch_state, numpy_state, python_state = content["random"]
-        torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
+        torch.set_rng_state(content["random"])
         self.accelerator.print(f"resuming after step {self.done}")
 
 
@@ -273,4 +282,8 @@ def _scheduled(decay: Callable[[float], float]) -> Callable[[int, int, float], f
     return factor
 
 
-SCHEDULES = {"cosine": _scheduled(_cosine), "linear": _scheduled(lambda after: 1 - after), "constant": _scheduled(lambda after: 1.0)}
+SCHEDULES = {
+    "cosine": _scheduled(_cosine),
+    "linear": _scheduled(lambda after: 1 - after),
+    "constant": _scheduled(lambda after: 1.0),
+}

@@ -2,36 +2,36 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from os.path import commonprefix
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import Cache, DynamicCache, LogitsProcessor, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    Cache,
+    DynamicCache,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from supertiny.model.ask import Generation
 
 MIN_SHARED = 16
 """tokens below which a shared prefix is not worth its own forward pass"""
 
-Processor = Callable[[list[int]], LogitsProcessor]
-"""indices of the prompts of one batch -> what constrains their logits"""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One answer and what it cost."""
-
-    text: str
-    prompt_tokens: int
-    uncached_tokens: int
-    """prompt tokens computed for this query (the shared prefix is not)"""
-    new_tokens: int
-    """generated tokens, the end token included"""
+Processor = Callable[[list[int]], LogitsProcessor | None]
+"""indices of the prompts of one batch -> what constrains their logits, if anything"""
 
 
 def generate(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]],
-    max_new_tokens: int, batch_size: int, constrain: Processor | None = None, progress: str | None = None,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    max_new_tokens: int,
+    batch_size: int,
+    constrain: Processor = lambda rows: None,
+    progress: str | None = None,
 ) -> list[Generation]:
     """The greedy continuation of each tokenized prompt, in the order given."""
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
@@ -40,7 +40,7 @@ def generate(
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            processor = constrain(rows) if constrain else None
+            processor = constrain(rows)
             found = _batch(model, tokenizer, [prompts[row] for row in rows], max_new_tokens, shared, processor)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
@@ -66,11 +66,14 @@ class _Prefix:
 
 
 def _batch(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], max_new_tokens: int,
-    shared: _Prefix, processor: LogitsProcessor | None,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    max_new_tokens: int,
+    shared: _Prefix,
+    processor: LogitsProcessor | None,
 ) -> list[Generation]:
-    # at least one token of every prompt is left to compute: its logits are needed
-    prefix = commonprefix([prompt[:-1] for prompt in prompts])
+    prefix = _common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
     ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
     written = model.generate(
@@ -87,6 +90,13 @@ def _batch(
         _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
         for row, prompt in zip(written, prompts, strict=True)
     ]
+
+
+def _common_prefix(rows: list[list[int]]) -> list[int]:
+    """What all rows start with: that of the smallest and the largest in dictionary order."""
+    first, last = min(rows), max(rows)
+    differs = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(map(len, rows)))
+    return first[:differs]
 
 
 def _left_padded(prompts: list[list[int]], shared: int, pad_id: int) -> tuple[Tensor, Tensor]:

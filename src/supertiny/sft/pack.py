@@ -77,7 +77,9 @@ def micro_batches(packs: Iterable[Pack], max_tokens: int) -> list[list[Pack]]:
     return batches
 
 
-def steps(packs: Sequence[Pack], packs_a_step: int, max_tokens: int, epochs: int, rng: Random) -> list[list[list[Pack]]]:
+def steps(
+    packs: Sequence[Pack], packs_a_step: int, max_tokens: int, epochs: int, rng: Random
+) -> list[list[list[Pack]]]:
     """The whole run: for each optimizer step its micro-batches; every epoch in a new order."""
     plan = []
     for _ in range(epochs):

@@ -137,6 +137,24 @@ def test_numerals_are_read_back(number):
     assert digits_for_words(_in_words(number).split()) == [str(number)]
 
 
+@pytest.mark.parametrize(
+    ("said", "digits"),
+    [
+        ("one twenty", "1 20"),
+        ("five five zero", "5 5 0"),
+        ("two thousand zero", "2000 0"),
+        ("two thousand two million", "2000 2000000"),
+        ("twenty zero", "20 0"),
+        ("one and two", "1 and 2"),
+        ("zero point zero five", "0.05"),
+        ("point of no return", "point of no return"),
+        ("ten second timer on second floor", "10 second timer on 2nd floor"),
+    ],
+)
+def test_neighbouring_numerals_stay_apart(said, digits):
+    assert digits_for_words(said.split()) == digits.split()
+
+
 NAMES = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen"""
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
@@ -177,7 +195,19 @@ def test_normalise_is_total_and_same_is_reflexive_and_symmetric(left, right):
 
 
 def test_monsters_have_a_meaning():
-    for value in ("9" * 5000, 10**5000, "1e999999", [10**5000], "\ud800", "\x00\x01", "½", "²", {"x": 10**5000}):
+    for value in (
+        float("nan"),
+        float("inf"),
+        "9" * 5000,
+        10**5000,
+        "1e999999",
+        [10**5000],
+        "\ud800",
+        "\x00\x01",
+        "½",
+        "²",
+        {"x": 10**5000},
+    ):
         assert same(value, value)
 
 

@@ -1,0 +1,1 @@
+"""PyTorch and transformers in this process: the engine that runs everywhere."""

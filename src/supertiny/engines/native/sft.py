@@ -1,0 +1,55 @@
+"""Supervised fine-tuning in this process (paper Eq. 1-2), on one device or data-parallel on many."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from supertiny.core.calls import Pool
+from supertiny.core.files import whole_folder
+from supertiny.core.launch import is_first, on_processes
+from supertiny.core.records import Example
+from supertiny.core.resume import resumable
+from supertiny.model import checkpoint
+from supertiny.model.batches import Pack, collate
+from supertiny.model.fit import Run, TrainMachine, cross_entropy, fit
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.sft.config import SftConfig
+from supertiny.sft.pack import group, micro_batches, pack, steps
+
+
+def sft(
+    base: Path,
+    examples: Sequence[Example],
+    dev: Sequence[Example],
+    pool: Pool,
+    out: Path,
+    log: Path,
+    cfg: SftConfig,
+    prompt: PromptConfig,
+    machine: TrainMachine,
+    seed: int,
+) -> None:
+    """Train `base` on the first answer of each example; write the model to `out`, the loss curve to `log`."""
+    on_processes(machine.processes)
+    tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+    rng = Random(seed)
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def packed(rows: Sequence[Example], size: int) -> list[Pack]:
+        groups = group(rows, size, rng)
+        return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
+
+    plan = steps(packed(examples, cfg.group_size), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
+    run = Run(
+        plan,
+        load=lambda packs: collate(packs, tokenizer.pad_token_id),
+        dev=micro_batches(packed(dev, cfg.group_size), machine.max_tokens),
+        dev_points=cfg.dev_points,
+    )
+    with resumable("sft", base, cfg, prompt, machine.precision, machine.max_tokens, seed, examples) as state:
+        fit(model, run, cross_entropy, cfg.fit, machine, seed, log, state)
+        if is_first():
+            with whole_folder(out) as partial:
+                checkpoint.save(model, tokenizer, partial)

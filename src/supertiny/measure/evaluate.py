@@ -1,0 +1,62 @@
+"""AR of one model on the in-domain and the out-of-domain test, and the workload it was measured on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supertiny.core.calls import Malformed, Pool, answer_json, parse_reply
+from supertiny.core.config import require
+from supertiny.core.records import Example
+from supertiny.judge.reference import judge
+from supertiny.measure.achievable import Reply, achievable_rate
+from supertiny.measure.workload import requests, token_means
+from supertiny.model.ask import Generation, Request
+from supertiny.prompt.compressed import PromptConfig
+
+Generate = Callable[[Sequence[Request]], list[Generation]]
+
+
+@dataclass(kw_only=True, slots=True)
+class EvaluateSizes:
+    """Section `evaluate` of the profile: the first rows of each test; 0 is all."""
+
+    test: int
+    ood: int
+
+    def __post_init__(self) -> None:
+        for name in ("test", "ood"):
+            require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
+
+
+def evaluate(
+    splits: Mapping[str, Sequence[Example]], pool: Pool, generate: Generate, prompt: PromptConfig, seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer."""
+    examples = [example for split in splits.values() for example in split]
+    generations = generate(requests(examples, pool, prompt))
+    replies = {
+        e.id: parse_reply(g.text, {name: pool[name] for name in e.candidates})
+        for e, g in zip(examples, generations, strict=True)
+    }
+
+    def rate(rows: Sequence[Example]) -> dict[str, Any]:
+        return achievable_rate(rows, [replies[row.id] for row in rows], seed)
+
+    rates = {name: rate(rows) for name, rows in splits.items()}
+    for tag in ("seen", "unseen"):
+        rates[f"ood_{tag}"] = rate([row for row in splits["ood"] if tag in row.tags])
+    rates["workload"] = token_means(generations[: len(splits["test"])])
+    return rates, [_row(e, g, replies[e.id]) for e, g in zip(examples, generations, strict=True)]
+
+
+def _row(example: Example, generation: Generation, reply: Reply) -> dict[str, Any]:
+    verdict = judge(example, reply)
+    return {
+        "id": example.id,
+        "query": example.query,
+        "written": generation.text.strip(),
+        "fault": f"{reply.fault}: {reply.detail}" if isinstance(reply, Malformed) else None,
+        "correct": verdict.correct,
+        "failure": verdict.failure,
+        "reference": answer_json(example.answers[0]),
+    }

@@ -1,0 +1,102 @@
+"""Floating-point operations of one request: the paper's formula and the exact count of matrix products (paper App. J).
+
+    b batch   s_t prompt tokens   s_u of them not in the KV cache   n_out answer tokens   (the rest: `ModelShape`)
+
+A product of (m, k) with (k, n) is 2mkn operations. Generation computes logits for the last position only, attention as
+the dense s_u x s_t rectangle (what eager and fused kernels without block skipping execute; the causal mask saves
+nothing), and never feeds the last answer token back, so n_out tokens take one prefill and n_out - 1 decode steps.
+Both counts are of one request; a workload's figure is the mean over its own requests, for neither is linear in lengths.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """The sizes of a Llama or Qwen2 decoder, in the paper's letters."""
+
+    num_layers: int
+    """l"""
+    hidden: int
+    """h"""
+    head_dim: int
+    """d_h"""
+    num_heads: int
+    """n_a"""
+    num_kv_heads: int
+    """n_kv"""
+    intermediate: int
+    """d_i"""
+    vocab: int
+    """v, rows of the LM head, padded ones included"""
+    qkv_bias: bool = False
+    """whether query, key and value projections add a bias, as in Qwen2"""
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        """The shape that a transformers config describes."""
+        return cls(
+            num_layers=config.num_hidden_layers,
+            hidden=config.hidden_size,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
+            num_heads=config.num_attention_heads,
+            num_kv_heads=getattr(config, "num_key_value_heads", None) or config.num_attention_heads,
+            intermediate=config.intermediate_size,
+            vocab=config.vocab_size,
+            qkv_bias=config.model_type == "qwen2",
+        )
+
+
+def paper_flops(shape: ModelShape, s_t: int, s_u: int, n_out: int, batch: int = 1) -> int:
+    """The paper's count: f(s_u) + (n_out - 1) f(1), s_t constant while decoding (App. J, as written).
+
+    f(s_u) = l (4 b s_u h d_h (n_a + n_kv) + 2 b s_u s_t d_h n_a + 6 b s_u h d_i) + 2 b h v
+    """
+    _check(s_t, s_u, n_out, batch)
+    n_a, n_kv, d_h = shape.num_heads, shape.num_kv_heads, shape.head_dim
+
+    def f(s_u: int) -> int:
+        projections = 4 * batch * s_u * shape.hidden * d_h * (n_a + n_kv)
+        attention = 2 * batch * s_u * s_t * d_h * n_a
+        feed_forward = 6 * batch * s_u * shape.hidden * shape.intermediate
+        return shape.num_layers * (projections + attention + feed_forward) + 2 * batch * shape.hidden * shape.vocab
+
+    return f(s_u) + (n_out - 1) * f(1)
+
+
+def gemm_flops(shape: ModelShape, s_t: int, s_u: int, n_out: int, batch: int = 1) -> int:
+    """The exact count: g(s_u, s_t) + sum_{i=1}^{n_out - 1} g(1, s_t + i); decode step i sees i answer tokens.
+
+    g(s, c) = l (4 b s h d_h (n_a + n_kv) + 4 b s c d_h n_a + 6 b s h d_i) + 2 b h v
+
+    Attention is 4, for scores and values both (App. J has 2). Equals torch's flop counter on the same forward passes.
+    """
+    _check(s_t, s_u, n_out, batch)
+    prefill = forward_flops(shape, s_u, s_t, batch)
+    return prefill + sum(forward_flops(shape, 1, s_t + step, batch) for step in range(1, n_out))
+
+
+def forward_flops(shape: ModelShape, num_new: int, num_seen: int, batch: int = 1) -> int:
+    """g(s, c) of `gemm_flops`: one pass over s = `num_new` tokens that see c = `num_seen`, themselves included."""
+    width = shape.head_dim * (shape.num_heads + shape.num_kv_heads)
+    attention = 4 * num_new * num_seen * shape.head_dim * shape.num_heads
+    dense = num_new * shape.hidden * (4 * width + 6 * shape.intermediate)
+    return batch * (shape.num_layers * (dense + attention) + 2 * shape.hidden * shape.vocab)
+
+
+def parameters(shape: ModelShape, tied: bool) -> int:
+    """Number of weights; `tied`: embedding and LM head are one matrix.
+
+    h v (1 + [untied]) + l (2 h d_h (n_a + n_kv) + 3 h d_i + 2 h + [bias] d_h (n_a + 2 n_kv)) + h
+    """
+    n_a, n_kv = shape.num_heads, shape.num_kv_heads
+    projections = 2 * shape.hidden * shape.head_dim * (n_a + n_kv)
+    bias = shape.head_dim * (n_a + 2 * n_kv) if shape.qkv_bias else 0
+    layer = projections + bias + 3 * shape.hidden * shape.intermediate + 2 * shape.hidden
+    return shape.hidden * shape.vocab * (1 if tied else 2) + shape.num_layers * layer + shape.hidden
+
+
+def _check(s_t: int, s_u: int, n_out: int, batch: int) -> None:
+    if not 1 <= s_u <= s_t or n_out < 1 or batch < 1:
+        raise ValueError(f"want 1 <= s_u <= s_t, n_out >= 1, batch >= 1; got {s_u=}, {s_t=}, {n_out=}, {batch=}")

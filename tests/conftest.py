@@ -1,0 +1,37 @@
+"""Small models that tests share: the real architectures at sizes of seconds."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TINY = "hidden_size=32,num_hidden_layers=2,num_attention_heads=4,num_key_value_heads=2,intermediate_size=64"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2 checkpoint with the byte tokenizer."""
+    from supertiny.model.sources import fetch
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    fetch(f"init:{TINY}", folder, online=False, seed=0)
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> PreTrainedModel:
+    from supertiny.model.checkpoint import load_model
+
+    torch.manual_seed(0)
+    return load_model(tiny_folder)
+
+
+@pytest.fixture
+def tokenizer(tiny_folder: Path) -> PreTrainedTokenizerBase:
+    from supertiny.model.checkpoint import load_tokenizer
+
+    return load_tokenizer(tiny_folder)

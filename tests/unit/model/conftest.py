@@ -1,0 +1,12 @@
+import pytest
+import torch
+
+from supertiny.model.checkpoint import load_model
+from supertiny.model.fit import ResponseLogits
+
+
+@pytest.fixture(scope="session")
+def tiny_module(tiny_folder):
+    module = ResponseLogits(load_model(tiny_folder))
+    module.requires_grad_(False)
+    return module.eval()

@@ -1,0 +1,37 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from supertiny.model.batches import Branch, Pack, collate
+
+token_ids = st.lists(st.integers(0, 250), min_size=1, max_size=6)
+branches = st.lists(st.builds(Branch, token_ids, token_ids), min_size=1, max_size=4).map(tuple)
+packs = st.lists(st.builds(Pack, st.lists(st.integers(0, 250), max_size=6), branches), min_size=1, max_size=3)
+
+
+def test_layout_worked_by_hand():
+    batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
+    assert batch.ids.tolist() == [[1, 2, 3, 4, 5, 6, 7, 8]]
+    assert batch.positions.tolist() == [[0, 1, 2, 3, 4, 2, 3, 4]]
+    assert batch.predict.tolist() == [[False, False, True, True, False, False, True, False]]
+    assert batch.targets.tolist() == [4, 5, 8]
+    assert batch.mask[0, 0, 6].tolist() == [True, True, False, False, False, True, True, False]
+
+
+def test_padding_sees_itself_alone_so_that_no_softmax_is_empty():
+    batch = collate([Pack([1], (Branch([2], [3]),)), Pack([1], (Branch([2, 2], [3, 3]),))], pad_id=0)
+    assert batch.mask[0, 0, 4].tolist() == [False, False, False, False, True]
+    assert not batch.predict[0, 3:].any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(packs)
+def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
+    """The law that lets training share the prefix."""
+    together = tiny_module(collate(groups, pad_id=256))
+    alone = [
+        tiny_module(collate([Pack([], (Branch(pack.prefix + branch.prompt, branch.response),))], pad_id=256))
+        for pack in groups
+        for branch in pack.branches
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=2e-5)
