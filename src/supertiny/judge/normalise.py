@@ -180,7 +180,7 @@ def _duration(words: str) -> Duration | None:
 def _clock(words: str) -> Clock | None:
     if words in ("noon", "midnight"):
         return Clock(12 * 3600 if words == "noon" else 0)
-    spoken, written = _CLOCK.fullmatch(words), _CLOCK_24.fullmatch(words)
+    spoken, written = _CLOCK.fullmatch(re.sub(r"\b([ap]) m$", r"\1m", words)), _CLOCK_24.fullmatch(words)
     found = spoken or written
     if found is None:
         return None

@@ -1,14 +1,15 @@
-"""English numerals: "twenty-one" is 21, "second" is 2nd."""
+"""English numerals: "twenty-one" is 21, "twenty second" is 22nd."""
 
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen"""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_ORDINAL = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ORDINAL = """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+    fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"""
 
 SMALL = {word: n for n, word in enumerate(_SMALL.split())}
 TENS = {word: n * 10 for n, word in enumerate(_TENS.split(), 2)}
 SCALES = {"thousand": 1000, "million": 1000000}
-ORDINALS = {word: f"{n}" + {1: "st", 2: "nd", 3: "rd"}.get(n, "th") for n, word in enumerate(_ORDINAL.split(), 1)}
+ORDINALS = {word: n for n, word in enumerate(_ORDINAL.split(), 1)}
 
 
 def digits_for_words(words: list[str]) -> list[str]:
@@ -16,22 +17,38 @@ def digits_for_words(words: list[str]) -> list[str]:
 
     >>> digits_for_words("two hundred and five lamps on floor twenty one point five".split())
     ['205', 'lamps', 'on', 'floor', '21.5']
-    >>> digits_for_words("one twenty and second".split())
-    ['1', '20', 'and', '2nd']
+    >>> digits_for_words("one twenty and twenty second".split())
+    ['1', '20', 'and', '22nd']
     """
     said: list[str] = []
     at = 0
     while at < len(words):
-        number, end = _whole(words, at)
+        after_number = bool(said) and said[-1][-1].isdigit()
+        word, end = _ordinal(words, at) if not after_number else ("", at)  # "ten second" is a duration
         if end == at:
-            counted = bool(said) and said[-1][-1].isdigit()  # "ten second" is a duration
-            said.append(words[at] if counted else ORDINALS.get(words[at], words[at]))
-            at += 1
-            continue
-        decimals, end = _decimals(words, end)
-        said.append(f"{number}.{decimals}" if decimals else str(number))
+            word, end = _cardinal(words, at)
+        said.append(word)
         at = end
     return said
+
+
+def _ordinal(words: list[str], at: int) -> tuple[str, int]:
+    """The ordinal that starts at `at`, as "22nd", and where it ends (`at` itself: there is none)."""
+    tens = TENS.get(words[at], 0)
+    end = at + (tens > 0)
+    number = ORDINALS.get(words[end], 0) if end < len(words) else 0
+    if number == 0 or (tens and number > 9):
+        return "", at
+    return f"{tens + number}" + {1: "st", 2: "nd", 3: "rd"}.get(number, "th"), end + 1
+
+
+def _cardinal(words: list[str], at: int) -> tuple[str, int]:
+    """The number that starts at `at` in digits, else the word there; and where it ends."""
+    number, end = _whole(words, at)
+    if end == at:
+        return words[at], at + 1
+    decimals, end = _decimals(words, end)
+    return (f"{number}.{decimals}" if decimals else str(number)), end
 
 
 def _whole(words: list[str], at: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ EQUIVALENT = [
     ["20°C", "20 °C", "20 degrees Celsius", "20 celsius", "20℃", "twenty degrees c", "20ºC", 20, "20 degrees"],
     ["70°F", "70 degrees fahrenheit", "seventy fahrenheit", 70],
     ["2700 kelvin", "2700 Kelvin", 2700],
-    ["23:00", "11:00 pm", "11 pm", "11pm", "11:00 p.m.", "eleven PM", "23:00:00", "11 in the evening"],
+    ["23:00", "11:00 pm", "11 pm", "11pm", "11:00 p.m.", "eleven p. m.", "eleven PM", "23:00:00", "11 in the evening"],
     ["00:00", "0:00", "12 am", "12:00 a.m.", "midnight"],
     ["12:00", "12 pm", "noon", "12 o'clock"],
     ["18:30", "6:30 pm", "six thirty pm", "6.30 p.m.", "6 30 PM"],
@@ -89,6 +89,8 @@ DIFFERENT = [
     ("5 minutes", 5),
     ("5 minutes", 300),
     ("5 minutes", "5 %"),
+    ("the twenty second", "20 seconds"),
+    ("the twenty second", "the second"),
     ("kitchen", ["kitchen"]),
     (["kitchen"], ["kitchen", "kitchen"]),
     (["kitchen", "hall"], ["kitchen", "bath"]),
@@ -149,6 +151,9 @@ def test_numerals_are_read_back(number):
         ("zero point zero five", "0.05"),
         ("point of no return", "point of no return"),
         ("ten second timer on second floor", "10 second timer on 2nd floor"),
+        ("twenty second and twenty tenth", "22nd and 20 tenth"),
+        ("twelfth thirteenth twentieth thirty third", "12th 13th 20th 33rd"),
+        ("one hundred twenty second", "120 second"),
     ],
 )
 def test_neighbouring_numerals_stay_apart(said, digits):
