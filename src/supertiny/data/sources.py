@@ -3,6 +3,8 @@
 from supertiny.core.config import require
 from supertiny.data.dataset import Source
 from supertiny.data.home.source import home_assistant
+from supertiny.data.massive import massive
+from supertiny.data.own import own
 
 
 def get_source(name: str) -> Source:
@@ -11,4 +13,4 @@ def get_source(name: str) -> Source:
     return SOURCES[name]
 
 
-SOURCES: dict[str, Source] = {"home_assistant": home_assistant}
+SOURCES: dict[str, Source] = {"home_assistant": home_assistant, "massive": massive, "own": own}

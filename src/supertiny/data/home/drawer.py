@@ -2,7 +2,7 @@
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from supertiny.core.calls import Answer, Call, Refusal
 from supertiny.core.errors import UserError
@@ -10,7 +10,7 @@ from supertiny.core.records import Example, Turn
 from supertiny.data.home.english import decorate, surface
 from supertiny.data.home.followups import follow_up
 from supertiny.data.home.grammar import Template
-from supertiny.data.home.label import right_calls, twins
+from supertiny.data.home.label import ordered, right_calls, twins
 from supertiny.data.home.refusals import refused
 from supertiny.data.home.speaker import Request, domain_weight, is_ood
 from supertiny.data.home.world import World
@@ -52,6 +52,11 @@ class Drawer:
         self.functions = list(self.templates)
         self.weights = [domain_weight(world.pool[name].domain) for name in self.functions]
         self.allowed = {name for name, owner in world.owner.items() if owner == _OWNER.get(split)}
+        devices = [d for group in ("light", "switch", "fan", "cover") for d in world.speaker.home.devices[group]]
+        self.mentioned = {
+            "device": [d.name for d in devices if not (self.known and d.held_out)],
+            "area": world.speaker.home.areas,
+        }
         self.knowledge = world.speaker.home.knowledge()
         self.spoken: set[tuple[str, str, str]] = set()
 
@@ -102,6 +107,7 @@ class Drawer:
         """A request this split may say, or None."""
         name = self.rng.choices(self.functions, self.weights)[0]
         request = self.world.speaker.request(self.rng, self.templates[name], self.known)
+        request = replace(request, call=ordered(request.call, self.world.pool))
         whole_house = "room" in request.tags and _WHOLE_HOUSE.search(surface(request.marked).lower())
         fits = self.world.may_say(self.split, request.marked) and self.world.means(request.marked, request.call)
         return request if fits and not whole_house else None
@@ -113,8 +119,15 @@ class Drawer:
         history = self._distractor()
         answers: tuple[Answer, ...] = (Refusal.NO_FUNCTION,) if missing else self._answers(request.call, request.domain)
         tags = ("refusal", "missing_function") if missing else request.tags
-        return Draft(template=request.template, marked=request.marked, answers=answers, room=request.room,
-                     near=request.call.name, tags=tags, history=history)  # fmt: skip
+        return Draft(
+            template=request.template,
+            marked=request.marked,
+            answers=answers,
+            room=request.room,
+            near=request.call.name,
+            tags=tags,
+            history=history,
+        )
 
     def _distractor(self) -> tuple[tuple[str, Call], ...]:
         """Now and then, an earlier turn that has nothing to do with the row."""
@@ -125,20 +138,33 @@ class Drawer:
         request = self._request()
         if request is None:
             return None
-        home = self.world.speaker.home
-        others = self.world.speaker.others(request.call, request.domain, self.known)
-        turn = follow_up(self.rng, request.call, others, home.areas, self.allowed)
+        speaker = self.world.speaker
+        others = speaker.others(request.call, request.domain, self.known)
+        turn = follow_up(self.rng, request.call, others, speaker.areas(request.call), self.allowed)
         if turn is None:
             return None
-        return Draft(template=turn.template, marked=turn.marked, answers=self._answers(turn.call, request.domain),
-                     room=request.room, near=turn.call.name, tags=("follow_up",),
-                     history=((request.marked, request.call),))  # fmt: skip
+        return Draft(
+            template=turn.template,
+            marked=turn.marked,
+            answers=self._answers(turn.call, request.domain),
+            room=request.room,
+            near=turn.call.name,
+            tags=("follow_up",),
+            history=((request.marked, request.call),),
+        )
 
     def _refused(self, refusal: Refusal) -> Draft:
-        template, marked = refused(self.rng, refusal, self.allowed)
+        template, marked = refused(self.rng, refusal, self.allowed, self.mentioned)
         history = self._distractor() if refusal is Refusal.NO_FUNCTION else ()
-        return Draft(template=template, marked=marked, answers=(refusal,), room=self.rng.choice(self.world.speaker.home.areas),
-                     near=self.rng.choice(self.functions), tags=("refusal",), history=history)  # fmt: skip
+        return Draft(
+            template=template,
+            marked=marked,
+            answers=(refusal,),
+            room=self.rng.choice(self.world.speaker.home.areas),
+            near=self.rng.choice(self.functions),
+            tags=("refusal",),
+            history=history,
+        )
 
     def _answers(self, call: Call, domain: str) -> tuple[Call, ...]:
         return right_calls(call, domain, self.world.speaker.home, self.world.pool)
@@ -148,7 +174,8 @@ class Drawer:
         if not self.world.may_say(self.split, draft.marked):
             return False
         earlier = surface(draft.history[0][0]).lower() if draft.history else ""
-        key = (surface(draft.marked).lower(), draft.room, earlier)
+        room = draft.room if self.known or "room" in draft.tags else ""
+        key = (surface(draft.marked).lower(), room, earlier)
         if key in self.spoken:
             return False
         self.spoken.add(key)
@@ -157,7 +184,9 @@ class Drawer:
 
     def _row(self, draft: Draft, row_id: str) -> Example:
         query = decorate(self.rng, surface(draft.marked), self.cfg.decoration_share)
-        history = tuple(Turn(decorate(self.rng, surface(text), self.cfg.decoration_share), call) for text, call in draft.history)
+        history = tuple(
+            Turn(decorate(self.rng, surface(text), self.cfg.decoration_share), call) for text, call in draft.history
+        )
         found = lookup(query, self.knowledge)
         tags = [tag for tag in draft.tags if tag != "knowledge"]
         tags += ["knowledge"] if found else []
@@ -165,10 +194,16 @@ class Drawer:
         tags += [self.split] if self.split in ("seen", "unseen") else []
         minute = self.rng.randrange(6 * 60, 24 * 60)
         return Example(
-            id=row_id, query=query, context={"room": draft.room, "time": f"{minute // 60:02d}:{minute % 60:02d}"},
-            history=history, knowledge=found, candidates=self._candidates(draft), answers=draft.answers,
-            template=draft.template, tags=tuple(tags),
-        )  # fmt: skip
+            id=row_id,
+            query=query,
+            context={"room": draft.room, "time": f"{minute // 60:02d}:{minute % 60:02d}"},
+            history=history,
+            knowledge=found,
+            candidates=self._candidates(draft),
+            answers=draft.answers,
+            template=draft.template,
+            tags=tuple(tags),
+        )
 
     def _candidates(self, draft: Draft) -> tuple[str, ...]:
         oracle = self.world.oracles[self.split in ("seen", "unseen")]

@@ -7,14 +7,35 @@ MARK = re.compile("\x01([^\x02]*)\x02([^\x03]*)\x03")
 """a slot in walked text: placeholder \\x02 surface text"""
 
 _UNITS = "hour|minute|second|degree"
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ON_AREAS = "patio|porch|balcony|driveway|landing|lookout|[a-z]+ floor"
 _NUMBER = rf"(?:\d+(?:\.\d+)?|(?:{'|'.join(_TENS[2:])})(?:-\w+)?|{'|'.join(_ONES)})"
 _FIXES = [
+    (r"\s+", " "),
+    (rf"\b({_NUMBER} hours?) and ({_NUMBER} minutes?) and ", r"\1 \2 and "),
+    (r"\btell me the weather like\b", "tell me the weather"),
     (rf"\b({_NUMBER}) ({_UNITS})s?(?= timer)", r"\1 \2"),
     (rf"\b({_NUMBER}) ({_UNITS})s?(?= and {_NUMBER} (?:{_UNITS})s? timer)", r"\1 \2"),
     (rf"\b(1|one) ({_UNITS})s\b", r"\1 \2"),
@@ -37,10 +58,30 @@ _FIXES = [
     (r"\s+", " "),
 ]
 _PATTERNS = [(re.compile(pattern), into) for pattern, into in _FIXES]
-_PROPER = re.compile("\\b(?:the|my|our|a) (?=\x01[^\x02]*\x02(?:the |[A-Z][a-z]|HQ))")
+_PROPER = re.compile(
+    "\\b(?:the|my|our|a) (?=\x01(?:name:(?:input_boolean|person|weather)\x02|[^\x02]*\x02(?:the |[A-Z][a-z]|HQ)))"
+)
 _QUESTION = re.compile(r"(?i)(is|are|what|what's|how|which|where|where's|who|any|did|does|do|when|has)\b")
-_BEFORE = ("please", "can you", "could you", "would you", "hey,", "ok,", "would you please", "could you please", "i want you to")
+_BEFORE = (
+    "please",
+    "can you",
+    "could you",
+    "would you",
+    "hey,",
+    "ok,",
+    "would you please",
+    "could you please",
+    "i want you to",
+)
 _AFTER = ("please", "for me", "now", "thanks", "for me please")
+_COMMAND = re.compile(
+    "(turn|switch|set|change|open|close|shut|lock|unlock|start|create|cancel|stop|pause|resume|continue|add|increase|"
+    "decrease|remove|take|run|activate|dim|make|move|put|power|kill|enable|disable|brighten|announce|broadcast|"
+    "press|push|"
+    "tell|give|get|light|illuminate|heat|cool|adjust|pull|secure|release|undo|clear|find|check|read|book|order|"
+    "play|skip|"
+    "mute|unmute|vacuum|clean|dock|return|send|delete|complete|unpause)\\b(?!\\.)"
+)
 
 
 def surface(marked: str) -> str:
@@ -68,12 +109,13 @@ def skeleton(marked: str) -> str:
 def decorate(rng: random.Random, query: str, share: float) -> str:
     """Politeness on `share` of the commands, and the casing and full stops people use or leave out."""
     question = bool(_QUESTION.match(query))
-    if not question and rng.random() < share:
+    if _COMMAND.match(query) and rng.random() < share:
+        after = [words for words in _AFTER if not set(words.split()) & set(query.lower().split())]
         if rng.random() < 0.65:
             before = rng.choice(_BEFORE)
             query, question = f"{before} {query}", before.split()[0] in ("can", "could", "would")
-        else:
-            query = f"{query} {rng.choice(_AFTER)}"
+        elif after:
+            query = f"{query} {rng.choice(after)}"
     if rng.random() < 0.4:
         query = query[0].upper() + query[1:]
     if rng.random() < (0.5 if question else 0.15):

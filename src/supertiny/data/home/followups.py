@@ -8,15 +8,22 @@ from supertiny.data.home.inventory import Device
 from supertiny.data.home.walk import draw, mark
 
 _AGAIN = {
-    "turn_on": ("turn_off", "turn {it} off again|switch {it} off again|actually, turn {it} back off|now switch {it} off|"
-                "turn {it} off now|ok, {it} can go off again"),
-    "turn_off": ("turn_on", "turn {it} on again|switch {it} back on|actually, turn {it} back on|now switch {it} on|"
-                 "turn {it} on after all|i need {it} on again"),
+    "turn_on": (
+        "turn_off",
+        "turn {it} off again|switch {it} off again|actually, turn {it} back off|"
+        "now switch {it} off|"
+        "turn {it} off now|ok, {it} can go off again",
+    ),
+    "turn_off": (
+        "turn_on",
+        "turn {it} on again|switch {it} back on|actually, turn {it} back on|now switch {it} on|"
+        "turn {it} on after all|i need {it} on again",
+    ),
     "open": ("close", "close {it} again|shut {it} again|actually, close {it}|now close {it}|you can close {it} now"),
     "close": ("open", "open {it} again|actually, open {it}|open {it} up again|now open {it}|you can open {it} now"),
     "lock": ("unlock", "unlock {it} again|actually, unlock {it}|now unlock {it}|you can unlock {it} now"),
     "unlock": ("lock", "lock {it} again|actually, lock {it}|now lock {it}|you can lock {it} now"),
-}  # fmt: skip
+}
 """verb -> its inverse, and how to ask for it"""
 
 _DO = {
@@ -29,10 +36,18 @@ _DO = {
 }
 """what to do with the device whose state was asked"""
 
-_OPPOSITE = {"on": "turn_off", "off": "turn_on", "open": "close", "closed": "open", "locked": "unlock", "unlocked": "lock"}
+_OPPOSITE = {
+    "on": "turn_off",
+    "off": "turn_on",
+    "open": "close",
+    "closed": "open",
+    "locked": "unlock",
+    "unlocked": "lock",
+}
 
 _SHIFT = (
-    "and the {area} too|the {area} as well|same in the {area}|do the same in the {area}|now the {area}|and in the {area}|"
+    "and the {area} too|the {area} as well|same in the {area}|do the same in the {area}|now the {area}|"
+    "and in the {area}|"
     "and the {area}|also in the {area}|the {area} too please|same thing for the {area}|and do the {area} as well"
 )
 _ANOTHER = (
@@ -40,16 +55,30 @@ _ANOTHER = (
     "and the {name}|also the {name}|same thing for the {name}|and do the {name} as well"
 )
 _VALUES = {
-    "brightness": ("brightness", "make it {x} percent instead|actually {x} percent|no, {x} percent|{x} percent is better|"
-                   "better make that {x} percent"),
+    "brightness": (
+        "brightness",
+        "make it {x} percent instead|actually {x} percent|no, {x} percent|"
+        "{x} percent is better|"
+        "better make that {x} percent",
+    ),
     "color": ("color", "make it {x} instead|actually {x}|no, {x}|{x} is better|better make that {x}"),
-    "percentage": ("fan_speed", "make it {x} percent instead|actually {x} percent|no, {x} percent|{x} percent is better|"
-                   "better make that {x} percent"),
-    "position": ("position", "make it {x} percent instead|actually {x} percent|no, {x} percent|{x} percent is better|"
-                 "better make that {x} percent"),
-    "temperature": ("temperature", "make it {x} degrees instead|actually {x} degrees|no, {x} degrees|"
-                    "{x} degrees is better|better make that {x} degrees"),
-}  # fmt: skip
+    "percentage": (
+        "fan_speed",
+        "make it {x} percent instead|actually {x} percent|no, {x} percent|"
+        "{x} percent is better|"
+        "better make that {x} percent",
+    ),
+    "position": (
+        "position",
+        "make it {x} percent instead|actually {x} percent|no, {x} percent|{x} percent is better|"
+        "better make that {x} percent",
+    ),
+    "temperature": (
+        "temperature",
+        "make it {x} degrees instead|actually {x} degrees|no, {x} degrees|"
+        "{x} degrees is better|better make that {x} degrees",
+    ),
+}
 """argument -> list of the grammar, and how to change its value"""
 
 _TIMER = {
@@ -57,13 +86,34 @@ _TIMER = {
     "pause_timer": "pause that timer|pause it|hold that timer|put that timer on hold",
     "get_timer_status": "how long is left on it|how much time is left on that timer|how is that timer doing|"
     "when is that timer done",
-    "increase_timer": "add {x} minutes to it|add {x} minutes to that timer|give it {x} more minutes|make it {x} minutes longer",
+    "increase_timer": "add {x} minutes to it|add {x} minutes to that timer|give it {x} more minutes|"
+    "make it {x} minutes longer",
     "decrease_timer": "take {x} minutes off it|remove {x} minutes from that timer|make it {x} minutes shorter",
 }
-_SHIFTABLE = ("turn_on_light", "turn_off_light", "turn_on_fan", "turn_off_fan", "open_cover", "close_cover", "set_light",
-              "set_temperature", "set_fan_speed", "set_cover_position", "get_temperature")  # fmt: skip
-_NAMED = (*_SHIFTABLE, "turn_on_switch", "turn_off_switch", "lock_door", "unlock_door", "open_valve", "close_valve",
-          "turn_on_climate", "turn_off_climate")  # fmt: skip
+_SHIFTABLE = (
+    "turn_on_light",
+    "turn_off_light",
+    "turn_on_fan",
+    "turn_off_fan",
+    "open_cover",
+    "close_cover",
+    "set_light",
+    "set_temperature",
+    "set_fan_speed",
+    "set_cover_position",
+    "get_temperature",
+)
+_NAMED = (
+    *_SHIFTABLE,
+    "turn_on_switch",
+    "turn_off_switch",
+    "lock_door",
+    "unlock_door",
+    "open_valve",
+    "close_valve",
+    "turn_on_climate",
+    "turn_off_climate",
+)
 _PLURAL = ("lights", "spotlights")
 
 
@@ -101,10 +151,10 @@ def follow_up(
     `others`: devices that `before` could have named instead; `areas`: where else it could have acted.
     """
     options: dict[str, list[tuple[str, Call, str]]] = {}
-    for kind, texts, call, says in _options(before, others, areas):
-        said = [text for text in texts.split("|") if f"follow: {kind}: {text}" in allowed]
-        if said:
-            options[kind] = [(text, call, says) for text in said]
+    for kind, texts, so_far, argument in _options(before, others, areas):
+        mine = [text for text in texts.split("|") if f"follow: {kind}: {text}" in allowed]
+        if mine:
+            options[kind] = [(text, so_far, argument) for text in mine]
     if not options:
         return None
     kind = rng.choice(list(options))
@@ -123,22 +173,24 @@ def _say(
 ) -> tuple[str, str, Scalar, tuple[str, ...]]:
     """(placeholder, what is said, label, arguments it replaces) for the argument that the second turn says."""
     if says == "area":
-        area = rng.choice([area for area in areas if area != before.arguments["area"]])
-        return "area", area, area, ()
+        place = rng.choice([area for area in areas if area != before.arguments["area"]])
+        return "area", place, place, ()
     if says == "name":
-        name = rng.choice([device.name for device in others])
-        return "name", name, name, ("area", "floor")
-    name = _VALUES[says][0] if says in _VALUES else "timer_minutes"
-    said, value = draw(name, rng)
+        device = rng.choice(others)
+        return "name", device.name, device.name, ("area", "floor")
+    bank = _VALUES[says][0] if says in _VALUES else "timer_minutes"
+    said, value = draw(bank, rng)
     while value == before.arguments.get(says):
-        said, value = draw(name, rng)
-    return name, said, value, ()
+        said, value = draw(bank, rng)
+    return bank, said, value, ()
 
 
 def _is_plural(call: Call) -> bool:
     """Whether the things of `call` are a "them"."""
     name = str(call.arguments.get("name", ""))
-    return name.endswith(_PLURAL) if name else call.name.endswith(("_light", "_fan")) or "device_class" in call.arguments
+    return (
+        name.endswith(_PLURAL) if name else call.name.endswith(("_light", "_fan")) or "device_class" in call.arguments
+    )
 
 
 def _options(before: Call, others: list[Device], areas: list[str]) -> list[Option]:

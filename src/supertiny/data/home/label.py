@@ -6,10 +6,13 @@ from supertiny.data.home.inventory import Home
 
 _SECONDS = {"hours": 3600, "minutes": 60, "seconds": 1}
 _AT = {
-    ("open_cover", "set_cover_position", "position"): 100, ("close_cover", "set_cover_position", "position"): 0,
-    ("open_valve", "set_valve_position", "position"): 100, ("close_valve", "set_valve_position", "position"): 0,
-    ("turn_off_light", "set_light", "brightness"): 0, ("turn_off_fan", "set_fan_speed", "percentage"): 0,
-}  # fmt: skip
+    ("open_cover", "set_cover_position", "position"): 100,
+    ("close_cover", "set_cover_position", "position"): 0,
+    ("open_valve", "set_valve_position", "position"): 100,
+    ("close_valve", "set_valve_position", "position"): 0,
+    ("turn_off_light", "set_light", "brightness"): 0,
+    ("turn_off_fan", "set_fan_speed", "percentage"): 0,
+}
 """(function, its twin, the twin's argument) -> the value that makes them the same"""
 
 
@@ -30,9 +33,17 @@ def right_calls(call: Call, domain: str, home: Home, pool: Pool) -> tuple[Call, 
         found += [other for known in list(found) for other in step(known)]
     distinct: list[Call] = []
     for other in found:
+        other = ordered(other, pool)
         if other not in distinct and not isinstance(check_call(other, pool), Malformed):
             distinct.append(other)
     return tuple(distinct)
+
+
+def ordered(call: Call, pool: Pool) -> Call:
+    """`call` with its arguments in the order of the function's document, so that a call is written one way."""
+    names = pool[call.name].parameters
+    rest = [name for name in call.arguments if name not in names]
+    return Call(call.name, {n: call.arguments[n] for n in [*names, *rest] if n in call.arguments})
 
 
 def twins(function: str) -> set[str]:
@@ -70,8 +81,11 @@ def _durations(call: Call) -> list[Call]:
         total = sum(int(str(value)) * _SECONDS[unit] for unit, value in spoken.items())
         if not total:
             continue
-        rest = {key: value for key, value in call.arguments.items() if key.removeprefix(prefix) not in spoken or
-                (not prefix and key.startswith("start_"))}  # fmt: skip
+        rest = {
+            key: value
+            for key, value in call.arguments.items()
+            if key.removeprefix(prefix) not in spoken or (not prefix and key.startswith("start_"))
+        }
         for units in _readings(total):
             found.append(Call(call.name, {**{prefix + unit: n for unit, n in units.items()}, **rest}))
     return found

@@ -66,21 +66,34 @@ class Speaker:
     def request(self, rng: random.Random, templates: list[Template], known: bool) -> Request:
         """A request from one of `templates` (all of one function); `known`: name no held-out device."""
         combos = sorted({template.combo for template in templates})
-        weights = [sum(t.combo == combo for t in templates) ** 0.5 for combo in combos]
+        by_room = {template.combo for template in templates if template.needs_room}
+        weights = [sum(t.combo == c for t in templates) ** 0.5 * (1 + (c in by_room)) for c in combos]
         combo = rng.choices(combos, weights)[0]
         template = rng.choice([t for t in templates if t.combo == combo])
         tags: list[str] = []
         fixed = self._fix(rng, template, known, tags)
         marked, slots = walk(template.expression, self._rules, rng, fixed)
-        room = rng.choice(self.rooms(template))
+        room = rng.choice(self.rooms(template, "cover_classes" in fixed and fixed["cover_classes"][2] == "awning"))
         if template.needs_room:
             tags.append("room")
         call = reference(template.intent, template.function, slots, room if template.needs_room else "")
         return Request(template.id, marked, call, template.domain, room, tuple(tags))
 
-    def rooms(self, template: Template) -> list[str]:
-        """Rooms the speaker may stand in: for a room's own devices, rooms that have some."""
-        return self._areas_of.get(template.domain) or self._areas_of["light"] if template.needs_room else self.home.areas
+    def rooms(self, template: Template, outside: bool) -> list[str]:
+        """Places the speaker may stand in: where a command means the things around, places that have some."""
+        if template.needs_room and template.domain == "cover":
+            return self._places(outside)
+        return (
+            self._areas_of.get(_thing(template) or "light", self.home.areas) if template.needs_room else self.home.areas
+        )
+
+    def _places(self, outside: bool) -> list[str]:
+        return [area for area, floor in self.home.floor_of.items() if bool(floor) != outside and area != "driveway"]
+
+    def areas(self, call: Call) -> list[str]:
+        """Where else `call` could act."""
+        device_class = call.arguments.get("device_class")
+        return self._places(device_class == "awning") if device_class else self._areas_of["light"]
 
     def others(self, call: Call, domain: str, known: bool) -> list[Device]:
         """Devices that `call` could have named instead."""
@@ -92,9 +105,12 @@ class Speaker:
         lists, fixed = self._lists[id(template)], Fixed()
         area = rng.choice(self._areas_of.get(_thing(template)) or self.home.areas)
         floor = rng.choice(self.home.floors)
+        if "cover_classes" in lists:
+            spoken = rng.choice([word for word in VALUES["cover_classes"] if "floor" not in lists or word != "awnings"])
+            fixed["cover_classes"] = ("cover_classes", spoken, VALUES["cover_classes"][spoken])
+            area = rng.choice(self._places(spoken == "awnings"))
         if "name" in lists:
-            device = self._device(rng, template, known, "floor" in lists)
-            nicknamed = bool(device.nickname) and rng.random() < 0.5
+            device, nicknamed = self._device(rng, template, known, "floor" in lists)
             said = device.nickname if nicknamed else device.name
             fixed["name"] = (f"name:{template.domain}", said, device.name)
             area, floor = (device.area, device.floor) if device.area else (area, floor)
@@ -108,11 +124,12 @@ class Speaker:
         fixed["floor"] = ("floor", floor, floor)
         return fixed
 
-    def _device(self, rng: random.Random, template: Template, known: bool, floor: bool) -> Device:
+    def _device(self, rng: random.Random, template: Template, known: bool, floor: bool) -> tuple[Device, bool]:
+        """A device of the sentence's domain, and whether it is called by its nickname."""
         group = [d for d in self.home.devices[template.domain] if not (known and d.held_out) and (d.floor or not floor)]
         nicknamed = [d for d in group if d.nickname]
-        use = nicknamed if nicknamed and rng.random() < 2 * self.nickname_share else group
-        return rng.choice(use)
+        by_nickname = bool(nicknamed) and rng.random() < self.nickname_share
+        return rng.choice(nicknamed if by_nickname else group), by_nickname
 
 
 def domain_weight(domain: str) -> float:

@@ -89,7 +89,7 @@ def draw(name: str, rng: random.Random) -> tuple[str, Scalar]:
 
 def _number(name: str, rng: random.Random) -> int | float:
     if name == "timer_hours":
-        return rng.choice((1, 1, 2, 2, 3, 4, 5, 6, 8, 10, 12))
+        return rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 12))
     if name == "timer_minutes":
         return rng.choice(MINUTES)
     if name == "timer_seconds":

@@ -22,7 +22,8 @@ ROOMS = {
     "sleep": "bedroom|guest room|nursery|kids room|master bedroom",
     "sit": "living room|library|sunroom|study|music room|home cinema",
     "out": "patio|garden|porch|balcony|greenhouse",
-    "any": "kitchen|living room|bathroom|bedroom|office|garage|basement|attic|hallway|workshop|gym|nursery|laundry room",
+    "any": "kitchen|living room|bathroom|bedroom|office|garage|basement|attic|hallway|workshop|gym|nursery|"
+    "laundry room",
     "entry": "hallway|porch|utility room|garage|basement",
     "garage": "garage",
     "low": "basement|utility room|garage|workshop",
@@ -31,12 +32,15 @@ ROOMS = {
 THINGS = {
     "light": "ceiling light:in|floor lamp:sit|desk lamp:work|table lamp:sit|bedside lamp:sleep|reading lamp:sit|"
     "chandelier:sit|light strip:in|spotlights:in|wall light:in|pendant light:cook|fairy lights:in|night light:sleep|"
-    "vanity light:wet|lantern:out|lava lamp:sleep|string lights:out|cabinet light:cook|mirror light:wet|path lights:out|"
+    "vanity light:wet|lantern:out|lava lamp:sleep|string lights:out|cabinet light:cook|mirror light:wet|"
+    "path lights:out|"
     "sconce:sit|flood light:out|corner lamp:sit|picture light:in",
     "switch": "coffee machine:cook|kettle:cook|toaster:cook|christmas tree:sit|aquarium pump:sit|sprinkler:out|"
-    "dehumidifier:low|air purifier:sleep|space heater:in|printer:work|3D printer:work|pool pump:out|phone charger:sleep|"
+    "dehumidifier:low|air purifier:sleep|space heater:in|printer:work|3D printer:work|pool pump:out|"
+    "phone charger:sleep|"
     "electric blanket:sleep|rice cooker:cook|slow cooker:cook|fountain:out|router:work|towel warmer:wet|"
-    "massage chair:sit|treadmill:in|bread maker:cook|power strip:work|soldering iron:low|bug zapper:out|humidifier:sleep",
+    "massage chair:sit|treadmill:in|bread maker:cook|power strip:work|soldering iron:low|bug zapper:out|"
+    "humidifier:sleep",
     "fan": "ceiling fan:in|tower fan:in|desk fan:work|extractor fan:wet|window fan:sleep|box fan:low|"
     "pedestal fan:sit|exhaust fan:wet|range hood:cook",
     "cover": "left curtain:in|right curtain:in|roller blind:in|venetian blind:work|blackout curtain:sleep|"
@@ -61,7 +65,8 @@ THINGS = {
     "carbon dioxide level:in",
     "input_boolean": "guest mode:|vacation mode:|party mode:|sleep mode:|away mode:|do not disturb:|child lock mode:|"
     "night mode:|eco mode:|cleaning mode:",
-    "scene": "movie time:|romantic dinner:|reading time:|relax:|focus time:|sunset:|breakfast:|candlelight:|game night:|"
+    "scene": "movie time:|romantic dinner:|reading time:|relax:|focus time:|sunset:|breakfast:|candlelight:|"
+    "game night:|"
     "rainy day:|spring morning:|northern lights:|cozy evening:|bright day:|yoga:",
     "script": "goodnight routine:|leaving home:|morning briefing:|wake up routine:|holiday show:|feed the fish:|"
     "lock up:|bath time:|homework routine:|fire drill:|arrival routine:",
@@ -91,7 +96,8 @@ NICKNAMES = {
     "Thumper|Titan|the troll|Ulysses|Vader|the viking|Wally|Yoda|Zeus|the duke|Tinker Bell|Mister Blue|Gandalf|"
     "the goblin|Pinky|Bruno|Matilda|Sir Hums|the colonel|Biscuit|Pepper|Oscar|the moose|Blinky|Rufus",
     "area": "the lair:basement|HQ:office|the bat cave:garage|the jungle:greenhouse|the nest:nursery|the palace:"
-    "master bedroom|the dungeon:wine cellar|the den:living room|the lab:workshop|the crow's nest:attic|the spa:bathroom|"
+    "master bedroom|the dungeon:wine cellar|the den:living room|the lab:workshop|the crow's nest:attic|"
+    "the spa:bathroom|"
     "the zoo:playroom|the mess hall:kitchen|the lookout:balcony|the quiet zone:library|the iron temple:gym",
 }
 """what the family calls a device (any device) or a room (that room)"""
@@ -110,7 +116,8 @@ TEXTS = {
     "water the plants|renew my passport|finish the report|pick up the dry cleaning|return library books|"
     "change the air filter|email the landlord|wash the car|fix the leaky tap|pack the tent|plan the menu|"
     "schedule a haircut|update the calendar|bake a cake|charge the camera|sharpen the knives",
-    "shopping_list_item": "milk|bread|eggs|apples|bananas|coffee|tea bags|toilet paper|dish soap|batteries|chicken breast|"
+    "shopping_list_item": "milk|bread|eggs|apples|bananas|coffee|tea bags|toilet paper|dish soap|batteries|"
+    "chicken breast|"
     "cheddar cheese|tomatoes|olive oil|dog food|cat litter|orange juice|frozen peas|pasta|rice|laundry detergent|"
     "light bulbs|paper towels|yogurt|salmon|oat milk|garlic|two avocados|a dozen eggs|sparkling water|peanut butter|"
     "birthday candles|shampoo|toothpaste|honey|basil|three lemons|dark chocolate",

@@ -41,7 +41,10 @@ class World:
         said = skeleton(marked)
         if split in ("train", "expert"):
             return said not in self.claimed
-        return said not in self.trained and self.claimed.get(said, split) in (split, "test" if split == "seen" else split)
+        return said not in self.trained and self.claimed.get(said, split) in (
+            split,
+            "test" if split == "seen" else split,
+        )
 
     def say(self, split: str, marked: str) -> None:
         """Record that `split` holds this sentence."""

@@ -1,0 +1,87 @@
+"""The user's own files: a function pool and queries, labelled or not, checked at the door.
+
+    functions   JSON list of tools in the OpenAI schema
+    queries     JSONL of examples (`supertiny.core.records.Example`): `id` and `query` are required; `answers`,
+                `context`, `history`, `knowledge`, `candidates`, `template`, `tags` are read where they stand
+    knowledge   terms are not looked up here: give the explanations in each row
+
+Rows without answers join the unlabelled training pool. Labelled rows share out over expert, dev, test and
+train; those tagged `unseen` form the ood split, and their functions are never trained on.
+"""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from supertiny.core.calls import Call
+from supertiny.core.errors import UserError
+from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.data.candidates import Oracle
+from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes
+
+
+def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
+    """Split the user's rows by template (or, without one, by query), the same way for the same seed."""
+    pool = read_functions(Path(cfg.own.functions))
+    path = Path(cfg.own.queries)
+    rows = read_examples(path, pool)
+    unseen = [row for row in rows if "unseen" in row.tags]
+    hidden = _called(unseen)
+    for row in rows:
+        if "unseen" not in row.tags and (name := next(iter(_called([row]) & hidden), "")):
+            raise UserError(f"{path}, id {row.id!r}: field 'answers': {name!r} is also called by a row tagged unseen")
+    seen = {name: function for name, function in pool.items() if name not in hidden}
+    rng = random.Random(f"own:{seed}")
+    splits = _share_out([row for row in rows if "unseen" not in row.tags], sizes, rng, path)
+    splits["ood"] = _ood(unseen, splits["test"], sizes.ood, cfg.ood_seen_share)
+    offers = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, seen), (True, pool))}
+    offered = {split: [_offer(rng, row, offers[split == "ood"]) for row in part] for split, part in splits.items()}
+    return Dataset(pool=pool, knowledge=[], splits=offered)
+
+
+def _share_out(rows: list[Example], sizes: DatasetSizes, rng: random.Random, path: Path) -> dict[str, list[Example]]:
+    """Whole templates go to test, dev and expert until each is full (at most a quarter each); rest: train."""
+    labelled: dict[str, list[Example]] = {}
+    unlabelled = [row for row in rows if not row.answers]
+    for row in rows:
+        if row.answers:
+            labelled.setdefault(_group(row), []).append(row)
+    if len(labelled) < 4:
+        raise UserError(f"{path}: field 'answers': only {len(labelled)} labelled templates; 4 are needed (one a split)")
+    groups = list(labelled.values())
+    rng.shuffle(groups)
+    splits: dict[str, list[Example]] = {}
+    for split, size in (("test", sizes.test), ("dev", sizes.dev), ("expert", sizes.expert)):
+        splits[split] = groups.pop()
+        limit = min(size, sum(map(len, labelled.values())) // 4)
+        while len(splits[split]) < limit and len(groups) > 3:
+            splits[split] = splits[split] + groups.pop()
+    held_out = {_group(row) for split in ("test", "dev") for row in splits[split]}
+    train = [row for group in groups for row in group] + [row for row in unlabelled if _group(row) not in held_out]
+    rng.shuffle(train)
+    return {**splits, "train": train[: sizes.train]}
+
+
+def _ood(unseen: list[Example], test: list[Example], size: int, seen_share: float) -> list[Example]:
+    """Unseen rows mixed with test rows (renamed) at `seen_share`; empty where no row is tagged unseen."""
+    chosen = unseen[: round(size * (1 - seen_share))]
+    num_seen = round(len(chosen) * seen_share / (1 - seen_share))
+    seen = [replace(row, id=f"seen-{row.id}", tags=(*row.tags, "seen")) for row in test[:num_seen]]
+    return chosen + seen
+
+
+def _offer(rng: random.Random, row: Example, oracle: Oracle) -> Example:
+    """The row with candidates, where it brought none and its function is known."""
+    names = sorted(_called([row]))
+    if row.candidates or not row.answers:
+        return row
+    near = names[0] if names else rng.choice(list(oracle.pool))
+    return replace(row, candidates=oracle.offer(rng, near, include=bool(names)))
+
+
+def _called(rows: list[Example]) -> set[str]:
+    return {answer.name for row in rows for answer in row.answers[:1] if isinstance(answer, Call)}
+
+
+def _group(row: Example) -> str:
+    return row.template or " ".join(row.query.lower().split())
