@@ -141,12 +141,13 @@ class Drawer:
         speaker = self.world.speaker
         others = speaker.others(request.call, request.domain, self.known)
         turn = follow_up(self.rng, request.call, others, speaker.areas(request.call), self.allowed)
-        if turn is None:
+        answers = self._answers(turn.call, request.domain) if turn else ()
+        if turn is None or not answers:  # no answers: the function cannot take what the turn before says
             return None
         return Draft(
             template=turn.template,
             marked=turn.marked,
-            answers=self._answers(turn.call, request.domain),
+            answers=answers,
             room=request.room,
             near=turn.call.name,
             tags=("follow_up",),

@@ -95,10 +95,10 @@ def surface(marked: str) -> str:
 def skeleton(marked: str) -> str:
     """What is left of a query without its values, articles, plurals, politeness and case.
 
-    >>> skeleton("Turn on the \\x01{name}\\x02desk lamp\\x03 please")
+    >>> skeleton("Turn on the \\x01name:light\\x02desk lamp\\x03 please")
     'turn on {name}'
     """
-    text = MARK.sub(lambda match: match[1], marked).lower()
+    text = MARK.sub(lambda match: "{" + match[1].partition(":")[0] + "}", marked).lower()
     text = re.sub(r"[^\w{}%' ]", " ", text).replace("%", " percent")
     text = re.sub(r"\b(please|can you|could you|would you|thanks|for me|hey|ok|now|i want you to)\b", " ", text)
     text = re.sub(r"\b(the|my|our|an?|of)\b", " ", text)

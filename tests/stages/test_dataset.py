@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.dataset import main
+from supertiny.core.errors import UserError
+from supertiny.core.records import read_examples, read_functions
+
+PARAMS = """
+seed: 7
+profile: tiny
+dataset:
+  source: home_assistant
+  num_candidates: 6
+  hard_share: 0.6
+  ood_seen_share: 0.35
+  home_assistant: {language: en, follow_up_share: 0.12, distractor_share: 0.08, nickname_share: 0.12,
+    no_function_share: 0.06, unclear_share: 0.04, decoration_share: 0.25, test_template_share: 0.15,
+    dev_template_share: 0.08, held_out_share: 0.2}
+  massive: {path: nowhere.jsonl, ood_scenarios: [music]}
+  own: {functions: f.json, queries: q.jsonl}
+"""
+FILES = {
+    "functions.json",
+    "knowledge.json",
+    "train.jsonl",
+    "train.reference.jsonl",
+    "expert.jsonl",
+    "dev.jsonl",
+    "test.jsonl",
+    "ood.jsonl",
+    "stats.json",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "tiny.yaml").write_text("dataset: {train: 300, expert: 60, dev: 40, test: 60, ood: 60}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_dataset_stage_writes_the_same_bytes_twice(project):
+    main(project / "one")
+    main(project / "two")
+    assert {file.name for file in (project / "one").iterdir()} == FILES
+    for name in FILES:
+        assert (project / "one" / name).read_bytes() == (project / "two" / name).read_bytes()
+
+
+def test_dataset_stage_hides_the_training_labels(project):
+    main(project / "out")
+    pool = read_functions(project / "out" / "functions.json")
+    train = read_examples(project / "out" / "train.jsonl", pool)
+    hidden = read_examples(project / "out" / "train.reference.jsonl", pool)
+    assert len(train) == 300
+    assert all(not row.answers for row in train) and all(row.answers for row in hidden)
+    assert [row.query for row in train] == [row.query for row in hidden]
+    stats = json.loads((project / "out" / "stats.json").read_text())
+    assert stats["test_size"] == 60 and stats["functions"] == len(pool)
+    assert stats["splits"]["ood"]["tags"]["seen"] == pytest.approx(0.35, abs=0.01)
+
+
+def test_dataset_stage_names_the_wrong_parameter(project):
+    (project / "params.yaml").write_text(PARAMS.replace("hard_share: 0.6", "hard_share: much"))
+    with pytest.raises(UserError, match="hard_share"):
+        main(project / "out")
+    assert not (project / "out").exists()

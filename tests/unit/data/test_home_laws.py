@@ -1,0 +1,204 @@
+"""The laws of the home_assistant source, on one small dataset."""
+
+import itertools
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from supertiny.core.calls import Call, Refusal, check_call
+from supertiny.core.errors import UserError
+from supertiny.core.records import write_examples
+from supertiny.data.home import source
+from supertiny.data.home.english import skeleton
+from supertiny.data.home.inventory import build_home
+from supertiny.data.home.speaker import is_ood
+from supertiny.data.home.world import World
+from supertiny.data.knowledge import lookup
+from tests.unit.data.conftest import SIZES, make_config
+
+HELD_OUT = ("dev", "test")
+
+
+def rows_of(dataset, *splits):
+    return [row for split in splits for row in dataset.splits[split]]
+
+
+def reference(row) -> Call | Refusal:
+    return row.answers[0]
+
+
+def test_sizes_and_ids(home_dataset):
+    for split, rows in home_dataset.splits.items():
+        assert len(rows) == getattr(SIZES, split)
+        assert len({row.id for row in rows}) == len(rows)
+
+
+def test_same_seed_same_bytes_other_seed_other_rows(tmp_path, home_dataset):
+    again = source.home_assistant(make_config(), SIZES, 0)
+    other = source.home_assistant(make_config(), SIZES, 1)
+    for number, dataset in enumerate((home_dataset, again, other)):
+        for split, rows in dataset.splits.items():
+            write_examples(tmp_path / f"{number}-{split}", rows)
+    for split in home_dataset.splits:
+        first, second, third = ((tmp_path / f"{n}-{split}").read_bytes() for n in range(3))
+        assert first == second != third
+
+
+def test_pool_is_about_the_paper_s(home_dataset):
+    assert 65 <= len(home_dataset.pool) <= 80
+    assert 180 <= sum(len(f.parameters) for f in home_dataset.pool.values()) <= 225
+    assert all(f.description and f.domain for f in home_dataset.pool.values())
+    assert all(p.description for f in home_dataset.pool.values() for p in f.parameters.values())
+
+
+def test_splits_are_apart_by_template(home_dataset):
+    templates = {split: {row.template for row in rows} for split, rows in home_dataset.splits.items()}
+    for split in HELD_OUT:
+        assert not templates[split] & (templates["train"] | templates["expert"])
+    assert not templates["dev"] & templates["test"]
+
+
+def test_no_skeleton_of_a_held_out_split_is_said_in_train(monkeypatch):
+    said = defaultdict(set)
+    say = World.say
+    monkeypatch.setattr(
+        World, "say", lambda self, split, marked: (said[split].add(skeleton(marked)), say(self, split, marked))
+    )
+    source.home_assistant(make_config(), SIZES, 0)
+    trained = said["train"] | said["expert"]
+    assert said["test"] and trained
+    assert not trained & (said["test"] | said["dev"] | said["seen"] | said["unseen"])
+    assert not said["test"] & said["dev"]
+
+
+def test_queries_are_not_shared_with_train(home_dataset):
+    trained = {row.query.lower().strip("?.") for row in rows_of(home_dataset, "train", "expert") if not row.history}
+    tested = {row.query.lower().strip("?.") for row in rows_of(home_dataset, "dev", "test", "ood") if not row.history}
+    assert not trained & tested
+
+
+def test_every_in_domain_function_is_trained(home_dataset):
+    trained = {reference(row).name for row in home_dataset.splits["train"] if isinstance(reference(row), Call)}
+    assert trained == {name for name, f in home_dataset.pool.items() if not is_ood(f.domain)}
+
+
+def test_no_unseen_function_before_the_ood_split(home_dataset):
+    hidden = {name for name, f in home_dataset.pool.items() if is_ood(f.domain)}
+    for row in rows_of(home_dataset, "train", "expert", "dev", "test"):
+        assert not hidden & set(row.candidates)
+        assert not hidden & {answer.name for answer in row.answers if isinstance(answer, Call)}
+        assert not hidden & {turn.answer.name for turn in row.history}
+
+
+def test_ood_mixes_seen_and_unseen(home_dataset):
+    rows = home_dataset.splits["ood"]
+    for row in rows:
+        unseen = is_ood(home_dataset.pool[reference(row).name].domain)
+        assert ("unseen" in row.tags) == unseen
+        assert ("seen" in row.tags) == (not unseen)
+    assert 0.25 <= sum("seen" in row.tags for row in rows) / len(rows) <= 0.5
+
+
+def test_every_answer_is_valid(home_dataset):
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        for answer in [*row.answers, *(turn.answer for turn in row.history)]:
+            assert not isinstance(answer, Call) or check_call(answer, home_dataset.pool) is answer
+        assert len({repr(answer) for answer in row.answers}) == len(row.answers)
+
+
+def test_candidates_hold_the_reference_unless_refused(home_dataset):
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        assert len(row.candidates) == len(set(row.candidates)) == 8
+        if isinstance(reference(row), Call):
+            assert reference(row).name in row.candidates
+
+
+def test_a_missing_function_is_not_offered(home_dataset):
+    """Where some row shows what the words ask for, that function is not among the candidates."""
+    rows = rows_of(home_dataset, "train")
+    asked = {row.query.lower().strip("?."): reference(row) for row in rows if isinstance(reference(row), Call)}
+    missing = [row for row in rows if "missing_function" in row.tags]
+    known = [row for row in missing if row.query.lower().strip("?.") in asked]
+    assert known and all(row.answers == (Refusal.NO_FUNCTION,) for row in missing)
+    for row in known:
+        assert asked[row.query.lower().strip("?.")].name not in row.candidates
+
+
+def test_one_wording_has_one_meaning(home_dataset):
+    """The same words in the same situation always ask for the same call."""
+    meaning = defaultdict(set)
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        if "missing_function" in row.tags:
+            continue
+        history = "" if "distractor" in row.tags else repr(row.history)
+        query = row.query.lower().strip("?.").removeprefix("please ").removesuffix(" please")
+        meaning[query, row.context["room"], history].add(repr(reference(row)))
+    assert {key: calls for key, calls in meaning.items() if len(calls) > 1} == {}
+
+
+def test_the_room_is_filled_where_the_command_names_no_place(home_dataset):
+    rows = [
+        row for row in rows_of(home_dataset, *home_dataset.splits) if "room" in row.tags and "refusal" not in row.tags
+    ]
+    assert rows
+    for row in rows:
+        assert reference(row).arguments["area"] == row.context["room"]
+        assert "name" not in reference(row).arguments
+
+
+def test_every_value_can_be_inferred(home_dataset):
+    """Names and areas stand in the query, the room, the knowledge, or the turn before."""
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        if isinstance(reference(row), Call):
+            seen = " ".join(
+                [row.query, *row.knowledge, row.context["room"], *(repr(t.answer) for t in row.history)]
+            ).lower()
+            for key in ("name", "area", "floor", "item", "message", "search_query"):
+                assert str(reference(row).arguments.get(key, "")).lower() in seen.replace('\\"', '"'), row
+
+
+def test_knowledge_is_what_the_lookup_finds(home_dataset):
+    rows = rows_of(home_dataset, *home_dataset.splits)
+    assert any("knowledge" in row.tags for row in rows)
+    for row in rows:
+        assert row.knowledge == lookup(row.query, home_dataset.knowledge)
+        assert ("knowledge" in row.tags) == bool(row.knowledge)
+
+
+def test_shares_are_kept(home_dataset):
+    rows = home_dataset.splits["train"]
+    share = {tag: sum(tag in row.tags for row in rows) / len(rows) for tag in ("follow_up", "refusal", "distractor")}
+    assert share["follow_up"] == pytest.approx(0.12, abs=0.03)
+    assert share["refusal"] == pytest.approx(0.10, abs=0.03)
+    assert 0 < share["distractor"] < 0.12
+
+
+def test_follow_ups_have_a_turn_before_them(home_dataset):
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        assert "follow_up" not in row.tags or len(row.history) == 1
+        assert Refusal.UNCLEAR not in row.answers or not row.history
+
+
+def test_held_out_devices_are_never_trained_on(home_dataset):
+    home = build_home(0, 0.2)
+    held_out = {d.name for domain, group in home.devices.items() for d in group if d.held_out and not is_ood(domain)}
+    named = {
+        split: {str(reference(row).arguments.get("name")) for row in rows if isinstance(reference(row), Call)}
+        for split, rows in home_dataset.splits.items()
+    }
+    assert not held_out & (named["train"] | named["expert"])
+    assert held_out & named["test"]
+
+
+def test_text_is_clean(home_dataset):
+    for row in rows_of(home_dataset, *home_dataset.splits):
+        words = row.query.lower().split()
+        assert "  " not in row.query and not set(row.query) & set("<>[]{}|\x01\x02\x03"), row.query
+        assert not any(a == b and a in ("the", "my", "a", "please", "light") for a, b in itertools.pairwise(words))
+
+
+def test_too_many_rows_is_a_clear_error():
+    sizes = replace(SIZES, dev=20_000)
+    with pytest.raises(UserError, match=r"only \d+ of 20000 different dev rows"):
+        source.home_assistant(make_config(), sizes, 0)

@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from supertiny.core.calls import Function, Parameter
+from supertiny.core.errors import UserError
+from supertiny.core.records import write_functions
+from supertiny.data.dataset import DatasetSizes, OwnConfig
+from supertiny.data.own import own
+from tests.unit.data.conftest import make_config
+
+SIZES = DatasetSizes(train=100, expert=4, dev=4, test=6, ood=6)
+POOL = {name: Function(name, name, {"x": Parameter("string", "", True)}) for name in ("brew", "grind", "clean", "heat")}
+
+
+def row(number: int, name: str | None, **more) -> dict:
+    answers = [{"name": name, "arguments": {"x": str(number)}}] if name else []
+    return {"id": f"q{number}", "query": f"please do {number}", "answers": answers, **more}
+
+
+def rows() -> list[dict]:
+    labelled = [row(n, ("brew", "grind", "clean")[n % 3]) for n in range(40)]
+    return labelled + [row(n, None) for n in range(40, 60)] + [row(n, "heat", tags=["unseen"]) for n in range(60, 66)]
+
+
+def config(tmp_path, queries: list[dict]):
+    write_functions(tmp_path / "functions.json", POOL)
+    (tmp_path / "queries.jsonl").write_text("\n".join(json.dumps(query) for query in queries))
+    paths = OwnConfig(functions=str(tmp_path / "functions.json"), queries=str(tmp_path / "queries.jsonl"))
+    return make_config(own=paths, num_candidates=2)
+
+
+def test_own_splits_are_deterministic_and_apart(tmp_path):
+    cfg = config(tmp_path, rows())
+    dataset = own(cfg, SIZES, 0)
+    assert dataset == own(cfg, SIZES, 0)
+    assert own(cfg, SIZES, 1).splits["test"] != dataset.splits["test"]
+    ids = {split: {r.id for r in part} for split, part in dataset.splits.items()}
+    assert [len(ids[split]) for split in ("test", "dev", "expert")] == [6, 4, 4]
+    assert len(ids["train"]) == 40 - 14 + 20
+    assert not ids["train"] & (ids["test"] | ids["dev"] | ids["expert"])
+    for split in ("train", "test"):
+        for r in dataset.splits[split]:
+            assert "heat" not in r.candidates
+            assert not r.answers or r.answers[0].name in r.candidates
+    assert {"seen" in r.tags for r in dataset.splits["ood"]} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"query": ""}, r"queries.jsonl, line 3: field 'query': is empty"),
+        ({"query": 3}, r"queries.jsonl, line 3: field 'query': expected str, got int"),
+        ({"answers": [{"name": "fly", "arguments": {}}]}, r"line 3: field 'answers\[0\]': unknown function"),
+        ({"answers": [{"name": "brew", "arguments": {}}]}, r"line 3: field 'answers\[0\]': missing parameter"),
+        ({"candidates": ["fly"]}, r"line 3: field 'candidates': no function 'fly'"),
+        ({"id": "q1"}, r"queries.jsonl.*: field 'id': 'q1' stands there twice"),
+        ({"answers": [{"name": "heat", "arguments": {"x": "1"}}]}, r"id 'q2': field 'answers': 'heat' is also called"),
+    ],
+)
+def test_door_errors_name_file_line_and_field(tmp_path, change, message):
+    queries = rows()
+    queries[2] = {**queries[2], **change}
+    with pytest.raises(UserError, match=message):
+        own(config(tmp_path, queries), SIZES, 0)
+
+
+def test_broken_files_are_named(tmp_path):
+    cfg = config(tmp_path, rows())
+    (tmp_path / "queries.jsonl").write_text('{"id": "q0", "query": "x"}\n{broken')
+    with pytest.raises(UserError, match=r"queries.jsonl, line 2: not a JSON value"):
+        own(cfg, SIZES, 0)
+    (tmp_path / "functions.json").write_text('[{"type": "function", "function": {"description": "no name"}}]')
+    with pytest.raises(UserError, match=r"functions.json, entry 0: field 'name': missing"):
+        own(cfg, SIZES, 0)
+
+
+def test_too_few_labels_is_a_clear_error(tmp_path):
+    with pytest.raises(UserError, match="only 0 labelled templates"):
+        own(config(tmp_path, [row(n, None) for n in range(9)]), SIZES, 0)
