@@ -116,7 +116,7 @@ class Drawer:
         request = self._request()
         if request is None or (missing and request.call.name == "never_mind"):
             return None
-        history = self._distractor()
+        history = self._distractor(request.room)
         answers: tuple[Answer, ...] = (Refusal.NO_FUNCTION,) if missing else self._answers(request.call, request.domain)
         tags = ("refusal", "missing_function") if missing else request.tags
         return Draft(
@@ -129,10 +129,13 @@ class Drawer:
             history=history,
         )
 
-    def _distractor(self) -> tuple[tuple[str, Call], ...]:
-        """Now and then, an earlier turn that has nothing to do with the row."""
+    def _distractor(self, room: str) -> tuple[tuple[str, Call], ...]:
+        """Now and then, an earlier turn, spoken in the same room, that has nothing to do with the row."""
         earlier = self._request() if self.rng.random() < self.cfg.distractor_share else None
-        return ((earlier.marked, earlier.call),) if earlier else ()
+        if earlier is None:
+            return ()
+        here = {"area": room} if "room" in earlier.tags else {}
+        return ((earlier.marked, Call(earlier.call.name, {**earlier.call.arguments, **here})),)
 
     def _second_turn(self) -> Draft | None:
         request = self._request()
@@ -156,12 +159,13 @@ class Drawer:
 
     def _refused(self, refusal: Refusal) -> Draft:
         template, marked = refused(self.rng, refusal, self.allowed, self.mentioned)
-        history = self._distractor() if refusal is Refusal.NO_FUNCTION else ()
+        room = self.rng.choice(self.world.speaker.home.areas)
+        history = self._distractor(room) if refusal is Refusal.NO_FUNCTION else ()
         return Draft(
             template=template,
             marked=marked,
             answers=(refusal,),
-            room=self.rng.choice(self.world.speaker.home.areas),
+            room=room,
             near=self.rng.choice(self.functions),
             tags=("refusal",),
             history=history,

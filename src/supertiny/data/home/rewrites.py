@@ -75,6 +75,7 @@ REWRITES = [
     (r"(<which>.*|<how_many>.*|<all> <light> )<is>", r"\1are"),
     (r"^<is>", "is"),
     (r"fan\[s\]", "(fan|fans)"),
+    (r"speed of \(fan", "speed of the (fan"),
     (r"switch\[es\]", "switches"),
     (r"\(off\|out\)", "off"),
     (r"\[<all>\] \[<the>\] ", "[all] <the> "),
@@ -90,6 +91,7 @@ REWRITES = [
 
 DROPPED = [
     r"\{name\} weather",
+    r"\[<in>\] \[<the>\] \{zone",
     r"\(set the volume",
     r"the \{area\} the \(music",
     r"previous \(track\|item",

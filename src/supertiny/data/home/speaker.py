@@ -88,7 +88,11 @@ class Speaker:
         )
 
     def _places(self, outside: bool) -> list[str]:
-        return [area for area, floor in self.home.floor_of.items() if bool(floor) != outside and area != "driveway"]
+        return [
+            area
+            for area, floor in self.home.floor_of.items()
+            if bool(floor) != outside and area not in ("driveway", "garage")
+        ]
 
     def areas(self, call: Call) -> list[str]:
         """Where else `call` could act."""

@@ -64,6 +64,8 @@ def _walk(e: Expression, rules: dict[str, Any], rng: random.Random, fixed: Fixed
     if not isinstance(e, ListReference):
         raise TypeError(type(e).__name__)
     placeholder, said_as, value = fixed.get(e.list_name) or (e.list_name, *draw(e.list_name, rng))
+    while value == 90 and {"hours", "minutes"} & slots.keys():  # 4 hours and 90 minutes: nobody says so
+        said_as, value = draw(e.list_name, rng)
     slots[e.slot_name] = value
     return mark(placeholder, said_as)
 
