@@ -1,0 +1,47 @@
+"""Which models the tables show, and the result files of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from supertiny.core.config import PARAMS, load, require
+from supertiny.core.files import read_json
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig:
+    """One entry of `models` in params.yaml: a row of every table."""
+
+    title: str
+    """what the tables and figures call it"""
+    log: str | None
+    """its loss curve is data/logs/<log>.csv; null: nothing was trained"""
+
+    def __post_init__(self) -> None:
+        require("|" not in self.title and "\n" not in self.title, f"title: no | or line break, got {self.title!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What the stages evaluate, cost and bench found out about one model."""
+
+    title: str
+    rates: dict[str, Any]
+    cost: dict[str, Any]
+    bench: dict[str, Any]
+
+
+def model_configs() -> dict[str, ModelConfig]:
+    """The models declared in params.yaml, in its order."""
+    names = (YAML(typ="safe").load(PARAMS) or {}).get("models") or {}
+    require(isinstance(names, dict) and bool(names), f"{PARAMS}: models: expected at least one model")
+    require("data" not in names, f"{PARAMS}: models: data: the dataset's own row has this name")
+    return {name: load(f"models.{name}", ModelConfig) for name in names}
+
+
+def read_results(folder: Path, config: ModelConfig) -> Results:
+    """The three result files in `folder`."""
+    rates, cost, bench = (read_json(folder / f"{name}.json") for name in ("rates", "cost", "bench"))
+    return Results(title=config.title, rates=rates, cost=cost, bench=bench)

@@ -1,0 +1,116 @@
+"""The figures, as SVG with the same bytes from the same numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from supertiny.core.files import whole_file
+from supertiny.report.curves import Point
+from supertiny.report.summary import Row
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, told apart by everyone"""
+MARKERS = "osD^vPX*<>"
+STYLE: Any = {
+    "svg.hashsalt": "supertiny",
+    "font.size": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def pareto(points: list[Row], titles: dict[str, str], out: Path) -> None:
+    """AR against GFLOPs a request and against QPS; the line joins the models that no other beats in both."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.2))
+        left, right = figure.subplots(1, 2, sharey=True)
+        _scatter(left, points, titles, "gflops", cheaper_is="less")
+        _scatter(right, points, titles, "qps", cheaper_is="more")
+        left.set(xlabel="GFLOPs a request (log)", ylabel="Achievable Rate, 95 % interval")
+        right.set(xlabel="queries a second, best load (log)")
+        handles, labels = left.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside right center")
+        _save(figure, out)
+
+
+def learning(curves: dict[str, list[Point]], titles: dict[str, str], out: Path) -> None:
+    """Training and dev loss of every run, a panel a run: losses of different kinds share no axis."""
+    with matplotlib.rc_context(STYLE):
+        columns = min(3, max(1, len(curves)))
+        rows = max(1, -(-len(curves) // columns))
+        figure = Figure(figsize=(max(5.5, 3.6 * columns), 3.2 * rows))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in list(grid.flat)[len(curves) :]:
+            axes.set_visible(False)
+        for axes, (name, points) in zip(grid.flat, curves.items(), strict=False):
+            _curve(axes, points)
+            axes.set(title=titles[name], xlabel="optimizer step", ylabel="loss, nats a token")
+        _save(figure, out)
+
+
+def front(points: list[Row], axis: str, cheaper_is: str) -> list[Row]:
+    """The points that no other beats in AR at no more cost, cheapest first.
+
+    >>> [p["ar"] for p in front([{"g": 1, "ar": 0.5}, {"g": 2, "ar": 0.4}, {"g": 3, "ar": 0.9}], "g", "less")]
+    [0.5, 0.9]
+    """
+    best: list[Row] = []
+    sign = 1 if cheaper_is == "less" else -1
+    for point in sorted(points, key=lambda p: (sign * p[axis], -p["ar"])):
+        if not best or point["ar"] > best[-1]["ar"]:
+            best.append(point)
+    return best
+
+
+def _scatter(axes: Axes, points: list[Row], titles: dict[str, str], axis: str, cheaper_is: str) -> None:
+    points = [point for point in points if point[axis] > 0]
+    for number, point in enumerate(points):
+        errors = [[point["ar"] - point["low"]], [point["high"] - point["ar"]]]
+        axes.errorbar(
+            point[axis],
+            point["ar"],
+            yerr=errors,
+            fmt=MARKERS[number % len(MARKERS)],
+            color=COLOURS[number % len(COLOURS)],
+            label=titles[point["model"]],
+            capsize=3,
+            markersize=7,
+        )
+    best = front(points, axis, cheaper_is)
+    axes.plot([p[axis] for p in best], [p["ar"] for p in best], color="grey", linewidth=1, linestyle="--", zorder=0)
+    _log_axis(axes, [point[axis] for point in points])
+    axes.set_ylim(0, 1.02)
+
+
+def _log_axis(axes: Axes, values: list[float]) -> None:
+    """A log axis with plain numbers, and air at both ends: a decade at least is shown."""
+    axes.set_xscale("log")
+    if values:
+        air = 2 if max(values) > 4 * min(values) else 4
+        axes.set_xlim(min(values) / air, max(values) * air)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=15))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _curve(axes: Axes, points: list[Point]) -> None:
+    for column, colour, marker, label in (("loss", COLOURS[0], "", "training"), ("dev_loss", COLOURS[1], "o", "dev")):
+        drawn = [(int(point["step"]), float(point[column])) for point in points if point.get(column)]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), color=colour, linewidth=1, marker=marker, markersize=4, label=label)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _save(figure: Figure, out: Path) -> None:
+    with whole_file(out) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None})

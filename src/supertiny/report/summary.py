@@ -1,0 +1,67 @@
+"""The figures of each model as plain rows: what `dvc metrics`, the tables and the plots read."""
+
+from typing import Any
+
+from supertiny.report.models import Results
+
+Row = dict[str, Any]
+
+TIMES = ("qps", "p50_ms", "p95_ms", "p99_ms", "tokens_per_s")
+
+
+def data_row(stats: dict[str, Any]) -> Row:
+    """The paper's Table 1 row: the scalars of the dataset's statistics."""
+    return {name: value for name, value in stats.items() if not isinstance(value, dict | list)}
+
+
+def model_row(results: Results) -> Row:
+    """One model in `summary.json`: in-domain rates at the top, so that a path reads `sft.ar`, `sft.qps.cc64`."""
+    rates, rounds = results.rates, results.bench["rounds"]
+    row = {
+        **_rate(rates["test"]),
+        "function_accuracy": rates["test"]["function_accuracy"],
+        "failures": rates["test"]["failures"],
+        **{split: _rate(rates[split]) for split in ("ood", "ood_seen", "ood_unseen")},
+        **{name: value for name, value in results.cost.items() if name != "workload"},
+        **results.cost["workload"],
+        **{name: {cc: one[name] for cc, one in rounds.items()} for name in TIMES},
+        **{name: sum(one[name] for one in rounds.values()) for name in ("errors", "differing")},
+        "peak_memory_mb": results.bench["peak_memory_mb"],
+    }
+    return _known(row)
+
+
+def pareto_rows(rows: dict[str, Row]) -> list[Row]:
+    """Quality against cost: AR with its interval, GFLOPs a request (GEMM count), the best QPS of any load."""
+    return [
+        {
+            "model": name,
+            "gflops": row["gflops_gemm"],
+            "qps": max(row["qps"].values()),
+            "ar": row["ar"],
+            "low": row["ar_low"],
+            "high": row["ar_high"],
+        }
+        for name, row in rows.items()
+        if "ar" in row
+    ]
+
+
+def function_rows(models: dict[str, Results]) -> list[Row]:
+    """AR of each model on each function of the in-domain and the OOD test, by the reference answer."""
+    return [
+        {"model": name, "split": split, "function": function, "n": one["n"], "ar": one["ar"]}
+        for name, results in models.items()
+        for split in ("test", "ood")
+        for function, one in results.rates[split]["by_function"].items()
+    ]
+
+
+def _rate(rate: Row) -> Row:
+    return {name: rate[name] for name in ("n", "ar", "ar_low", "ar_high", "exact_match")}
+
+
+def _known(row: Row) -> Row:
+    """Without what was not measured (an empty test split has no AR): DVC knows no null metric."""
+    known = {name: _known(value) if isinstance(value, dict) else value for name, value in row.items()}
+    return {name: value for name, value in known.items() if value is not None}

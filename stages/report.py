@@ -1,0 +1,25 @@
+"""Report: the paper's tables and figures from every model's results (paper Tables 1, 2, 4)."""
+
+from pathlib import Path
+
+from supertiny.core.config import profile_path
+from supertiny.core.files import read_json, whole_folder
+from supertiny.core.stage import run
+from supertiny.report.curves import read_curve, thin
+from supertiny.report.models import model_configs, read_results
+from supertiny.report.page import write_report
+
+
+def main(stats: Path, results: Path, logs: Path, out: Path) -> None:
+    """Write summary, tables, plot data and pictures of the models that params.yaml declares to folder `out`."""
+    configs = model_configs()
+    models = {name: read_results(results / name, config) for name, config in configs.items()}
+    curves = {
+        name: thin(read_curve(logs / f"{config.log}.csv")) for name, config in configs.items() if config.log is not None
+    }
+    with whole_folder(out) as folder:
+        write_report(folder, models, curves, read_json(stats), profile_path().stem)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,88 @@
+"""Handmade result files, as the stages evaluate, cost, bench, dataset and sft write them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from supertiny.report.models import Results
+
+WORKLOAD = {"prompt_tokens": 85.2, "uncached_tokens": 70.1, "new_tokens": 18.0}
+MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3.11.9", "torch": "2.13"}
+STATS = {
+    "test_size": 2000,
+    "functions": 71,
+    "parameters": 209,
+    "ttr": 0.0313,
+    "entropy_bits": 7.2,
+    "splits": {"test": {"rows": 2000}},
+}
+
+
+def rate(n: int, ar: float | None, functions: dict[str, float] | None = None) -> dict:
+    known = ar is not None
+    return {
+        "n": n,
+        "ar": ar,
+        "ar_low": ar - 0.05 if known else None,
+        "ar_high": ar + 0.05 if known else None,
+        "exact_match": ar / 2 if known else None,
+        "function_accuracy": ar if known else None,
+        "failures": {"unparseable": 0.0 if known else None, "wrong value": 1 - ar if known else None},
+        "by_function": {name: {"n": 5, "ar": value} for name, value in (functions or {}).items()},
+        "by_tag": {},
+    }
+
+
+def result_files(ar: float = 0.8, gflops: float = 20.0, qps: float = 4.0, machine: dict | None = None) -> dict:
+    rates = {
+        "test": rate(400, ar, {"light_on": 0.9, "lock": 0.7}),
+        "ood": rate(300, ar / 2, {"vacuum": 0.4}),
+        "ood_seen": rate(300, ar / 2),
+        "ood_unseen": rate(0, None),
+        "workload": WORKLOAD,
+    }
+    cost = {"gflops_paper": gflops * 0.9, "gflops_gemm": gflops, "parameters_m": 134.5, "weights_mb": 538.0}
+    times = {"p50_ms": 250.0, "p95_ms": 400.0, "p99_ms": 500.0, "tokens_per_s": 70.0}
+    rounds = {
+        "cc1": {"requests": 4, "qps": qps, **times, "errors": 0, "differing": 1},
+        "cc64": {"requests": 128, "qps": 2 * qps, **times, "errors": 2, "differing": 0},
+    }
+    bench = {"engine": "native", "machine": machine or MACHINE, "rounds": rounds, "peak_memory_mb": 900.5}
+    return {"rates": rates, "cost": {**cost, "workload": WORKLOAD}, "bench": bench}
+
+
+@pytest.fixture
+def sft() -> Results:
+    return Results(title="fine-tuned", **result_files())
+
+
+@pytest.fixture
+def tiny() -> Results:
+    return Results(title="tiny", **result_files(ar=0.6, gflops=0.5, qps=90.0))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a params.yaml of two models, one of them trained, and all their files."""
+    monkeypatch.chdir(tmp_path)
+    models = "models:\n  sft: {title: fine-tuned, log: sft}\n  tiny: {title: tiny, log: null}\n"
+    Path("params.yaml").write_text("profile: smoke\n" + models)
+    Path("profiles").mkdir()
+    Path("profiles/smoke.yaml").write_text("{}\n")
+    for name, files in {"sft": result_files(), "tiny": result_files(ar=0.6, gflops=0.5, qps=90.0)}.items():
+        folder = Path("results", name)
+        folder.mkdir(parents=True)
+        for kind, value in files.items():
+            (folder / f"{kind}.json").write_text(json.dumps(value))
+    Path("stats.json").write_text(json.dumps(STATS))
+    Path("logs").mkdir()
+    with Path("logs/sft.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["step", "loss", "learning_rate", "grad_norm", "dev_loss"])
+        writer.writeheader()
+        for step in range(1, 1002):
+            dev = 2 / step if step in (500, 503, 1001) else ""
+            row = {"step": step, "loss": 2 / step, "learning_rate": 1e-4, "grad_norm": 1.0, "dev_loss": dev}
+            writer.writerow(row)
+    return tmp_path

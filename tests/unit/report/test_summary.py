@@ -1,0 +1,39 @@
+import json
+
+from supertiny.report.summary import data_row, function_rows, model_row, pareto_rows
+
+
+def test_paths_read_as_the_house_promises(sft):
+    row = model_row(sft)
+    assert (row["ar"], row["ood"]["ar"], row["qps"]["cc64"], row["gflops_paper"]) == (0.8, 0.4, 8.0, 18.0)
+    assert (row["p50_ms"]["cc1"], row["new_tokens"], row["failures"]["unparseable"]) == (250.0, 18.0, 0.0)
+
+
+def test_faults_of_all_rounds_add_up(sft):
+    row = model_row(sft)
+    assert (row["errors"], row["differing"]) == (2, 1)
+
+
+def test_what_was_not_measured_is_left_out_for_dvc_knows_no_null(sft):
+    row = model_row(sft)
+    assert row["ood_unseen"] == {"n": 0}
+    assert "null" not in json.dumps(row)
+
+
+def test_the_data_row_is_table_1_alone():
+    assert data_row({"ttr": 0.1, "functions": 3, "splits": {"test": {}}}) == {"ttr": 0.1, "functions": 3}
+
+
+def test_pareto_takes_the_exact_count_and_the_best_load(sft):
+    (point,) = pareto_rows({"sft": model_row(sft)})
+    assert point == {"model": "sft", "gflops": 20.0, "qps": 8.0, "ar": 0.8, "low": 0.75, "high": 0.8500000000000001}
+
+
+def test_functions_of_both_tests_of_every_model(sft, tiny):
+    rows = function_rows({"sft": sft, "tiny": tiny})
+    assert [(r["model"], r["split"], r["function"]) for r in rows[:3]] == [
+        ("sft", "test", "light_on"),
+        ("sft", "test", "lock"),
+        ("sft", "ood", "vacuum"),
+    ]
+    assert len(rows) == 6

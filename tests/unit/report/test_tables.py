@@ -1,0 +1,40 @@
+from supertiny.report.models import Results
+from supertiny.report.summary import data_row, model_row
+from supertiny.report.tables import results_page
+
+from .conftest import MACHINE, STATS, result_files
+
+
+def page(**models):
+    rows = {name: model_row(results) for name, results in models.items()}
+    return results_page(models, rows, data_row(STATS), "smoke")
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(sft, tiny):
+    blocks = [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 5
+    for block in blocks:
+        assert len({line.count("|") for line in block}) == 1
+        assert len(block) == (3 if "entropy" in block[0] else 4)
+
+
+def test_figures_come_from_the_files(sft):
+    text = page(sft=sft)
+    assert "| fine-tuned | 0.800 [0.750, 0.850] | 400 | 0.400 | 0.400 [0.350, 0.450] | 300 |" in text
+    assert "250 / 400" in text and "| 2,000 | 71 | 209 | 0.031 | 7.200 |" in text
+
+
+def test_what_was_not_measured_is_a_dash(sft):
+    assert "| - | 18.0 | 20.0 |" in page(sft=sft)
+
+
+def test_a_round_that_all_requests_failed_is_a_dash():
+    files = result_files()
+    files["bench"]["rounds"]["cc64"] |= {"qps": 0.0, "p50_ms": None, "p95_ms": None, "p99_ms": None}
+    assert "| 250 / 400 | - / - |" in page(sft=Results(title="fine-tuned", **files))
+
+
+def test_one_machine_is_one_line_two_are_told_apart(sft, tiny):
+    assert page(sft=sft, tiny=tiny).count("Some CPU") == 1
+    other = Results(title="gpu", **result_files(machine={**MACHINE, "cpu": "Other CPU"}))
+    assert "- gpu: measured with engine `native` on Other CPU" in page(sft=sft, gpu=other)
