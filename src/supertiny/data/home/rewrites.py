@@ -49,7 +49,7 @@ REWRITES = [
     (r"\[my\|the\] ", "(the|my) "),
     (r"\{name\} \[list\]", "{name} list"),
     (r"\{name\} \[mower\]", "{name}"),
-    (r"\(check\|complete\)", "(check off|complete)"),
+    (r"\(check\|complete\)", "(check off|tick off)"),
     (r"^(\(delete.*)\(off\|from\|on\|in\)", r"\1from"),
     (r"\((?:off\|from\|)?(?:on\|in|in\|on)\) (?=.*list)", "on "),
     (r"\[\[the\|my\] \(music\|.*?\]\)\]|\(music\|\[tv\] show.*?\]\)", "the (music|show)"),
@@ -91,6 +91,8 @@ REWRITES = [
 
 DROPPED = [
     r"\{name\} weather",
+    r"^\[<the>\] \{name\} in the \{area\} on$",
+    r"^<?(the|\[<the>\])>? \{area\} \{name\} on$",
     r"\[<in>\] \[<the>\] \{zone",
     r"\(set the volume",
     r"the \{area\} the \(music",

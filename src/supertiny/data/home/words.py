@@ -26,6 +26,7 @@ ROOMS = {
     "laundry room",
     "entry": "hallway|porch|utility room|garage|basement",
     "garage": "garage",
+    "drive": "driveway|garden",
     "low": "basement|utility room|garage|workshop",
 }
 
@@ -45,7 +46,7 @@ THINGS = {
     "pedestal fan:sit|exhaust fan:wet|range hood:cook",
     "cover": "left curtain:in|right curtain:in|roller blind:in|venetian blind:work|blackout curtain:sleep|"
     "bay window blind:sit|roller shutter:in|awning:out|skylight blind:in|garage door:garage|roman shade:sleep|"
-    "velvet curtain:sit|projector screen:sit|main gate:out|sun shade:out",
+    "velvet curtain:sit|projector screen:sit|main gate:drive|sun shade:out",
     "lock": "front door:entry|back door:entry|side door:entry|cellar door:low|terrace door:out|gun safe:low|"
     "tool cabinet:low|bike shed:out|medicine cabinet:wet|french door:sit|liquor cabinet:sit",
     "valve": "water valve:low|irrigation valve:out|gas valve:wet|shower valve:wet|drip valve:out|radiator valve:in|"
