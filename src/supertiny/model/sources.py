@@ -176,6 +176,8 @@ def _init(name: str, out: Path, online: bool, seed: int) -> None:
     """
     try:
         sizes = {key: int(value) for key, value in (pair.split("=") for pair in name.split(","))}
+        if unknown := set(sizes) - set(Qwen2Config().to_dict()):
+            raise ValueError(f"there is no {', '.join(sorted(unknown))}")
         tokenizer = byte_tokenizer()
         torch.manual_seed(seed)
         config = Qwen2Config(
@@ -184,6 +186,8 @@ def _init(name: str, out: Path, online: bool, seed: int) -> None:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
+        if config.hidden_size % (2 * config.num_attention_heads):
+            raise ValueError("hidden_size must be a multiple of twice num_attention_heads")
         model = Qwen2ForCausalLM(config)
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         raise UserError(f"model source 'init:{name}': expected key=integer pairs of a Qwen2 config: {error}") from None

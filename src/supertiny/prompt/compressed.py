@@ -58,7 +58,7 @@ def own_part(example: Example, pool: Pool, cfg: PromptConfig) -> str:
     """What this query alone brings: context, knowledge, history, the query, and the cue to answer."""
     lines = ["; ".join(f"{key}: {value}" for key, value in example.context.items())] if example.context else []
     lines += [f"Note: {explanation}" for explanation in example.knowledge]
-    for turn in example.history[len(example.history) - cfg.history_turns :]:
+    for turn in example.history[max(0, len(example.history) - cfg.history_turns) :]:
         lines += [f"Earlier: {turn.query}", f"Answer: {response(turn.answer, pool)}"]
     return "\n".join([*lines, f"Query: {example.query}", "Answer:"])
 

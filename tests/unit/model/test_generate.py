@@ -1,0 +1,110 @@
+"""Greedy generation: batches, shared prefixes and grammars change the cost, never the rules."""
+
+import json
+
+import pytest
+import torch
+
+from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
+from supertiny.model.constrain import Constraint
+from supertiny.model.generate import _common_prefix, generate
+
+POOL = {
+    "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string"), "area": Parameter("string")}),
+    "wait": Function("wait", "Waits", {"minutes": Parameter("integer", required=True)}),
+    "lock": Function("lock", "Locks", {"state": Parameter("string", enum=("open", "shut"), required=True)}),
+}
+
+
+def naive(model, prompt, new_tokens, end):
+    """The oracle: one prompt at a time, no cache, no batch."""
+    ids = list(prompt)
+    for _ in range(new_tokens):
+        ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+        if ids[-1] == end:
+            break
+    return ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("shared", [0, 40])
+def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, tokenizer, shared):
+    generator = torch.Generator().manual_seed(3)
+    head = torch.randint(0, 256, (shared,), generator=generator).tolist()
+    tails = [torch.randint(0, 256, (5 + 7 * row,), generator=generator).tolist() for row in range(5)]
+    prompts = [head + tail for tail in tails]
+    found = generate(tiny, tokenizer, prompts, max_new_tokens=8, batch_size=3)
+    with torch.no_grad():
+        for prompt, tail, one in zip(prompts, tails, found, strict=True):
+            ids = naive(tiny, prompt, 8, tokenizer.eos_token_id)
+            assert one.text == tokenizer.decode(ids, skip_special_tokens=True)
+            assert (one.prompt_tokens, one.new_tokens) == (len(prompt), len(ids))
+            assert one.uncached_tokens == (len(tail) if shared else len(prompt))
+
+
+def test_common_prefix():
+    assert _common_prefix([[1, 2, 3], [1, 2], [1, 2, 4]]) == [1, 2]
+    assert _common_prefix([[1], [2]]) == []
+    assert _common_prefix([[], [2]]) == []
+
+
+def test_constrained_decoding_never_writes_an_invalid_answer(tiny, tokenizer):
+    """A random model babbles; under the grammar every finished answer parses."""
+    constraint = Constraint(tokenizer, tiny.config.vocab_size)
+    rows = [[POOL["turn_on"], POOL["wait"]], [POOL["wait"]], [POOL["lock"]], []]
+    prompts = [[seed, seed + 1, seed + 2] for seed in range(20)]
+    found = generate(
+        tiny, tokenizer, prompts, 200, 4, lambda batch: constraint.processor([rows[index % 4] for index in batch])
+    )
+    finished = [(index, one) for index, one in enumerate(found) if one.new_tokens < 200]
+    assert finished
+    for index, one in finished:
+        reply = parse_reply(one.text, {function.name: function for function in rows[index % 4]})
+        assert isinstance(reply, Call | Refusal), one.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"name":"turn_on","arguments":{}}',
+        '{"name":"turn_on","arguments":{"area":"kitchen"}}',
+        '{"name":"turn_on","arguments":{"name":"Anna\'s \\"big\\" lamp","area":"kitchen"}}',
+        '{"name":"wait","arguments":{"minutes":-15}}',
+        '{"name":"lock","arguments":{"state":"shut"}}',
+        "No appropriate function",
+        "Request unclear",
+    ],
+)
+def test_the_grammar_admits_every_right_answer(tiny, tokenizer, answer):
+    assert _admits(tiny, tokenizer, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"name":"turn_off","arguments":{}}',
+        '{"name":"wait","arguments":{}}',
+        '{"name":"wait","arguments":{"minutes":"5"}}',
+        '{"name":"lock","arguments":{"state":"ajar"}}',
+        '{"name":"turn_on","arguments":{"colour":"red"}}',
+        "Request unclear indeed",
+    ],
+)
+def test_the_grammar_refuses_what_the_schema_refuses(tiny, tokenizer, answer):
+    assert not _admits(tiny, tokenizer, answer)
+
+
+def _admits(model, tokenizer, answer):
+    import xgrammar
+
+    processor = Constraint(tokenizer, model.config.vocab_size).processor([list(POOL.values())])
+    matcher = xgrammar.GrammarMatcher(processor.compiled_grammars[0])
+    return all(matcher.accept_token(token) for token in tokenizer(" " + answer)["input_ids"]) and matcher.accept_token(
+        tokenizer.eos_token_id
+    )
+
+
+def test_the_schema_is_json(tiny):
+    from supertiny.prompt.schema import call_schema
+
+    schema = json.loads(json.dumps(call_schema(POOL.values())))
+    assert [one["properties"]["name"]["const"] for one in schema["anyOf"]] == list(POOL)

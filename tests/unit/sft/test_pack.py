@@ -1,0 +1,83 @@
+"""Sharing candidates: nothing is lost, nothing is offered that would make an answer wrong."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.records import Example
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.sft.pack import group, micro_batches, pack, steps
+
+NAMES = ["a", "b", "c", "d", "e"]
+POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
+PROMPT = PromptConfig(describe=False, history_turns=1)
+
+
+@st.composite
+def examples(draw):
+    rows = []
+    for number in range(draw(st.integers(1, 30))):
+        answer = draw(st.sampled_from([*NAMES, Refusal.NO_FUNCTION]))
+        offered = draw(st.permutations(NAMES))[:3]
+        if answer in NAMES and answer not in offered:
+            offered[0] = answer
+        right = Call(answer, {}) if answer in NAMES else answer
+        rows.append(Example(id=str(number), query="q", candidates=tuple(offered), answers=(right,)))
+    return rows
+
+
+@given(examples(), st.integers(1, 6), st.integers(0, 5))
+def test_every_example_once_under_candidates_that_hold_its_function(rows, size, seed):
+    groups = group(rows, size, Random(seed))
+    members = [example for one in groups for example in one.examples]
+    assert sorted(example.id for example in members) == sorted(example.id for example in rows)
+    assert all(len(one.examples) <= size for one in groups)
+    own = {example.id: example.candidates for example in rows}
+    for one in groups:
+        for example in one.examples:
+            assert example.candidates == one.examples[0].candidates == own[one.examples[0].id]
+            if isinstance(example.answers[0], Call):
+                assert example.answers[0].name in example.candidates
+            else:  # a refusal keeps its own candidates: under others the function it lacks might be there
+                assert example.candidates == own[example.id]
+
+
+def test_a_pack_reads_as_each_example_alone():
+    rows = [
+        Example(id="1", query="do a", context={"room": "den"}, candidates=("a", "b"), answers=(Call("a", {"y": "z"}),)),
+        Example(id="2", query="do b", candidates=("b", "a"), answers=(Call("b", {"y": "z", "x": 1}),)),
+    ]
+    (one,) = group(rows, 2, Random(0))
+    packed = pack(one, POOL, lambda text: list(text.encode()), 0, PROMPT)
+    texts = {
+        bytes(packed.prefix + branch.prompt).decode(): bytes(branch.response[:-1]).decode()
+        for branch in packed.branches
+    }
+    order = "a(x?, y?)\nb(x?, y?)\n" if one.examples[0].id == "1" else "b(x?, y?)\na(x?, y?)\n"
+    assert texts == {
+        f"Functions:\n{order}room: den\nQuery: do a\nAnswer:": ' {"name":"a","arguments":{"y":"z"}}',
+        f"Functions:\n{order}Query: do b\nAnswer:": ' {"name":"b","arguments":{"x":1,"y":"z"}}',
+    }
+    assert all(branch.response[-1] == 0 for branch in packed.branches)
+
+
+class Sized(int):
+    def __len__(self):
+        return int(self)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(10, 120))
+def test_micro_batches_hold_every_pack_and_keep_the_bound(sizes, max_tokens):
+    batches = micro_batches([Sized(size) for size in sizes], max_tokens)
+    assert sorted(size for batch in batches for size in batch) == sorted(sizes)
+    assert all(len(batch) == 1 or len(batch) * max(batch) <= max_tokens for batch in batches)
+
+
+def test_every_epoch_sees_every_pack_once():
+    packs = [Sized(size) for size in range(1, 11)]
+    plan = steps(packs, 4, 1000, 2, Random(0))
+    assert len(plan) == 6
+    for epoch in (plan[:3], plan[3:]):
+        assert sorted(pack for step in epoch for micro in step for pack in micro) == packs
