@@ -105,7 +105,8 @@ def test_report_depends_on_the_files_of_the_models_in_params_alone():
     deps = set(stages()["report"]["deps"])
     models = yaml("params.yaml")["models"]
     logs = {f"data/logs/{model['log']}.csv" for model in models.values() if model["log"]}
-    wanted = {"data/dataset/stats.json", *(f"data/results/{name}" for name in models), *logs}
+    files = {f"data/results/{name}/{kind}.json" for name in models for kind in ("rates", "cost", "bench")}
+    wanted = {"data/dataset/stats.json", *files, *logs}
     found = {dep for dep in deps if dep.startswith("data/")}
     assert found == wanted, "data deps of stage report in dvc.yaml, and the models of params.yaml"
 

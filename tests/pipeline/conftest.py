@@ -1,0 +1,137 @@
+"""One clone of this checkout, built once by the real dvc on the smoke profile; every test works on its own copy."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = {
+    "profile": "smoke",
+    "dataset.num_candidates": 3,
+    "sft.group_size": 3,
+    "sft.dev_points": 2,
+    "decode.max_new_tokens": 16,
+    "bench.clients": [1, 4],
+}
+"""parameters that make a random model quick"""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with the project, and the environment its commands run in."""
+
+    path: Path
+    env: dict[str, str] = field(repr=False)
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """What a command printed; it must succeed, or fail where that is expected."""
+        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, timeout=540)
+        said = f"{done.stdout}\n{done.stderr}"
+        assert bool(done.returncode) == fails, f"{' '.join(command)} -> {done.returncode}\n{said[-6000:]}"
+        return said
+
+    def dvc(self, *arguments: str, fails: bool = False) -> str:
+        return self.run("dvc", *arguments, fails=fails)
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "--quiet", "--allow-empty", "-m", "built")
+
+    def set(self, file: str, **values: object) -> None:
+        """Set dotted keys (`__` for a dot) of a YAML file."""
+        yaml = YAML()
+        content = yaml.load(self.path / file)
+        for name, value in values.items():
+            *sections, key = name.split("__")
+            place = content
+            for section in sections:
+                place = place[section]
+            assert key in place, f"{file} has no {name}"
+            place[key] = value
+        yaml.dump(content, self.path / file)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        text = (self.path / file).read_text()
+        assert old in text
+        (self.path / file).write_text(text.replace(old, new))
+
+    def outs(self) -> dict[str, bytes]:
+        """Every file that the stages wrote."""
+        files = [path for name in ("data", "metrics") for path in sorted((self.path / name).rglob("*"))]
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in files if path.is_file()}
+
+
+def ran(said: str) -> list[str]:
+    """The stages that a `dvc repro` or `dvc exp run` executed, in order."""
+    return re.findall(r"(?m)^Running stage '([^']+)'", said)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """This interpreter's python and dvc first; caches of this session alone; no hub."""
+    home = tmp_path_factory.mktemp("home")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DVC_", "GIT_"))}
+    return env | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+        "DVC_NO_ANALYTICS": "1",
+        "HF_HUB_OFFLINE": "1",
+        **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Checkout:
+    """A clone of HEAD with this working tree's changes, on the smoke profile, nothing built."""
+    checkout = Checkout(tmp_path_factory.mktemp("clone") / "project", environment)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout.path)], check=True)
+    listed = ["git", "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"]
+    changed = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in set(filter(None, changed)):
+        source, target = ROOT / name, checkout.path / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        else:
+            target.unlink(missing_ok=True)
+    (checkout.path / "dvc.lock").unlink(missing_ok=True)
+    checkout.set("params.yaml", **{name.replace(".", "__"): value for name, value in SHORT.items()})
+    if not (checkout.path / ".dvc").is_dir():
+        checkout.dvc("init", "--quiet")
+    checkout.commit()
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def first_run(clone: Checkout) -> str:
+    """What the first `dvc repro` of the clone printed."""
+    said = clone.dvc("repro")
+    clone.commit()
+    return said
+
+
+@pytest.fixture(scope="session")
+def built(clone: Checkout, first_run: str) -> Checkout:
+    """The clone with everything built and committed; not to be changed."""
+    return clone
+
+
+@pytest.fixture
+def copy(built: Checkout, tmp_path: Path) -> Callable[..., Checkout]:
+    """Copies of the built clone, to be changed at will; without a cache, DVC can restore nothing."""
+
+    def make(name: str = "copy", cache: bool = True) -> Checkout:
+        skip = None if cache else lambda folder, _: ["cache"] if Path(folder).name == ".dvc" else []
+        shutil.copytree(built.path, tmp_path / name, symlinks=True, ignore=skip)
+        return Checkout(tmp_path / name, dict(built.env))
+
+    return make

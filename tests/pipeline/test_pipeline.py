@@ -1,0 +1,139 @@
+"""The promises of the graph, kept by the real dvc command line on the smoke profile."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .conftest import Checkout, ran
+
+pytestmark = pytest.mark.pipeline
+
+ALL = {"dataset", "base@llm", "base@encoder", "sft", "evaluate@sft", "cost@sft", "bench@sft", "report"}
+
+
+def test_the_whole_graph_runs(built, first_run):
+    assert set(ran(first_run)) == ALL
+    assert ran(first_run)[-1] == "report"
+
+
+def test_a_second_run_runs_nothing_and_git_is_clean(built):
+    assert ran(built.dvc("repro")) == []
+    assert "up to date" in built.dvc("status")
+    assert built.run("git", "status", "--porcelain").strip() == ""
+
+
+def test_metrics_and_plots_show(built, copy):
+    checkout = copy()
+    shown = json.loads(checkout.run("dvc", "metrics", "show", "--json").strip())
+    summary = shown[""]["data"]["metrics/summary.json"]["data"]
+    assert 0 <= summary["sft"]["ar"] <= 1 and summary["sft"]["qps"]["cc4"] > 0 and summary["data"]["ttr"] > 0
+    plots = json.loads(checkout.run("dvc", "plots", "show", "--json", "--split").strip())
+    assert set(plots["data"]) >= {"pareto", "learning", "functions", "metrics/pareto.svg"}
+    assert not plots.get("errors")
+    checkout.dvc("plots", "show", "--out", "plots")
+    assert (checkout.path / "plots/static/workspace_metrics_pareto.svg").is_file()
+
+
+def test_one_parameter_reruns_exactly_what_it_changes(copy):
+    checkout = copy()
+    said = checkout.dvc("exp", "run", "-S", "decode.max_new_tokens=12")
+    assert ran(said) == ["evaluate@sft", "cost@sft", "bench@sft", "report"]
+    assert "sft.gflops_gemm" in checkout.dvc("metrics", "diff")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sft.fit.learning_rate", "abc"), ("sft.epochs", "many"), ("sft.fit.schedule", "up")]
+)
+def test_an_ill_typed_override_is_one_clear_error_and_loses_nothing(copy, built, name, value):
+    checkout = copy()
+    before = checkout.outs()
+    said = checkout.dvc("exp", "run", "-S", f"{name}={value}", fails=True)
+    assert ran(said) == ["sft"]
+    (error,) = [line for line in said.splitlines() if line.startswith("error:")]
+    assert "params.yaml" in error and name.split(".")[-1] in error and value in error
+    assert "Traceback" not in said and "train:" not in said
+    checkout.run("git", "checkout", "--quiet", "params.yaml")
+    assert ran(checkout.dvc("repro")) == []
+    assert checkout.outs() == before
+
+
+def test_a_fresh_clone_with_a_remote_rebuilds_nothing(copy, tmp_path):
+    remote = ["remote", "add", "--quiet", "--local", "--default", "shared", str(tmp_path / "remote")]
+    first = copy()
+    first.dvc(*remote)
+    first.dvc("push", "--quiet")
+    second = Checkout(tmp_path / "fresh", first.env)
+    first.run("git", "clone", "--quiet", ".", str(second.path))
+    second.dvc(*remote)
+    second.dvc("pull", "--quiet")
+    assert "up to date" in second.dvc("status")
+    assert ran(second.dvc("repro")) == []
+    assert second.outs() == first.outs()
+    assert second.run("git", "status", "--porcelain").strip() == ""
+
+
+def test_a_queued_experiment_runs_its_own_code(copy):
+    checkout = copy()
+    page = "src/supertiny/report/tables.py"
+    checkout.edit(page, "# Results", "# Queued results")
+    checkout.dvc("exp", "run", "--queue", "--name", "own-code")
+    checkout.edit(page, "# Queued results", "# Later results")
+    checkout.env["PYTHONPATH"] = str(checkout.path / "src")  # as an editable install of this checkout would
+    checkout.dvc("exp", "run", "--run-all")
+    assert "Success" in checkout.dvc("queue", "status")
+    written = checkout.run("git", "show", f"{experiment(checkout, 'own-code')}:metrics/results.md")
+    assert written.startswith("# Queued results")
+
+
+def test_a_temporary_experiment_runs_changed_code_and_leaves_the_workspace(copy):
+    checkout = copy()
+    before = checkout.outs()
+    checkout.edit("src/supertiny/report/tables.py", "# Results", "# Other results")
+    checkout.env["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
+    said = checkout.dvc("exp", "run", "--temp", "--name", "other-code")
+    assert ran(said) == ["report"]
+    written = checkout.run("git", "show", f"{experiment(checkout, 'other-code')}:metrics/results.md")
+    assert written.startswith("# Other results")
+    assert checkout.outs() == before
+
+
+def test_a_killed_stage_leaves_nothing_half_done_and_resumes_to_the_same_bytes(copy, built):
+    checkout = copy(cache=False)
+    checkout.set("profiles/smoke.yaml", train__save_minutes=0.00001)
+    kill_in_training(checkout)
+    left = [path for path in checkout.outs() if path.startswith(("data/models/sft/", "data/logs/sft.csv"))]
+    assert left == [], "a stage that was killed leaves no outs"
+    state = list(Path(checkout.env["XDG_CACHE_HOME"], "supertiny/resume").glob("sft-*/*"))
+    assert state, "what the killed stage had done is kept"
+    assert ran(checkout.dvc("repro", "sft")) == ["sft"]
+    whole = built.outs()
+    assert {path: content == whole[path] for path, content in checkout.outs().items() if "sft" in path} == {
+        path: True for path in whole if "sft" in path
+    }
+    assert not list(Path(checkout.env["XDG_CACHE_HOME"], "supertiny/resume").glob("sft-*"))
+
+
+def kill_in_training(checkout: Checkout) -> None:
+    """Start `dvc repro sft` and kill -9 the stage once it has saved its state."""
+    states = Path(checkout.env["XDG_CACHE_HOME"], "supertiny/resume")
+    command = ["dvc", "repro", "sft"]
+    with subprocess.Popen(command, cwd=checkout.path, env=checkout.env, stderr=subprocess.DEVNULL) as dvc:
+        until = time.monotonic() + 120
+        while not list(states.glob("sft-*/state.pt")):
+            assert dvc.poll() is None and time.monotonic() < until, "the stage never saved its state"
+            time.sleep(0.002)
+        for process in psutil.Process(dvc.pid).children(recursive=True):
+            if "stages.sft" in process.cmdline():
+                process.kill()
+        assert dvc.wait(60) != 0, "the stage was through before it was killed"
+
+
+def experiment(checkout: Checkout, name: str) -> str:
+    """The commit of an experiment."""
+    refs = checkout.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    (found,) = [ref for ref in refs if ref.endswith(f"/{name}")]
+    return found
