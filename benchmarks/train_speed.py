@@ -1,0 +1,141 @@
+"""Training speed: our loop against a plain `transformers.Trainer`, on the same examples in the same process.
+
+    python -m benchmarks.train_speed --model data/models/llm --dataset data/dataset --out metrics/train_speed.json
+
+Both take the same examples in each optimizer step, in the same number format. A "token" is one of an example
+written out alone (prompt and answer), so sharing a prefix counts as the speed that it is. Three ways in turn,
+several rounds: Trainer; our loop with one example a pack (no shared prefix); our loop with shared prefixes.
+"""
+
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase, Trainer, TrainingArguments
+
+from supertiny.core.config import load, load_profile
+from supertiny.core.files import write_json
+from supertiny.core.machine import describe
+from supertiny.core.records import read_examples, read_functions
+from supertiny.core.stage import run
+from supertiny.model import checkpoint
+from supertiny.model.batches import Pack, collate
+from supertiny.model.fit import Run, TrainMachine, cross_entropy, fit
+from supertiny.model.hardware import compute_dtype
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.sft.config import SftConfig
+from supertiny.sft.pack import group, micro_batches, pack
+
+ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 3, 24
+
+
+class Rows(Dataset[dict[str, list[int]]]):
+    """Each example alone, its prompt masked in the labels."""
+
+    def __init__(self, packs: list[Pack]) -> None:
+        self.rows = [
+            {"input_ids": p.prefix + b.prompt + b.response, "labels": [-100] * len(p.prefix + b.prompt) + b.response}
+            for p in packs
+            for b in p.branches
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        return self.rows[index]
+
+
+def main(model: Path, dataset: Path, out: Path) -> None:
+    """Time every way for a few steps in turn; write tokens per second and the ratios, round by round."""
+    cfg, prompt, machine = load("sft", SftConfig), load("prompt", PromptConfig), load_profile("train", TrainMachine)
+    tokenizer = checkpoint.load_tokenizer(model)
+    pool = read_functions(dataset / "functions.json")
+    examples = read_examples(dataset / "train.reference.jsonl", pool)
+
+    def packs(start: int, size: int) -> list[Pack]:
+        rows = examples[start : start + EXAMPLES_A_STEP]
+        groups = group(rows, size, random.Random(0))
+        encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+        return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
+
+    def ours(size: int, offset: int) -> float:
+        steps = [
+            micro_batches(packs(offset + step * EXAMPLES_A_STEP, size), machine.max_tokens) for step in range(STEPS)
+        ]
+        with tempfile.TemporaryDirectory() as scratch:
+            weights = checkpoint.load_model(model)
+            started = time.perf_counter()
+            plan = Run(steps, lambda micro: collate(micro, tokenizer.pad_token_id))
+            fit(weights, plan, cross_entropy, cfg.fit, machine, 0, Path(scratch) / "log.csv", Path(scratch))
+            return time.perf_counter() - started
+
+    def theirs(offset: int) -> float:
+        alone = [one for step in range(STEPS) for one in packs(offset + step * EXAMPLES_A_STEP, 1)]
+        return _trainer(model, tokenizer, Rows(alone), cfg, machine)
+
+    theirs(0), ours(cfg.group_size, 0)  # warm-up
+    rounds = []
+    for number in range(ROUNDS):
+        offset = number * STEPS * EXAMPLES_A_STEP
+        tokens = sum(
+            len(row["input_ids"])
+            for step in range(STEPS)
+            for row in Rows(packs(offset + step * EXAMPLES_A_STEP, 1)).rows
+        )
+        seconds = {"trainer": theirs(offset), "alone": ours(1, offset), "shared": ours(cfg.group_size, offset)}
+        rounds.append({name: round(tokens / value, 1) for name, value in seconds.items()})
+    write_json(out, _summary(rounds, machine))
+
+
+def _trainer(
+    model: Path, tokenizer: PreTrainedTokenizerBase, rows: Rows, cfg: SftConfig, machine: TrainMachine
+) -> float:
+    """Seconds of `Trainer.train` with its defaults, at our rate and format; the micro-batch is 8 rows."""
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = TrainingArguments(
+            scratch,
+            per_device_train_batch_size=8,
+            gradient_accumulation_steps=EXAMPLES_A_STEP // 8,
+            num_train_epochs=1,
+            learning_rate=cfg.fit.learning_rate,
+            max_grad_norm=cfg.fit.max_grad_norm,
+            bf16=compute_dtype(machine.precision) is torch.bfloat16,
+            use_cpu=not torch.cuda.is_available(),
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
+        trainer = Trainer(
+            checkpoint.load_model(model),
+            arguments,
+            data_collator=DataCollatorForSeq2Seq(tokenizer, pad_to_multiple_of=8),
+            train_dataset=rows,
+        )
+        started = time.perf_counter()
+        trainer.train()
+        return time.perf_counter() - started
+
+
+def _summary(rounds: list[dict[str, float]], machine: TrainMachine) -> dict[str, Any]:
+    return {
+        "machine": describe(),
+        "precision": str(compute_dtype(machine.precision)),
+        "examples_a_step": EXAMPLES_A_STEP,
+        "steps_a_round": STEPS,
+        "tokens_per_s": rounds,
+        "median_ratio_to_trainer": {
+            name: round(statistics.median(one[name] / one["trainer"] for one in rounds), 3)
+            for name in ("alone", "shared")
+        },
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,156 @@
+"""The stages from base model to load test, in process, on the smoke profile's sizes."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from stages import base, bench, cost, dataset, evaluate, sft
+from supertiny.core.errors import UserError
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder with a dataset, a random base model and that model fine-tuned on a few examples."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "profiles").mkdir()
+    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
+    params["sft"]["dev_points"] = 2
+    params["bench"]["clients"] = [1, 3]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    profile = yaml.safe_load((TOP / "profiles/smoke.yaml").read_text())
+    profile["sft"] = {"examples": 24, "dev_examples": 6}
+    profile["evaluate"] = {"test": 6, "ood": 6}
+    (folder / "profiles/smoke.yaml").write_text(yaml.safe_dump(profile))
+    before = Path.cwd()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    os.chdir(folder)
+    dataset.main(Path("data/dataset"))
+    base.main("llm", Path("data/models/llm"), Path("data/models/llm.json"))
+    train("sft")
+    yield folder
+    os.chdir(before)
+    if cache is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = cache
+
+
+DATA = {"functions": Path("data/dataset/functions.json")}
+TRAIN = DATA | {
+    "base": Path("data/models/llm"),
+    "examples": Path("data/dataset/train.reference.jsonl"),
+    "dev": Path("data/dataset/dev.jsonl"),
+}
+
+
+def train(name):
+    sft.main(**TRAIN, out=Path(f"data/models/{name}"), log=Path(f"data/logs/{name}.csv"))
+
+
+def bytes_of(folder):
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_a_base_model_has_its_identity_on_a_card(project):
+    card = json.loads((project / "data/models/llm.json").read_text())
+    assert card["real_vocabulary"] == card["padded_vocabulary"] == 257
+    assert len(card["tokenizer_sha256"]) == len(card["weights_sha256"]) == 64
+
+
+def test_training_learns_and_makes_the_same_bytes_twice(project):
+    rows = list(csv.DictReader((project / "data/logs/sft.csv").open()))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert [row["dev_loss"] != "" for row in rows].count(True) == 2
+    train("again")
+    assert bytes_of(project / "data/models/again") == bytes_of(project / "data/models/sft")
+    assert (project / "data/logs/again.csv").read_bytes() == (project / "data/logs/sft.csv").read_bytes()
+
+
+def test_two_processes_train_to_the_weights_of_one(project):
+    """Data parallel over gloo: the profile says processes: 2, the stage starts itself twice."""
+    path = project / "profiles/smoke.yaml"
+    kept = path.read_text()
+    profile = yaml.safe_load(kept)
+    profile["train"]["processes"] = 2
+    path.write_text(yaml.safe_dump(profile))
+    arguments = [f"--{key}={value}" for key, value in TRAIN.items()]
+    environment = os.environ | {"PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.sft", *arguments, "--out=data/models/two", "--log=data/logs/two.csv"],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        path.write_text(kept)
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (load_file(project / f"data/models/{name}/model.safetensors") for name in ("sft", "two"))
+    for key in one:
+        torch.testing.assert_close(two[key], one[key], atol=2e-4, rtol=2e-3)
+    losses = [
+        [float(row["loss"]) for row in csv.DictReader((project / f"data/logs/{name}.csv").open())]
+        for name in ("sft", "two")
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+
+
+def test_evaluate_cost_and_bench_agree_on_one_model(project):
+    results = project / "data/results/sft"
+    test = Path("data/dataset/test.jsonl")
+    evaluate.main(
+        Path("data/models/sft"), **DATA, test=test, ood=Path("data/dataset/ood.jsonl"),
+        out=results / "rates.json", answers=results / "answers.jsonl",
+    )  # fmt: skip
+    rates = json.loads((results / "rates.json").read_text())
+    assert (rates["test"]["n"], rates["ood"]["n"]) == (6, 6)
+    assert rates["ood_seen"]["n"] + rates["ood_unseen"]["n"] == 6
+    answers = [json.loads(line) for line in (results / "answers.jsonl").read_text().splitlines()]
+    assert sum(row["correct"] for row in answers[:6]) / 6 == pytest.approx(rates["test"]["ar"], abs=1e-4)
+
+    cost.main(Path("data/models/sft"), results / "rates.json", results / "cost.json")
+    found = json.loads((results / "cost.json").read_text())
+    count = sum(value.numel() for value in load_file("data/models/sft/model.safetensors").values())
+    assert found["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
+    assert found["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
+    assert 0 < found["gflops_paper"] < found["gflops_gemm"]
+
+    bench.main(
+        Path("data/models/sft"), **DATA, test=test, answers=results / "answers.jsonl", out=results / "bench.json"
+    )
+    loads = json.loads((results / "bench.json").read_text())
+    assert loads["engine"] == "native"
+    assert loads["machine"]["torch"] == torch.__version__
+    assert all(one["errors"] == 0 for one in loads["rounds"].values())
+
+
+def test_a_parameter_out_of_range_stops_before_any_work(project):
+    path = project / "params.yaml"
+    kept = path.read_text()
+    params = yaml.safe_load(kept)
+    params["sft"]["fit"]["learning_rate"] = -1.0
+    path.write_text(yaml.safe_dump(params))
+    try:
+        with pytest.raises(UserError, match="learning_rate: expected more than 0"):
+            train("never")
+    finally:
+        path.write_text(kept)
+    assert not (project / "data/models/never").exists()
+
+
+def test_a_missing_base_model_names_the_folder(project):
+    with pytest.raises(UserError, match="nothing-here.*dvc repro"):
+        sft.main(**TRAIN | {"base": Path("nothing-here")}, out=Path("x"), log=Path("y"))
