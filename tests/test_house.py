@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import (
+from omegaconf import OmegaConf
+
+from supertiny.core import config
+from tests.house import (
     PACKAGE,
     ROOT,
     calls,
@@ -27,9 +30,6 @@ from house import (
     tree,
     yaml,
 )
-from omegaconf import OmegaConf
-
-from supertiny.core import config
 
 DEFAULT = yaml("params.yaml")["profile"]
 FLOORS = {"core": 1, "model": 2, "prompt": 2, "engines": 4}

@@ -39,9 +39,12 @@ class BenchSizes:
     """requests of a round at least; every client sends two at least"""
     warmup: int
     """requests before the first round that do not count"""
+    max_clients: int
+    """rounds with more clients are left out"""
 
     def __post_init__(self) -> None:
         require(self.requests > 0, f"requests: expected more than 0, got {self.requests}")
+        require(self.max_clients > 0, f"max_clients: expected more than 0, got {self.max_clients}")
         require(self.warmup >= 0, f"warmup: expected 0 or more, got {self.warmup}")
 
 
@@ -50,7 +53,7 @@ def bench(ask: Ask, requests: Sequence[Request], check: Check, cfg: BenchConfig,
     if sizes.warmup:
         closed_loop(ask, requests, check, 1, sizes.warmup)
     rounds = {}
-    for clients in tqdm(cfg.clients, desc="bench", unit="round"):
+    for clients in tqdm([one for one in cfg.clients if one <= sizes.max_clients], desc="bench", unit="round"):
         rounds[f"cc{clients}"] = closed_loop(ask, requests, check, clients, max(sizes.requests, 2 * clients))
     return {"rounds": rounds, "peak_memory_mb": peak_memory_mb()}
 

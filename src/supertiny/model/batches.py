@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MULTIPLE = 64
+"""T is rounded up to it: few distinct shapes, so memory and compiled kernels are used again"""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -60,7 +63,7 @@ class Batch:
 
 def collate(packs: Sequence[Pack], pad_id: int) -> Batch:
     """Lay packs out as one batch; padding attends to itself alone and is never learned."""
-    size = max(map(len, packs))
+    size = -(-max(map(len, packs)) // MULTIPLE) * MULTIPLE
     shape = (len(packs), size)
     ids, positions = torch.full(shape, pad_id), torch.zeros(shape, dtype=torch.long)
     branch, predict = torch.full(shape, -1), torch.zeros(shape, dtype=torch.bool)

@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, write_csv
+from supertiny.model import attention
 from supertiny.model.batches import Batch
 from supertiny.model.hardware import compute_dtype
 
@@ -114,11 +115,15 @@ def fit(
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not torch.cuda.is_available())
     if machine.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
+    chosen = model.config._attn_implementation
+    if bf16 and accelerator.device.type == "cpu":
+        model.set_attn_implementation(attention.NAME)
     raw_optimizer = _adamw(model, cfg)
     scorer, optimizer = accelerator.prepare(ResponseLogits(model), raw_optimizer)
     trainer = _Trainer(accelerator, scorer, optimizer, run, loss, cfg, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
     model.activation_checkpointing_disable()
+    model.set_attn_implementation(chosen)
     if accelerator.is_main_process:
         write_csv(log, trainer.rows)
     accelerator.wait_for_everyone()
@@ -221,13 +226,14 @@ class _Trainer(Generic[Micro]):
     @torch.no_grad()
     def _dev_loss(self) -> float:
         loss = count = 0.0
-        self.scorer.eval()
+        # the bare module: processes may hold unequal numbers of micro-batches, and DDP would wait for its peers
+        scorer = self.accelerator.unwrap_model(self.scorer).eval()
         for micro in self.run.dev[self.accelerator.process_index :: self.accelerator.num_processes]:
             batch = self.run.load(micro).to(self.accelerator.device)
             with self.accelerator.autocast():
-                loss += self.loss(self.scorer(batch), batch).item()
+                loss += self.loss(scorer(batch), batch).item()
             count += len(batch.targets)
-        self.scorer.train()
+        scorer.train()
         return round(self._sum(loss) / self._sum(count), 5)
 
     def _save(self) -> None:

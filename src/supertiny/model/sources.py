@@ -28,7 +28,6 @@ from supertiny.core.files import digest, whole_file, whole_folder
 from supertiny.core.resume import cache_home
 from supertiny.model.checkpoint import load_config, load_tokenizer, save, tokenizer_identity
 
-
 END = "<|endoftext|>"
 
 

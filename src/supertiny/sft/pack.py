@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from supertiny.core.calls import Call, Pool
+from supertiny.core.calls import Call, Pool, Refusal
 from supertiny.core.records import Example
 from supertiny.model.batches import Branch, Pack
 from supertiny.prompt.compressed import PromptConfig, render, response
 
 Encode = Callable[[str], list[int]]
+ANYWHERE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,25 @@ class Group:
 
 
 def group(examples: Sequence[Example], size: int, rng: Random) -> list[Group]:
-    """Every example once, in groups of at most `size` under the candidates of the group's first."""
+    """Every example once, in groups of at most `size` under the candidates of the group's first.
+
+    A call joins where its function is offered; a refusal that is right whatever is offered joins anywhere, as often
+    as there are such; any other refusal keeps its own candidates, so it only ever comes first.
+    """
     order = list(examples)
     rng.shuffle(order)
     waiting: dict[str, list[Example]] = defaultdict(list)
     for example in order:
-        if isinstance(example.answers[0], Call):
-            waiting[example.answers[0].name].append(example)
+        if (key := _joins(example)) is not None:
+            waiting[key].append(example)
+    anywhere_share = len(waiting[ANYWHERE]) / len(order)
     used: set[str] = set()
+
+    def next_waiting(key: str) -> Example | None:
+        while waiting[key] and waiting[key][-1].id in used:
+            waiting[key].pop()
+        return waiting[key].pop() if waiting[key] else None
+
     groups = []
     for anchor in order:
         if anchor.id in used:
@@ -41,17 +53,23 @@ def group(examples: Sequence[Example], size: int, rng: Random) -> list[Group]:
         members = [anchor]
         open_functions = list(anchor.candidates)
         while len(members) < size and open_functions:
-            name = rng.choice(open_functions)
-            while waiting[name] and waiting[name][-1].id in used:
-                waiting[name].pop()
-            if waiting[name]:
-                joining = waiting[name].pop()
+            key = ANYWHERE if rng.random() < anywhere_share else rng.choice(open_functions)
+            joining = next_waiting(key)
+            if joining is not None:
                 used.add(joining.id)
                 members.append(replace(joining, candidates=anchor.candidates))
-            else:
-                open_functions.remove(name)
+            elif key != ANYWHERE:
+                open_functions.remove(key)
         groups.append(Group(tuple(members)))
     return groups
+
+
+def _joins(example: Example) -> str | None:
+    """Where an example may join: the function it needs, ANYWHERE, or None for nowhere."""
+    answer = example.answers[0]
+    if isinstance(answer, Call):
+        return answer.name
+    return ANYWHERE if answer is Refusal.UNCLEAR or "out_of_scope" in example.tags else None
 
 
 def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig) -> Pack:

@@ -38,8 +38,8 @@ def test_served_answers_are_those_of_one_at_a_time(tiny_folder):
             ask,
             REQUESTS,
             lambda request, found: found.text == expected[request.prompt],
-            BenchConfig(clients=[1, 5]),
-            BenchSizes(requests=7, warmup=1),
+            BenchConfig(clients=[1, 5, 9]),
+            BenchSizes(requests=7, warmup=1, max_clients=5),
         )
     assert list(result["rounds"]) == ["cc1", "cc5"]
     assert [one["requests"] for one in result["rounds"].values()] == [7, 10]

@@ -2,7 +2,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supertiny.model.batches import Branch, Pack, collate
+from supertiny.model import attention
+from supertiny.model.batches import MULTIPLE, Branch, Pack, collate
+from supertiny.model.checkpoint import load_model
+from supertiny.model.fit import ResponseLogits
 
 token_ids = st.lists(st.integers(0, 250), min_size=1, max_size=6)
 branches = st.lists(st.builds(Branch, token_ids, token_ids), min_size=1, max_size=4).map(tuple)
@@ -11,16 +14,17 @@ packs = st.lists(st.builds(Pack, st.lists(st.integers(0, 250), max_size=6), bran
 
 def test_layout_worked_by_hand():
     batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
-    assert batch.ids.tolist() == [[1, 2, 3, 4, 5, 6, 7, 8]]
-    assert batch.positions.tolist() == [[0, 1, 2, 3, 4, 2, 3, 4]]
-    assert batch.predict.tolist() == [[False, False, True, True, False, False, True, False]]
+    assert batch.ids.shape == (1, MULTIPLE)
+    assert batch.ids[0, :9].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 0]
+    assert batch.positions[0, :8].tolist() == [0, 1, 2, 3, 4, 2, 3, 4]
+    assert batch.predict.nonzero().tolist() == [[0, 2], [0, 3], [0, 6]]
     assert batch.targets.tolist() == [4, 5, 8]
-    assert batch.mask[0, 0, 6].tolist() == [True, True, False, False, False, True, True, False]
+    assert batch.mask[0, 0, 6].nonzero().flatten().tolist() == [0, 1, 5, 6]
 
 
 def test_padding_sees_itself_alone_so_that_no_softmax_is_empty():
     batch = collate([Pack([1], (Branch([2], [3]),)), Pack([1], (Branch([2, 2], [3, 3]),))], pad_id=0)
-    assert batch.mask[0, 0, 4].tolist() == [False, False, False, False, True]
+    assert batch.mask[0, 0, 4].nonzero().flatten().tolist() == [4]
     assert not batch.predict[0, 3:].any()
 
 
@@ -35,3 +39,15 @@ def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
         for branch in pack.branches
     ]
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=2e-5)
+
+
+def test_both_attentions_agree(tiny_folder):
+    batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
+    found = {}
+    for name in ("sdpa", attention.NAME):
+        model = load_model(tiny_folder)
+        model.set_attn_implementation(name)
+        logits = ResponseLogits(model)(batch)
+        logits.square().sum().backward()
+        found[name] = (logits.detach(), model.model.layers[0].self_attn.k_proj.weight.grad)
+    torch.testing.assert_close(found["sdpa"], found[attention.NAME], atol=1e-5, rtol=1e-4)

@@ -19,12 +19,13 @@ PROMPT = PromptConfig(describe=False, history_turns=1)
 def examples(draw):
     rows = []
     for number in range(draw(st.integers(1, 30))):
-        answer = draw(st.sampled_from([*NAMES, Refusal.NO_FUNCTION]))
+        answer = draw(st.sampled_from([*NAMES, Refusal.NO_FUNCTION, Refusal.UNCLEAR]))
+        tags = draw(st.sampled_from([(), ("out_of_scope",)])) if answer is Refusal.NO_FUNCTION else ()
         offered = draw(st.permutations(NAMES))[:3]
         if answer in NAMES and answer not in offered:
             offered[0] = answer
         right = Call(answer, {}) if answer in NAMES else answer
-        rows.append(Example(id=str(number), query="q", candidates=tuple(offered), answers=(right,)))
+        rows.append(Example(id=str(number), query="q", candidates=tuple(offered), answers=(right,), tags=tags))
     return rows
 
 
@@ -40,7 +41,8 @@ def test_every_example_once_under_candidates_that_hold_its_function(rows, size, 
             assert example.candidates == one.examples[0].candidates == own[one.examples[0].id]
             if isinstance(example.answers[0], Call):
                 assert example.answers[0].name in example.candidates
-            else:  # a refusal keeps its own candidates: under others the function it lacks might be there
+            elif example.answers[0] is Refusal.NO_FUNCTION and not example.tags:
+                # it keeps its own candidates: under others the function it lacks might be there
                 assert example.candidates == own[example.id]
 
 
@@ -81,3 +83,19 @@ def test_every_epoch_sees_every_pack_once():
     assert len(plan) == 6
     for epoch in (plan[:3], plan[3:]):
         assert sorted(pack for step in epoch for micro in step for pack in micro) == packs
+
+
+def test_refusals_are_as_frequent_in_early_groups_as_in_the_data():
+    """They once came first in a group or not at all, so a run cut short hardly saw one."""
+    rows = [
+        Example(
+            id=str(number),
+            query="q",
+            candidates=("a", "b"),
+            answers=(Refusal.UNCLEAR if number % 10 == 0 else Call("ab"[number % 2], {}),),
+        )
+        for number in range(3000)
+    ]
+    early = [example for one in group(rows, 6, Random(0))[:100] for example in one.examples]
+    share = sum(example.answers[0] is Refusal.UNCLEAR for example in early) / len(early)
+    assert 0.07 < share < 0.13

@@ -167,7 +167,7 @@ class Drawer:
             answers=(refusal,),
             room=room,
             near=self.rng.choice(self.functions),
-            tags=("refusal",),
+            tags=("refusal", "out_of_scope") if refusal is Refusal.NO_FUNCTION else ("refusal",),
             history=history,
         )
 

@@ -37,15 +37,15 @@ def sft(
     def encode(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def packed(rows: Sequence[Example], size: int) -> list[Pack]:
-        groups = group(rows, size, rng)
+    def packed(rows: Sequence[Example]) -> list[Pack]:
+        groups = group(rows, cfg.group_size, rng)
         return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
 
-    plan = steps(packed(examples, cfg.group_size), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
+    plan = steps(packed(examples), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
     run = Run(
         plan,
         load=lambda packs: collate(packs, tokenizer.pad_token_id),
-        dev=micro_batches(packed(dev, cfg.group_size), machine.max_tokens),
+        dev=micro_batches(packed(dev), machine.max_tokens),
         dev_points=cfg.dev_points,
     )
     with resumable("sft", base, cfg, prompt, machine.precision, machine.max_tokens, seed, examples) as state:
