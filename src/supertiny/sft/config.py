@@ -16,6 +16,10 @@ class SftConfig:
     """examples that share one list of candidates, and its forward pass"""
     groups_a_step: int
     """groups in one optimizer step"""
+    function_dropout: float
+    """share of groups that lose a function one of them needs; its queries then have no appropriate function"""
+    train_embeddings: bool
+    """whether token embeddings (and a head tied to them) learn too"""
     dev_points: int
     """how often the loss on dev examples is logged"""
     fit: FitConfig
@@ -23,6 +27,7 @@ class SftConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "group_size", "groups_a_step"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require(0 <= self.function_dropout <= 1, f"function_dropout: expected 0..1, got {self.function_dropout}")
         require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
 
 

@@ -51,15 +51,16 @@ def group(examples: Sequence[Example], size: int, rng: Random) -> list[Group]:
             continue
         used.add(anchor.id)
         members = [anchor]
-        open_functions = list(anchor.candidates)
-        while len(members) < size and open_functions:
-            key = ANYWHERE if rng.random() < anywhere_share else rng.choice(open_functions)
+        keys = [ANYWHERE, *anchor.candidates]
+        while len(members) < size and keys:
+            anywhere = keys[0] == ANYWHERE and (len(keys) == 1 or rng.random() < anywhere_share)
+            key = ANYWHERE if anywhere else rng.choice(keys[keys[0] == ANYWHERE :])
             joining = next_waiting(key)
-            if joining is not None:
+            if joining is None:
+                keys.remove(key)
+            else:
                 used.add(joining.id)
                 members.append(replace(joining, candidates=anchor.candidates))
-            elif key != ANYWHERE:
-                open_functions.remove(key)
         groups.append(Group(tuple(members)))
     return groups
 
@@ -70,6 +71,27 @@ def _joins(example: Example) -> str | None:
     if isinstance(answer, Call):
         return answer.name
     return ANYWHERE if answer is Refusal.UNCLEAR or "out_of_scope" in example.tags else None
+
+
+def drop_function(group: Group, rng: Random) -> Group:
+    """The same queries without one function that some of them need, so that the model must read what is offered.
+
+    A query that another offered function serves as well gets that call; else there is no appropriate function.
+    """
+    needed = sorted({answer.name for e in group.examples if isinstance(answer := e.answers[0], Call)})
+    if not needed:
+        return group
+    dropped = rng.choice(needed)
+    offered = tuple(name for name in group.examples[0].candidates if name != dropped)
+
+    def without(example: Example) -> Example:
+        first = example.answers[0]
+        if isinstance(first, Call) and first.name == dropped:
+            others = tuple(a for a in example.answers if isinstance(a, Call) and a.name in offered)
+            return replace(example, candidates=offered, answers=others or (Refusal.NO_FUNCTION,))
+        return replace(example, candidates=offered)
+
+    return Group(tuple(without(example) for example in group.examples))
 
 
 def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig) -> Pack:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, Refusal
 from supertiny.core.records import Example
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.pack import group, micro_batches, pack, steps
+from supertiny.sft.pack import Group, drop_function, group, micro_batches, pack, steps
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
@@ -99,3 +99,25 @@ def test_refusals_are_as_frequent_in_early_groups_as_in_the_data():
     early = [example for one in group(rows, 6, Random(0))[:100] for example in one.examples]
     share = sum(example.answers[0] is Refusal.UNCLEAR for example in early) / len(early)
     assert 0.07 < share < 0.13
+
+
+@given(examples(), st.integers(0, 5))
+def test_without_a_function_nobody_calls_it_and_only_its_queries_change(rows, seed):
+    for one in group(rows, 4, Random(seed)):
+        less = drop_function(one, Random(seed))
+        gone = set(one.examples[0].candidates) - set(less.examples[0].candidates)
+        assert len(gone) <= 1
+        for before, after in zip(one.examples, less.examples, strict=True):
+            assert after.candidates == less.examples[0].candidates
+            first = before.answers[0]
+            if isinstance(first, Call) and first.name in gone:
+                assert after.answers == (Refusal.NO_FUNCTION,)
+            else:
+                assert after.answers == before.answers
+
+
+def test_a_query_that_another_function_serves_keeps_being_served():
+    twin = Example(
+        id="1", query="q", candidates=("a", "b"), answers=(Call("a", {}), Call("a", {"x": 1}), Call("b", {}))
+    )
+    assert drop_function(Group((twin,)), Random(0)).examples[0].answers == (Call("b", {}),)

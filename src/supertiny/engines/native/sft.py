@@ -14,7 +14,7 @@ from supertiny.model.batches import Pack, collate
 from supertiny.model.fit import Run, TrainMachine, cross_entropy, fit
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
-from supertiny.sft.pack import group, micro_batches, pack, steps
+from supertiny.sft.pack import drop_function, group, micro_batches, pack, steps
 
 
 def sft(
@@ -32,16 +32,18 @@ def sft(
     """Train `base` on the first answer of each example; write the model to `out`, the loss curve to `log`."""
     on_processes(machine.processes)
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+    model.get_input_embeddings().requires_grad_(cfg.train_embeddings)
     rng = Random(seed)
 
     def encode(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def packed(rows: Sequence[Example]) -> list[Pack]:
+    def packed(rows: Sequence[Example], dropout: float = 0.0) -> list[Pack]:
         groups = group(rows, cfg.group_size, rng)
+        groups = [drop_function(one, rng) if rng.random() < dropout else one for one in groups]
         return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
 
-    plan = steps(packed(examples), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
+    plan = steps(packed(examples, cfg.function_dropout), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
     run = Run(
         plan,
         load=lambda packs: collate(packs, tokenizer.pad_token_id),
