@@ -1,6 +1,6 @@
 """Training speed: our loop against a plain `transformers.Trainer`, on the same examples in the same process.
 
-    python -m benchmarks.train_speed --model data/models/llm --dataset data/dataset --out metrics/train_speed.json
+    python -m benchmarks.train_speed --model data/models/llm --dataset data/dataset --out benchmarks/train_speed.json
 
 Both take the same examples in each optimizer step, in the same number format. A "token" is one of an example
 written out alone (prompt and answer), so sharing a prefix counts as the speed that it is. Three ways in turn,
@@ -31,7 +31,7 @@ from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
 from supertiny.sft.pack import group, micro_batches, pack
 
-ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 3, 24
+ROUNDS, STEPS, EXAMPLES_A_STEP = 2, 3, 24
 
 
 class Rows(Dataset[dict[str, list[int]]]):
