@@ -121,3 +121,9 @@ def test_a_query_that_another_function_serves_keeps_being_served():
         id="1", query="q", candidates=("a", "b"), answers=(Call("a", {}), Call("a", {"x": 1}), Call("b", {}))
     )
     assert drop_function(Group((twin,)), Random(0)).examples[0].answers == (Call("b", {}),)
+
+
+def test_refusals_alone_are_grouped_too():
+    """Nothing to join by function: the search for members must end."""
+    rows = [Example(id=str(n), query="q", candidates=("a",), answers=(Refusal.UNCLEAR,)) for n in range(5)]
+    assert sorted(len(one.examples) for one in group(rows, 2, Random(0))) == [1, 2, 2]
