@@ -21,7 +21,7 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase, Traine
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.machine import describe
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
@@ -58,38 +58,40 @@ def main(model: Path, dataset: Path, out: Path) -> None:
     pool = read_functions(dataset / "functions.json")
     examples = read_examples(dataset / "train.reference.jsonl", pool)
 
-    def packs(start: int, size: int) -> list[Pack]:
-        rows = examples[start : start + EXAMPLES_A_STEP]
-        groups = group(rows, size, random.Random(0))
+    def step_packs(offset: int, size: int) -> list[list[Pack]]:
+        """For each step its packs of at most `size` examples."""
+        starts = range(offset, offset + STEPS * EXAMPLES_A_STEP, EXAMPLES_A_STEP)
+        return [packs(examples[start : start + EXAMPLES_A_STEP], size) for start in starts]
+
+    def packs(rows: list[Example], size: int) -> list[Pack]:
         encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+        groups = group(rows, size, random.Random(0))
         return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
 
-    def ours(size: int, offset: int) -> float:
-        steps = [
-            micro_batches(packs(offset + step * EXAMPLES_A_STEP, size), machine.max_tokens) for step in range(STEPS)
-        ]
+    def ours(steps: list[list[Pack]]) -> float:
+        plan = Run(
+            [micro_batches(step, machine.max_tokens) for step in steps],
+            lambda micro: collate(micro, tokenizer.pad_token_id),
+        )
         with tempfile.TemporaryDirectory() as scratch:
             weights = checkpoint.load_model(model)
             started = time.perf_counter()
-            plan = Run(steps, lambda micro: collate(micro, tokenizer.pad_token_id))
             fit(weights, plan, cross_entropy, cfg.fit, machine, 0, Path(scratch) / "log.csv", Path(scratch))
             return time.perf_counter() - started
 
-    def theirs(offset: int) -> float:
-        alone = [one for step in range(STEPS) for one in packs(offset + step * EXAMPLES_A_STEP, 1)]
-        return _trainer(model, tokenizer, Rows(alone), cfg, machine)
+    def compare(offset: int) -> dict[str, float]:
+        alone, shared = step_packs(offset, 1), step_packs(offset, cfg.group_size)
+        rows = Rows([one for step in alone for one in step])
+        tokens = sum(len(row["input_ids"]) for row in rows.rows)
+        seconds = {
+            "trainer": _trainer(model, tokenizer, rows, cfg, machine),
+            "alone": ours(alone),
+            "shared": ours(shared),
+        }
+        return {name: round(tokens / value, 1) for name, value in seconds.items()}
 
-    theirs(0), ours(cfg.group_size, 0)  # warm-up
-    rounds = []
-    for number in range(ROUNDS):
-        offset = number * STEPS * EXAMPLES_A_STEP
-        tokens = sum(
-            len(row["input_ids"])
-            for step in range(STEPS)
-            for row in Rows(packs(offset + step * EXAMPLES_A_STEP, 1)).rows
-        )
-        seconds = {"trainer": theirs(offset), "alone": ours(1, offset), "shared": ours(cfg.group_size, offset)}
-        rounds.append({name: round(tokens / value, 1) for name, value in seconds.items()})
+    compare(0)  # warm-up
+    rounds = [compare(number * STEPS * EXAMPLES_A_STEP) for number in range(ROUNDS)]
     write_json(out, _summary(rounds, machine))
 
 
