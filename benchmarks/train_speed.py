@@ -64,7 +64,7 @@ def main(model: Path, dataset: Path, out: Path) -> None:
         return [packs(examples[start : start + EXAMPLES_A_STEP], size) for start in starts]
 
     def packs(rows: list[Example], size: int) -> list[Pack]:
-        encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+        encode = checkpoint.encoder(tokenizer)
         groups = group(rows, size, random.Random(0))
         return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
 
@@ -76,7 +76,16 @@ def main(model: Path, dataset: Path, out: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             weights = checkpoint.load_model(model)
             started = time.perf_counter()
-            fit(weights, plan, cross_entropy, cfg.fit, machine, 0, Path(scratch) / "log.csv", Path(scratch))
+            fit(
+                ResponseLogits(weights),
+                plan,
+                cross_entropy,
+                cfg.fit,
+                machine,
+                0,
+                Path(scratch) / "log.csv",
+                Path(scratch),
+            )
             return time.perf_counter() - started
 
     def compare(offset: int) -> dict[str, float]:

@@ -186,7 +186,8 @@ def sections_read(path: Path) -> tuple[set[str], set[str]]:
     ours: set[str] = set()
     machine: set[str] = set()
     for file in {path, *reached(path, DEFAULT)} - {PACKAGE / "core" / "config.py"}:
-        ours |= {section(call.args[0]) for call in calls(file, "load") if is_section(call)}
+        loads = [call for name in ("load", "load_each") for call in calls(file, name)]
+        ours |= {section(call.args[0]) for call in loads if is_section(call)}
         machine |= {section(call.args[0]) for call in calls(file, "load_profile")}
         ours |= {"seed" for call in calls(file, "seed") if ast.unparse(call) == "seed()"}
         ours |= {"profile" for _ in calls(file, "profile_path")}

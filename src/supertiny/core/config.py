@@ -23,6 +23,14 @@ def load(section: str, schema: type[T]) -> T:
     return _typed(PARAMS, section, schema)
 
 
+def load_each(section: str, schema: type[T]) -> dict[str, T]:
+    """Every entry of a section of params.yaml that is a mapping of names, in its order."""
+    entries = _read(PARAMS).get(section)
+    if not isinstance(entries, dict) or not entries:
+        raise UserError(f"{PARAMS}: section {section!r}: expected at least one entry")
+    return {str(name): _checked(PARAMS, f"{section}.{name}", values, schema) for name, values in entries.items()}
+
+
 def load_profile(section: str, schema: type[T]) -> T:
     """The same from profiles/<params.profile>.yaml."""
     return _typed(profile_path(), section, schema)
@@ -68,6 +76,10 @@ def _typed(path: Path, section: str, schema: type[T]) -> T:
     values: Any = _read(path)
     for key in section.split("."):
         values = values.get(key) if isinstance(values, dict) else None
+    return _checked(path, section, values, schema)
+
+
+def _checked(path: Path, section: str, values: Any, schema: type[T]) -> T:
     if not isinstance(values, dict):
         raise UserError(f"{path}: section {section!r} is missing")
     try:

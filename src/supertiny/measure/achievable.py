@@ -1,16 +1,14 @@
 """Achievable Rate: the share of replies that satisfy their query (paper Eq. 2, 6)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from supertiny.core.calls import Answer, Malformed, Refusal
-from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure, Verdict, has_right_head
-from supertiny.judge.reference import judge as reference_judge
 
 RESAMPLES = 2000
 DIGITS = 4
@@ -21,18 +19,14 @@ Reply = Answer | Malformed
 def achievable_rate(
     examples: Sequence[Example],
     replies: Sequence[Reply],
+    verdicts: Sequence[Verdict],
     seed: int,
-    judge: Callable[[Example, Reply], Verdict] = reference_judge,
 ) -> dict[str, Any]:
-    """AR = mean over (x, y) of judge(x, y), its bootstrap 95 % interval, and where it fails; shares are of all n.
+    """AR = mean over (x, y) of the judge's verdict, its bootstrap 95 % interval, and where it fails; shares are of n.
 
     `ar` and the failures' shares add up to 1. `function_accuracy` counts replies with an accepted function or refusal,
     whatever their arguments. `by_function` groups by the reference answer. Without examples every rate is None.
     """
-    for example in examples:
-        if not example.answers:
-            raise UserError(f"example {example.id!r}: field 'answers': is empty, so no reply to it can be judged")
-    verdicts = [judge(example, reply) for example, reply in zip(examples, replies, strict=True)]
     correct = [verdict.correct for verdict in verdicts]
     low, high = interval(sum(correct), len(correct), seed)
     return {

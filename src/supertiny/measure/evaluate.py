@@ -6,8 +6,9 @@ from typing import Any
 
 from supertiny.core.calls import Malformed, Pool, answer_json, parse_reply
 from supertiny.core.config import require
+from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.judge.reference import judge
+from supertiny.judge.reference import Verdict, judge
 from supertiny.measure.achievable import Reply, achievable_rate
 from supertiny.measure.workload import requests, token_means
 from supertiny.model.ask import Generation, Request
@@ -33,24 +34,27 @@ def evaluate(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer."""
     examples = [example for split in splits.values() for example in split]
+    for example in examples:
+        if not example.answers:
+            raise UserError(f"example {example.id!r}: field 'answers': is empty, so no reply to it can be judged")
     generations = generate(requests(examples, pool, prompt))
     replies = {
         e.id: parse_reply(g.text, {name: pool[name] for name in e.candidates})
         for e, g in zip(examples, generations, strict=True)
     }
+    verdicts = {e.id: judge(e, replies[e.id]) for e in examples}
 
     def rate(rows: Sequence[Example]) -> dict[str, Any]:
-        return achievable_rate(rows, [replies[row.id] for row in rows], seed)
+        return achievable_rate(rows, [replies[row.id] for row in rows], [verdicts[row.id] for row in rows], seed)
 
     rates = {name: rate(rows) for name, rows in splits.items()}
     for tag in ("seen", "unseen"):
         rates[f"ood_{tag}"] = rate([row for row in splits["ood"] if tag in row.tags])
     rates["workload"] = token_means(generations[: len(splits["test"])])
-    return rates, [_row(e, g, replies[e.id]) for e, g in zip(examples, generations, strict=True)]
+    return rates, [_row(e, g, replies[e.id], verdicts[e.id]) for e, g in zip(examples, generations, strict=True)]
 
 
-def _row(example: Example, generation: Generation, reply: Reply) -> dict[str, Any]:
-    verdict = judge(example, reply)
+def _row(example: Example, generation: Generation, reply: Reply, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": example.id,
         "query": example.query,

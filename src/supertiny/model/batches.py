@@ -56,6 +56,11 @@ class Batch:
     targets: Tensor
     """[N] those next tokens, row by row"""
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens without padding."""
+        return int((self.positions > 0).sum()) + len(self.ids)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))

@@ -1,6 +1,7 @@
 """Find, load and save models: Hugging Face folders of safetensors, always offline once they are here."""
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedMo
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot be loaded as a causal language model: {error}") from error
     return model.eval()
+
+
+def encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], list[int]]:
+    """Text -> token ids, nothing added; the one way that prompts and answers become tokens."""
+    return lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

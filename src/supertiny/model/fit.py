@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from math import cos, isfinite, pi
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -27,9 +27,31 @@ from supertiny.model import attention
 from supertiny.model.batches import Batch
 from supertiny.model.hardware import compute_dtype
 
+
+class Learnable(Protocol):
+    """A batch that `fit` can train on."""
+
+    @property
+    def targets(self) -> Tensor:
+        """[N, ...] what is to be learned; the loss of a step is a mean over these N."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens read."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on `device`."""
+
+
 Micro = TypeVar("Micro")
-Loss = Callable[[Tensor, Batch], Tensor]
-"""(logits [N, V] at response positions, batch) -> sum of the loss over the N tokens"""
+Loss = Callable[[Any, Any], Tensor]
+"""(what the scorer made of the batch, batch) -> sum of the loss over its N targets"""
+
+
+class Scorer(nn.Module):
+    """What `fit` trains: a pretrained model under the head that makes scores of a batch."""
+
+    model: PreTrainedModel
 
 
 @dataclass(kw_only=True, slots=True)
@@ -87,7 +109,7 @@ class Run(Generic[Micro]):
 
     steps: Sequence[Sequence[Micro]]
     """for every optimizer step its micro-batches"""
-    load: Callable[[Micro], Batch]
+    load: Callable[[Micro], Learnable]
     """builds one micro-batch"""
     dev: Sequence[Micro] = ()
     """micro-batches whose mean loss is logged along the way"""
@@ -96,7 +118,7 @@ class Run(Generic[Micro]):
 
 
 def fit(
-    model: PreTrainedModel,
+    scorer: Scorer,
     run: Run[Micro],
     loss: Loss,
     cfg: FitConfig,
@@ -105,22 +127,22 @@ def fit(
     log: Path,
     state: Path,
 ) -> None:
-    """Train `model` in place along `run`; write the loss curve to `log`, resume from and save to folder `state`.
+    """Train `scorer` in place along `run`; write the loss curve to `log`, resume from and save to folder `state`.
 
     On several processes each takes its share of every step's micro-batches; gradients are those of
-    the token mean over the whole step.
+    the mean over all targets of the whole step.
     """
     set_seed(seed)
     bf16 = compute_dtype(machine.precision) is torch.bfloat16
     accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not torch.cuda.is_available())
+    model = scorer.model
     if machine.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     chosen = model.config._attn_implementation
-    if bf16 and accelerator.device.type == "cpu":
+    if bf16 and accelerator.device.type == "cpu" and isinstance(scorer, ResponseLogits):
         model.set_attn_implementation(attention.NAME)
-    raw_optimizer = _adamw(model, cfg)
-    scorer, optimizer = accelerator.prepare(ResponseLogits(model), raw_optimizer)
-    trainer = _Trainer(accelerator, scorer, optimizer, run, loss, cfg, state / "state.pt")
+    prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
+    trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
     model.activation_checkpointing_disable()
     model.set_attn_implementation(chosen)
@@ -129,7 +151,7 @@ def fit(
     accelerator.wait_for_everyone()
 
 
-class ResponseLogits(nn.Module):
+class ResponseLogits(Scorer):
     """A causal language model whose head is applied at the predicting positions only."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -208,7 +230,7 @@ class _Trainer(Generic[Micro]):
         self.optimizer.step()
         self.optimizer.zero_grad()
         row = {"step": number + 1, "loss": round(mean, 5), "learning_rate": rate, "grad_norm": round(norm, 4)}
-        return row, sum(int((b.positions > 0).sum()) + len(b.ids) for b in batches)
+        return row, sum(batch.num_tokens for batch in batches)
 
     def _share(self, step: Sequence[Micro]) -> tuple[list[Micro], list[int]]:
         """This process's micro-batches and weights; a process short of one repeats the first at weight 0."""
@@ -264,7 +286,7 @@ class _Trainer(Generic[Micro]):
         self.accelerator.print(f"resuming after step {self.done}")
 
 
-def _adamw(model: PreTrainedModel, cfg: FitConfig) -> torch.optim.AdamW:
+def _adamw(model: nn.Module, cfg: FitConfig) -> torch.optim.AdamW:
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": cfg.weight_decay},

@@ -40,8 +40,5 @@ class Loaded:
 
     def _encode(self, request: Request) -> list[int]:
         """Tokens of the two parts apart, exactly as in training."""
-        return [
-            token
-            for part in (request.prompt.shared, request.prompt.own)
-            for token in self._tokenizer(part, add_special_tokens=False)["input_ids"]
-        ]
+        encode = checkpoint.encoder(self._tokenizer)
+        return encode(request.prompt.shared) + encode(request.prompt.own)

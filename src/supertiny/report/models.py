@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from supertiny.core.config import PARAMS, load, require
+from supertiny.core.config import PARAMS, load_each, require
 from supertiny.core.files import read_json
 
 
@@ -35,10 +33,9 @@ class Results:
 
 def model_configs() -> dict[str, ModelConfig]:
     """The models declared in params.yaml, in its order."""
-    names = (YAML(typ="safe").load(PARAMS) or {}).get("models") or {}
-    require(isinstance(names, dict) and bool(names), f"{PARAMS}: models: expected at least one model")
-    require("data" not in names, f"{PARAMS}: models: data: the dataset's own row has this name")
-    return {name: load(f"models.{name}", ModelConfig) for name in names}
+    models = load_each("models", ModelConfig)
+    require("data" not in models, f"{PARAMS}: models: data: the dataset's own row has this name")
+    return models
 
 
 def read_results(folder: Path, config: ModelConfig) -> Results:

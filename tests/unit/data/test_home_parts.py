@@ -1,4 +1,5 @@
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -135,13 +136,17 @@ def test_names_are_unique_and_never_begin_with_a_room():
     assert ambiguous <= {"party", "work", "breakfast"}
     areas = tuple(f"{area} " for area in home.areas if area != "garage")
     assert not [name for name in names if name.startswith(areas)]
-    nicknames = [term for term, _ in home.knowledge()]
-    assert len(set(nicknames)) == len(nicknames)
+    terms = [term for term, _ in home.nicknames() + home.inventory()]
+    assert len(set(terms)) == len(terms)
 
 
-def test_train_keeps_a_template_of_every_function_and_combination():
+def test_train_keeps_a_template_of_every_function_combination_and_list_of_values():
     templates, _ = load_grammar()
     owner = split_templates(templates, 0, {"test": 0.3, "dev": 0.2})
-    kept = {(t.function, t.combo) for t in templates if owner[t.id] == "train"}
-    assert kept == {(t.function, t.combo) for t in templates}
+
+    def needs(wanted: set[str]) -> set[tuple[str, str]]:
+        mine = [t for t in templates if owner[t.id] in wanted]
+        return {(t.function, need) for t in mine for need in (t.combo, *re.findall(r"\{(\w+)", t.id))}
+
+    assert needs({"train"}) == needs({"train", "dev", "test"})
     assert Counter(owner.values())["test"] > Counter(owner.values())["dev"] > 20

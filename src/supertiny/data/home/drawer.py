@@ -12,7 +12,7 @@ from supertiny.data.home.followups import follow_up
 from supertiny.data.home.grammar import Template
 from supertiny.data.home.label import ordered, right_calls, twins
 from supertiny.data.home.refusals import refused
-from supertiny.data.home.speaker import Request, domain_weight, is_ood
+from supertiny.data.home.speaker import Request, is_ood, weight
 from supertiny.data.home.world import World
 from supertiny.data.knowledge import lookup
 
@@ -50,14 +50,15 @@ class Drawer:
         self.cfg = world.cfg.home_assistant
         self.templates = self._templates()
         self.functions = list(self.templates)
-        self.weights = [domain_weight(world.pool[name].domain) for name in self.functions]
+        self.weights = [weight(world.pool[name]) for name in self.functions]
         self.allowed = {name for name, owner in world.owner.items() if owner == _OWNER.get(split)}
         devices = [d for group in ("light", "switch", "fan", "cover") for d in world.speaker.home.devices[group]]
         self.mentioned = {
             "device": [d.name for d in devices if not (self.known and d.held_out)],
             "area": world.speaker.home.areas,
         }
-        self.knowledge = world.speaker.home.knowledge()
+        self.nicknames = world.speaker.home.nicknames()
+        self.knowledge = self.nicknames + world.speaker.home.inventory()
         self.spoken: set[tuple[str, str, str]] = set()
 
     def rows(self, size: int) -> list[Example]:
@@ -194,7 +195,7 @@ class Drawer:
         )
         found = lookup(query, self.knowledge)
         tags = [tag for tag in draft.tags if tag != "knowledge"]
-        tags += ["knowledge"] if found else []
+        tags += ["knowledge"] if lookup(query, self.nicknames) else []
         tags += ["distractor"] if history and "follow_up" not in tags else []
         tags += [self.split] if self.split in ("seen", "unseen") else []
         minute = self.rng.randrange(6 * 60, 24 * 60)

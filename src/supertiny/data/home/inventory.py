@@ -7,7 +7,12 @@ from supertiny.data.dataset import Knowledge
 from supertiny.data.home.words import AREAS, MARKS, NICKNAMES, NUM_VARIANTS, ROOMS, THINGS
 
 NICKNAMED = ("light", "switch", "fan", "cover", "lock", "valve", "climate", "media_player", "vacuum", "lawn_mower")
-_KIND = {"media_player": "media player", "lawn_mower": "lawn mower"}
+_KIND = {
+    "media_player": "media player",
+    "lawn_mower": "lawn mower",
+    "binary_sensor": "contact sensor",
+    "climate": "climate device",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,15 @@ class Home:
         """Every floor of the home."""
         return [floor for floor in AREAS if floor]
 
-    def knowledge(self) -> Knowledge:
+    def nicknames(self) -> Knowledge:
         """What each nickname stands for."""
         rooms = [(name, f"{name}: the {area}") for area, name in self.area_nicknames.items()]
         devices = [d for group in self.devices.values() for d in group if d.nickname]
         return rooms + [(d.nickname, f"{d.nickname}: {_explain(d)}") for d in devices]
+
+    def inventory(self) -> Knowledge:
+        """What kind of device each name is, of all that stand in a room: a bike shed is a lock only in this home."""
+        return [(d.name, f"{d.name}: {_kind(d)}") for group in self.devices.values() for d in group if d.area]
 
 
 def build_home(seed: int, held_out_share: float) -> Home:
@@ -91,9 +100,12 @@ def _nickname_rate(domain: str) -> float:
     return {"light": 0.15, "switch": 0.15, "vacuum": 0.5, "lawn_mower": 0.5}.get(domain, 0.22)
 
 
+def _kind(device: Device) -> str:
+    return _KIND.get(device.domain, device.domain)
+
+
 def _explain(device: Device) -> str:
-    kind = _KIND.get(device.domain, device.domain)
-    kind = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" if kind != "climate" else "a climate device"
+    kind = f"{'an' if _kind(device)[0] in 'aeiou' else 'a'} {_kind(device)}"
     preposition = "on" if device.area in ("patio", "porch", "balcony", "driveway") else "in"
     name = device.name if "'s " in device.name else f"the {device.name}"
     return f"{name}, {kind} {preposition} the {device.area}"

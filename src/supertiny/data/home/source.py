@@ -18,4 +18,5 @@ def home_assistant(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Datase
     mixed = Drawer(world, "seen").rows(num_seen) + Drawer(world, "unseen").rows(sizes.ood - num_seen)
     random.Random(f"ood:{seed}").shuffle(mixed)
     splits["ood"] = [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(mixed)]
-    return Dataset(pool=world.pool, knowledge=world.speaker.home.knowledge(), splits=splits)
+    home = world.speaker.home
+    return Dataset(pool=world.pool, knowledge=home.nicknames() + home.inventory(), splits=splits)

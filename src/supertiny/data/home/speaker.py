@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from supertiny.core.calls import Call
+from supertiny.core.calls import Call, Function
 from supertiny.data.home.documents import OOD_DOMAINS
 from supertiny.data.home.english import surface
 from supertiny.data.home.grammar import Template, load_grammar
@@ -14,8 +14,8 @@ from supertiny.data.home.label import reference
 from supertiny.data.home.walk import Fixed, list_names, walk
 from supertiny.data.home.words import VALUES
 
-WEIGHTS = {"light": 2.0, "cover": 1.4, "climate": 1.2, "assistant": 0.35}
-"""how often a domain's functions are asked for; others: 1"""
+WEIGHTS = {"light": 2.0, "cover": 1.4, "climate": 1.2, "assistant": 0.5, "start_timer": 2.5, "broadcast_message": 1.0}
+"""how often a function, or else those of a domain, are asked for; others: 1"""
 _OPEN_SLOTS = {"name", "area", "floor"}
 
 
@@ -136,9 +136,9 @@ class Speaker:
         return rng.choice(nicknamed if by_nickname else group), by_nickname
 
 
-def domain_weight(domain: str) -> float:
-    """How often functions of `domain` are asked for."""
-    return WEIGHTS.get(domain, 1.0)
+def weight(function: Function) -> float:
+    """How often `function` is asked for."""
+    return WEIGHTS.get(function.name, WEIGHTS.get(function.domain, 1.0))
 
 
 def is_ood(domain: str) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -13,7 +14,7 @@ HELD_OUT = ("test", "dev")
 def split_templates(templates: Iterable[Template], seed: int, shares: dict[str, float]) -> dict[str, str]:
     """Template id -> train, dev or test; `shares` of every function's templates are held out.
 
-    Train keeps at least one template of every function and of every combination of slots in it.
+    Train keeps at least one template of every function, of every combination of slots and every list of values in it.
     """
     rng = random.Random(f"templates:{seed}")
     functions: dict[str, set[str]] = defaultdict(set)
@@ -21,10 +22,11 @@ def split_templates(templates: Iterable[Template], seed: int, shares: dict[str, 
     left: Counter[tuple[str, str]] = Counter()
     for template in templates:
         functions[template.function].add(template.id)
-        pair = (template.function, template.combo)
-        if pair not in needs[template.id]:
-            needs[template.id].add(pair)
-            left[pair] += 1
+        for need in (template.combo, *re.findall(r"\{(\w+)", template.id)):
+            pair = (template.function, need)
+            if pair not in needs[template.id]:
+                needs[template.id].add(pair)
+                left[pair] += 1
     home = dict.fromkeys(needs, "train")
     for split in HELD_OUT:
         for name in sorted(functions):

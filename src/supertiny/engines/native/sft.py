@@ -11,7 +11,7 @@ from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
-from supertiny.model.fit import Run, TrainMachine, cross_entropy, fit
+from supertiny.model.fit import ResponseLogits, Run, TrainMachine, cross_entropy, fit
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
 from supertiny.sft.pack import drop_function, group, micro_batches, pack, steps
@@ -33,10 +33,7 @@ def sft(
     on_processes(machine.processes)
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
     model.get_input_embeddings().requires_grad_(cfg.train_embeddings)
-    rng = Random(seed)
-
-    def encode(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    encode, rng = checkpoint.encoder(tokenizer), Random(seed)
 
     def packed(rows: Sequence[Example], dropout: float = 0.0) -> list[Pack]:
         groups = group(rows, cfg.group_size, rng)
@@ -50,8 +47,8 @@ def sft(
         dev=micro_batches(packed(dev), machine.max_tokens),
         dev_points=cfg.dev_points,
     )
-    with resumable("sft", base, cfg, prompt, machine.precision, machine.max_tokens, seed, examples) as state:
-        fit(model, run, cross_entropy, cfg.fit, machine, seed, log, state)
+    with resumable("sft", base, cfg, prompt, machine, seed, pool, examples, dev) as state:
+        fit(ResponseLogits(model), run, cross_entropy, cfg.fit, machine, seed, log, state)
         if is_first():
             with whole_folder(out) as partial:
                 checkpoint.save(model, tokenizer, partial)
