@@ -25,7 +25,7 @@ from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
-from supertiny.model.fit import Run, TrainMachine, cross_entropy, fit
+from supertiny.model.fit import ResponseLogits, Run, TrainMachine, cross_entropy, fit
 from supertiny.model.hardware import compute_dtype
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
