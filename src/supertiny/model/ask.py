@@ -27,6 +27,16 @@ class Generation:
     """generated tokens, the end token included"""
 
 
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One conversation that a chat model is to go on with."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, text), role one of system, user, assistant"""
+    schema: str | None = None
+    """JSON schema (as JSON) that the reply must follow; None: free text"""
+
+
 @dataclass(kw_only=True, slots=True)
 class DecodeConfig:
     """Section `decode` of params.yaml: how answers are written."""
