@@ -1,0 +1,139 @@
+"""The traditional system at work: domain, then intent and slots within it, then a frame, then a call."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from supertiny.adapter.frames import REFUSALS, Frame, domain_of, from_frame
+from supertiny.adapter.slots import to_slot
+from supertiny.baseline.labels import OUTSIDE, name_of, token_spans
+from supertiny.baseline.reading import Span, read
+from supertiny.baseline.train import DOMAIN, FRAME
+from supertiny.baseline.values import value_of
+from supertiny.core.calls import Answer, Call, Function, Malformed, Pool, Refusal, answer_from_json
+from supertiny.core.records import Example
+from supertiny.model.heads import load_headed
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer and what it took."""
+
+    frame: Frame
+    reply: Answer | Malformed
+    num_tokens: int
+    """tokens of the text, special ones included"""
+    passes: int
+    """encoders that read it: 1 where the domain classifier refused, else 2"""
+
+    @property
+    def written(self) -> str:
+        """The frame as JSON."""
+        return json.dumps(asdict(self.frame), ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """One label of the intent head: its place there, its function, the slots nobody says."""
+
+    at: int
+    function: Function
+    slots: dict[str, str]
+
+
+class System:
+    """Both encoders of a baseline folder, for one pool of functions."""
+
+    def __init__(self, folder: Path, pool: Pool, history_turns: int) -> None:
+        self._pool, self._history_turns = pool, history_turns
+        self._domain, self._frame = load_headed(folder / DOMAIN), load_headed(folder / FRAME)
+        self._intents: dict[str, list[_Intent]] = {}
+        for at, label in enumerate(self._frame.labels):
+            call = answer_from_json(json.loads(label), pool)
+            assert isinstance(call, Call) or (isinstance(call, Malformed) and call.call is not None)
+            held = call if isinstance(call, Call) else call.call
+            function = pool[name_of(label)]
+            slots = {n: to_slot(v, function.parameters[n].type) for n, v in held.arguments.items()} if held else {}
+            self._intents.setdefault(domain_of(function), []).append(_Intent(at, function, slots))
+
+    def answer(self, examples: Sequence[Example], progress: str | None = None) -> list[Answered]:
+        """The answer to each example, in the order given."""
+        texts = [read(example, self._pool, self._history_turns).text for example in examples]
+        chosen = [self._domain.labels[int(one["label"].argmax())] for one in self._domain.scores(texts, progress)]
+        calls = [at for at, domain in enumerate(chosen) if domain in self._intents]
+        scores = dict(zip(calls, self._frame.scores([texts[at] for at in calls], progress), strict=True))
+        found = []
+        for at, (example, text, domain) in enumerate(zip(examples, texts, chosen, strict=True)):
+            spans = token_spans(text, self._frame.tokenizer)
+            if at in scores:
+                frame = self._available(self._read_frame(text, domain, scores[at], spans), example)
+            else:
+                frame = REFUSALS[Refusal(domain) if domain in list(Refusal) else Refusal.NO_FUNCTION]
+            found.append(Answered(frame, from_frame(frame, self._pool), len(spans), 1 + (at in scores)))
+        return found
+
+    def _available(self, frame: Frame, example: Example) -> Frame:
+        """A function that is not offered is not installed here: the assistant says so."""
+        return frame if frame.intent in example.candidates else REFUSALS[Refusal.NO_FUNCTION]
+
+    def _read_frame(self, text: str, domain: str, scores: dict[str, Tensor], spans: list[Span]) -> Frame:
+        """The best intent of the domain, and the best tags among the slots it leaves open."""
+        intents = self._intents[domain]
+        intent = intents[int(scores["label"][[one.at for one in intents]].argmax())]
+        parameters = intent.function.parameters
+        open_slots = [name for name in parameters if name not in intent.slots]
+        said = best_spans(scores["tag"], self._frame.tags, open_slots, spans)
+        slots = dict(intent.slots)
+        for name, ranked in said.items():
+            texts = [whole_words(text, span) for span in ranked]
+            value = value_of(
+                sorted(texts, key=text.find) if parameters[name].type == "array" else texts, parameters[name]
+            )
+            if value is not None:
+                slots[name] = value
+        return Frame(domain, intent.function.name, slots)
+
+
+def best_spans(
+    tag_TC: Tensor, tags: Sequence[str], slots: Sequence[str], spans: Sequence[Span]
+) -> dict[str, list[Span]]:
+    """For each slot found its spans of characters, the surest first, by the mean log-probability of their tags.
+
+    A token takes the best tag among O and those of `slots`; an I after any other slot begins a span of its own.
+    """
+    allowed = [at for at, tag in enumerate(tags) if tag == OUTSIDE or tag.partition("-")[2] in slots]
+    best = tag_TC[:, allowed].max(-1)
+    runs: list[tuple[str, list[int]]] = []
+    previous = ""
+    for token, choice in enumerate(best.indices.tolist()):
+        kind, _, name = tags[allowed[choice]].partition("-")
+        if spans[token][0] == spans[token][1]:
+            continue  # a special token, or one of a byte that is no whole character
+        if name and kind == "I" and name == previous:
+            runs[-1][1].append(token)
+        elif name:
+            runs.append((name, [token]))
+        previous = name
+    sure = {index: float(best.values[tokens].mean()) for index, (_, tokens) in enumerate(runs)}
+    found: dict[str, list[Span]] = {}
+    for index in sorted(sure, key=lambda one: (-sure[one], one)):
+        name, tokens = runs[index]
+        found.setdefault(name, []).append((spans[tokens[0]][0], spans[tokens[-1]][1]))
+    return found
+
+
+def whole_words(text: str, span: Span) -> str:
+    """The characters of `span` with the rest of the words it begins and ends in.
+
+    >>> whole_words("the thermostat, please", (4, 9))
+    'thermostat'
+    """
+    start, end = span
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+        end += 1
+    return text[start:end].strip()
