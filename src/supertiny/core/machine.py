@@ -11,6 +11,7 @@ from pathlib import Path
 class Engines:
     """Section `engines` of the profile: who does each kind of work."""
 
+    chat: str
     sft: str
     generate: str
     serve: str

@@ -35,6 +35,8 @@ class Chat:
     """(role, text), role one of system, user, assistant"""
     schema: str | None = None
     """JSON schema (as JSON) that the reply must follow; None: free text"""
+    sample: int = 0
+    """which of several sampled replies to the same conversation this one asks for"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,6 +50,42 @@ class DecodeConfig:
 
     def __post_init__(self) -> None:
         require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
+
+
+@dataclass(kw_only=True, slots=True)
+class ChatConfig:
+    """How replies to chats are written."""
+
+    temperature: float
+    """0: greedy"""
+    max_new_tokens: int
+    """a reply is cut there"""
+
+    def __post_init__(self) -> None:
+        require(self.temperature >= 0, f"temperature: expected 0 or more, got {self.temperature}")
+        require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
+
+
+@dataclass(kw_only=True, slots=True)
+class ChatMachine:
+    """Section `chat` of the profile: where the large model's chats are answered."""
+
+    precision: str
+    """native engine: auto | float32 | bfloat16"""
+    batch_size: int
+    """chats answered at once: rows of a batch, or requests in flight"""
+    shard: int
+    """replies kept at once: what a killed run can lose"""
+    url: str | None
+    """endpoint engine: base URL of an OpenAI-compatible server, such as http://gpu1:30000/v1"""
+    served_model: str | None
+    """endpoint engine: the model's name there"""
+    key_variable: str | None
+    """endpoint engine: environment variable that holds the API key; null: none is sent"""
+
+    def __post_init__(self) -> None:
+        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
+        require(self.shard > 0, f"shard: expected more than 0, got {self.shard}")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -1,7 +1,8 @@
-"""Greedy answers in batches: what the prompts of a batch share is computed once, whatever its length."""
+"""Answers in batches: what the prompts of a batch share is computed once, whatever its length."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,16 +25,27 @@ Processor = Callable[[list[int]], LogitsProcessor | None]
 """indices of the prompts of one batch -> what constrains their logits, if anything"""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    """0: the likeliest token"""
+    seed: int = 0
+
+
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[list[int]],
-    max_new_tokens: int,
+    sampling: Sampling,
     batch_size: int,
     constrain: Processor = lambda rows: None,
     progress: str | None = None,
 ) -> list[Generation]:
-    """The greedy continuation of each tokenized prompt, in the order given."""
+    """The continuation of each tokenized prompt, in the order given."""
+    torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
     shared = _Prefix(model)
     answers: dict[int, Generation] = {}
@@ -41,7 +53,7 @@ def generate(
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             processor = constrain(rows)
-            found = _batch(model, tokenizer, [prompts[row] for row in rows], max_new_tokens, shared, processor)
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processor)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
     return [answers[index] for index in range(len(prompts))]
@@ -69,7 +81,7 @@ def _batch(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
-    max_new_tokens: int,
+    sampling: Sampling,
     shared: _Prefix,
     processor: LogitsProcessor | None,
 ) -> list[Generation]:
@@ -81,8 +93,10 @@ def _batch(
         attention_mask=mask.to(model.device),
         past_key_values=shared.cache(prefix, len(prompts)) if prefix else None,
         logits_processor=LogitsProcessorList([processor] if processor else []),
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
+        max_new_tokens=sampling.max_new_tokens,
+        do_sample=sampling.temperature > 0,
+        temperature=sampling.temperature or None,
+        top_k=0 if sampling.temperature else None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )[:, ids.shape[1] :].tolist()

@@ -1,44 +1,56 @@
-"""A model ready to answer requests."""
+"""A model ready to answer requests and chats."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-from transformers import LogitsProcessor
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
 from supertiny.model import checkpoint
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.ask import Chat, Generation, Request
 from supertiny.model.constrain import Constraint
-from supertiny.model.generate import generate
+from supertiny.model.generate import Sampling, generate
 from supertiny.model.hardware import compute_dtype, device
 
 
 class Loaded:
     """Weights, tokenizer and grammars of one checkpoint folder."""
 
-    def __init__(self, folder: Path, cfg: DecodeConfig, machine: GenerateMachine) -> None:
-        self._cfg = cfg
+    def __init__(self, folder: Path, precision: str) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
-        self._model = checkpoint.load_model(folder, compute_dtype(machine.precision)).to(device())
-        self._constraint = Constraint(self._tokenizer, self._model.config.vocab_size) if cfg.constrained else None
+        self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
 
-    def answer(self, requests: Sequence[Request], batch_size: int, progress: str | None = None) -> list[Generation]:
-        """The greedy answer to each request, in the order given."""
-        constraint = self._constraint
+    @cached_property
+    def _constraint(self) -> Constraint:
+        return Constraint(self._tokenizer, self._model.config.vocab_size)
+
+    def answer(
+        self,
+        requests: Sequence[Request | Chat],
+        sampling: Sampling,
+        batch_size: int,
+        constrained: bool,
+        progress: str | None = None,
+    ) -> list[Generation]:
+        """The answer to each request, in the order given."""
 
         def constrain(rows: list[int]) -> LogitsProcessor | None:
-            return constraint and constraint.processor([list(requests[row].candidates) for row in rows])
+            return self._constraint.processor([requests[row] for row in rows]) if constrained else None
 
-        return generate(
-            self._model,
-            self._tokenizer,
-            [self._encode(request) for request in requests],
-            self._cfg.max_new_tokens,
-            batch_size,
-            constrain,
-            progress,
-        )
+        prompts = [self._encode(request) for request in requests]
+        return generate(self._model, self._tokenizer, prompts, sampling, batch_size, constrain, progress)
 
-    def _encode(self, request: Request) -> list[int]:
-        """Tokens of the two parts apart, exactly as in training."""
+    def _encode(self, request: Request | Chat) -> list[int]:
+        """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it."""
         encode = checkpoint.encoder(self._tokenizer)
+        if isinstance(request, Chat):
+            return encode(chat_text(self._tokenizer, request))
         return encode(request.prompt.shared) + encode(request.prompt.own)
+
+
+def chat_text(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> str:
+    """The conversation up to the model's turn, by the tokenizer's chat template; without one, role by role."""
+    if not tokenizer.chat_template:
+        return "".join(f"{role}: {text}\n" for role, text in chat.messages) + "assistant:"
+    messages = [{"role": role, "content": text} for role, text in chat.messages]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -11,6 +11,7 @@ from supertiny.core.errors import UserError
 from supertiny.engines.native.serve import serve
 from supertiny.measure.load import BenchConfig, BenchSizes, bench, closed_loop
 from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.generate import Sampling
 from supertiny.model.loaded import Loaded
 from supertiny.prompt.compressed import Prompt
 
@@ -25,13 +26,13 @@ REQUESTS = [
 def test_an_unknown_engine_and_an_impossible_verb_are_named():
     with pytest.raises(UserError, match="no engine 'warp'.*native"):
         engines.get("warp", "sft")
-    with pytest.raises(UserError, match="'native' cannot fly; it can generate, serve, sft"):
+    with pytest.raises(UserError, match="'native' cannot fly; it can chat, generate, serve, sft"):
         engines.get("native", "fly")
     assert engines.get("native", "serve") is serve
 
 
 def test_served_answers_are_those_of_one_at_a_time(tiny_folder):
-    alone = [Loaded(tiny_folder, DECODE, MACHINE).answer([request], 1)[0].text for request in REQUESTS]
+    alone = [Loaded(tiny_folder, "float32").answer([request], Sampling(6), 1, True)[0].text for request in REQUESTS]
     expected = dict(zip([request.prompt for request in REQUESTS], alone, strict=True))
     with serve(tiny_folder, DECODE, MACHINE) as ask:
         result = bench(

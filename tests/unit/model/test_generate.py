@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
+from supertiny.model.ask import Request
 from supertiny.model.constrain import Constraint
-from supertiny.model.generate import _common_prefix, generate
+from supertiny.model.generate import Sampling, _common_prefix, generate
+from supertiny.prompt.compressed import Prompt
 
 POOL = {
     "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string"), "area": Parameter("string")}),
@@ -32,7 +34,7 @@ def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, token
     head = torch.randint(0, 256, (shared,), generator=generator).tolist()
     tails = [torch.randint(0, 256, (5 + 7 * row,), generator=generator).tolist() for row in range(5)]
     prompts = [head + tail for tail in tails]
-    found = generate(tiny, tokenizer, prompts, max_new_tokens=8, batch_size=3)
+    found = generate(tiny, tokenizer, prompts, Sampling(8), batch_size=3)
     with torch.no_grad():
         for prompt, tail, one in zip(prompts, tails, found, strict=True):
             ids = naive(tiny, prompt, 8, tokenizer.eos_token_id)
@@ -51,9 +53,10 @@ def test_constrained_decoding_never_writes_an_invalid_answer(tiny, tokenizer):
     """A random model babbles; under the grammar every finished answer parses."""
     constraint = Constraint(tokenizer, tiny.config.vocab_size)
     rows = [[POOL["turn_on"], POOL["wait"]], [POOL["wait"]], [POOL["lock"]], []]
+    asked = [Request(Prompt("", ""), tuple(functions)) for functions in rows]
     prompts = [[seed, seed + 1, seed + 2] for seed in range(20)]
     found = generate(
-        tiny, tokenizer, prompts, 200, 4, lambda batch: constraint.processor([rows[index % 4] for index in batch])
+        tiny, tokenizer, prompts, Sampling(200), 4, lambda batch: constraint.processor([asked[i % 4] for i in batch])
     )
     finished = [(index, one) for index, one in enumerate(found) if one.new_tokens < 200]
     assert finished
@@ -96,7 +99,9 @@ def test_the_grammar_refuses_what_the_schema_refuses(tiny, tokenizer, answer):
 def _admits(model, tokenizer, answer):
     import xgrammar
 
-    processor = Constraint(tokenizer, model.config.vocab_size).processor([list(POOL.values())])
+    processor = Constraint(tokenizer, model.config.vocab_size).processor(
+        [Request(Prompt("", ""), tuple(POOL.values()))]
+    )
     matcher = xgrammar.GrammarMatcher(processor.compiled_grammars[0])
     return all(matcher.accept_token(token) for token in tokenizer(" " + answer)["input_ids"]) and matcher.accept_token(
         tokenizer.eos_token_id

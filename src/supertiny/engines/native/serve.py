@@ -8,15 +8,21 @@ from queue import SimpleQueue
 from threading import Thread
 
 from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.generate import Sampling
 from supertiny.model.loaded import Loaded
 
 Waiting = tuple[Request, "Future[Generation]"]
+Answers = Callable[[list[Request]], list[Generation]]
 
 
 @contextmanager
 def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[Callable[[Request], Generation]]:
     """Give a thread-safe `ask(request)`; batches hold at most `machine.batch_size` requests."""
-    loaded = Loaded(model, cfg, machine)
+    loaded = Loaded(model, machine.precision)
+
+    def answers(requests: list[Request]) -> list[Generation]:
+        return loaded.answer(requests, Sampling(cfg.max_new_tokens), machine.batch_size, cfg.constrained)
+
     queue: SimpleQueue[Waiting | None] = SimpleQueue()
 
     def ask(request: Request) -> Generation:
@@ -24,7 +30,7 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
         queue.put((request, answer))
         return answer.result()
 
-    worker = Thread(target=_work, args=(queue, loaded, machine.batch_size), daemon=True)
+    worker = Thread(target=_work, args=(queue, answers, machine.batch_size), daemon=True)
     worker.start()
     try:
         yield ask
@@ -33,7 +39,7 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
         worker.join()
 
 
-def _work(queue: "SimpleQueue[Waiting | None]", loaded: Loaded, batch_size: int) -> None:
+def _work(queue: "SimpleQueue[Waiting | None]", answers: Answers, batch_size: int) -> None:
     while (first := queue.get()) is not None:
         batch = [first]
         while len(batch) < batch_size and not queue.empty():
@@ -43,7 +49,7 @@ def _work(queue: "SimpleQueue[Waiting | None]", loaded: Loaded, batch_size: int)
                 break
             batch.append(item)
         try:
-            generations = loaded.answer([request for request, _ in batch], batch_size)
+            generations = answers([request for request, _ in batch])
         except Exception as error:  # every client must hear of it
             for _, answer in batch:
                 answer.set_exception(error)

@@ -1,0 +1,23 @@
+"""Chats answered in this process, by a model of this machine."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from supertiny.core.files import digest
+from supertiny.model.ask import Chat, ChatConfig, ChatMachine, Generation
+from supertiny.model.generate import Sampling
+from supertiny.model.loaded import Loaded
+from supertiny.model.replies import Replies
+
+
+def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]:
+    """Give `ask(chats, cfg, progress)`: a reply to each chat; one that was ever given is never asked for again."""
+    loaded: list[Loaded] = []
+
+    def answer(chats: Sequence[Chat], cfg: ChatConfig) -> list[Generation]:
+        if not loaded:
+            loaded.append(Loaded(model, machine.precision))
+        sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seed=int(digest(chats)[:8], 16))
+        return loaded[0].answer(chats, sampling, machine.batch_size, constrained=any(one.schema for one in chats))
+
+    return Replies(digest(model, machine.precision), answer, machine.shard).ask

@@ -1,0 +1,55 @@
+"""Replies that were ever given are kept, so that no prompt is asked twice and a killed run goes on where it was."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from tqdm import tqdm
+
+from supertiny.core.errors import UserError
+from supertiny.core.files import digest, whole_file
+from supertiny.core.resume import cache_home
+from supertiny.model.ask import Chat, ChatConfig, Generation
+
+Answer = Callable[[Sequence[Chat], ChatConfig], list[Generation]]
+
+
+class Replies:
+    """The replies of one model, in this user's cache folder: a file of JSON lines for each shard, keyed by content."""
+
+    def __init__(self, identity: str, answer: Answer, shard: int) -> None:
+        self._answer, self._shard = answer, shard
+        self._folder = cache_home() / "replies" / identity[:24]
+
+    def ask(self, chats: Sequence[Chat], cfg: ChatConfig, progress: str) -> list[Generation]:
+        """A reply to each chat, in the order given; equal chats (and equal `cfg`) get the same one."""
+        keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
+        known = self._load()
+        waiting = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
+        todo = list(waiting)
+        with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=progress, unit="chat") as bar:
+            for start in range(0, len(todo), self._shard):
+                shard = todo[start : start + self._shard]
+                found = dict(zip(shard, self._answer([waiting[key] for key in shard], cfg), strict=True))
+                self._save(found)
+                known |= found
+                bar.update(len(shard))
+        return [known[key] for key in keys]
+
+    def _load(self) -> dict[str, Generation]:
+        known = {}
+        for path in sorted(self._folder.glob("*.jsonl")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
+                try:
+                    row = json.loads(line)
+                    key = row.pop("key")
+                    known[key] = Generation(**row)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise UserError(f"{path}, line {number}: no kept reply; delete the file to ask again") from None
+        return known
+
+    def _save(self, found: dict[str, Generation]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps({"key": key, **asdict(one)}, ensure_ascii=False) for key, one in found.items()]
+        with whole_file(self._folder / f"{digest(sorted(found))[:24]}.jsonl") as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
