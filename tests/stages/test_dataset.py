@@ -19,7 +19,7 @@ dataset:
     no_function_share: 0.06, unclear_share: 0.04, decoration_share: 0.25, test_template_share: 0.15,
     dev_template_share: 0.08, held_out_share: 0.2}
   massive: {path: nowhere.jsonl, ood_scenarios: [music]}
-  own: {functions: f.json, queries: q.jsonl}
+  own: {functions: f.json, queries: q.jsonl, verdicts: null}
 """
 FILES = {
     "functions.json",
@@ -27,6 +27,8 @@ FILES = {
     "train.jsonl",
     "train.reference.jsonl",
     "expert.jsonl",
+    "verdicts.jsonl",
+    "injections.jsonl",
     "dev.jsonl",
     "test.jsonl",
     "ood.jsonl",

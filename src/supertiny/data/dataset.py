@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from supertiny.core.calls import Function
 from supertiny.core.config import require
 from supertiny.core.records import Example
+from supertiny.judge.judged import Judged
 
 SPLITS = ("train", "expert", "dev", "test", "ood")
 Knowledge = list[tuple[str, str]]
@@ -19,6 +20,8 @@ class Dataset:
     pool: dict[str, Function]
     knowledge: Knowledge
     splits: dict[str, list[Example]]
+    verdicts: list[Judged] | None = None
+    """replies to expert examples that the user's experts judged; None: they are made from the expert split"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -74,6 +77,8 @@ class OwnConfig:
     """function pool: JSON list of tools in the OpenAI schema"""
     queries: str
     """queries: JSONL of examples, with or without `answers`"""
+    verdicts: str | None
+    """replies that experts judged: JSONL of {"example", "reply", "correct"}; null: made from labelled queries"""
 
 
 @dataclass(kw_only=True, slots=True)

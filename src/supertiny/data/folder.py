@@ -10,10 +10,12 @@ from supertiny.core.files import whole_folder, write_json
 from supertiny.core.records import Example, write_examples, write_functions
 from supertiny.data.complexity import complexity
 from supertiny.data.dataset import Dataset
+from supertiny.data.verdicts import make_injections, make_verdicts
+from supertiny.judge.judged import write_judged
 
 
 def write_dataset(out: Path, dataset: Dataset, seed: int) -> None:
-    """Write the pool, the knowledge, the splits and their statistics; `out` is whole or absent.
+    """Write the pool, the knowledge, the splits, judged replies and the statistics; `out` is whole or absent.
 
     The training pool is unlabelled (train.jsonl); its hidden answers stand in train.reference.jsonl.
     """
@@ -26,7 +28,16 @@ def write_dataset(out: Path, dataset: Dataset, seed: int) -> None:
         write_examples(folder / "train.reference.jsonl", train)
         for split in ("expert", "dev", "test", "ood"):
             write_examples(folder / f"{split}.jsonl", dataset.splits[split])
+        write_verdicts(folder, dataset, seed)
         write_json(folder / "stats.json", statistics(dataset, seed))
+
+
+def write_verdicts(folder: Path, dataset: Dataset, seed: int) -> None:
+    """Write the expert-judged replies and, made from the wrong ones among them, the injection set."""
+    expert = dataset.splits["expert"]
+    verdicts = dataset.verdicts or make_verdicts(expert, dataset.pool, seed)
+    write_judged(folder / "verdicts.jsonl", verdicts)
+    write_judged(folder / "injections.jsonl", make_injections(verdicts, expert, dataset.pool, seed))
 
 
 def statistics(dataset: Dataset, seed: int) -> dict[str, Any]:

@@ -3,10 +3,13 @@
     functions   JSON list of tools in the OpenAI schema
     queries     JSONL of examples (`supertiny.core.records.Example`): `id` and `query` are required; `answers`,
                 `context`, `history`, `knowledge`, `candidates`, `template`, `tags` are read where they stand
+    verdicts    JSONL of replies that experts judged (`supertiny.judge.judged.Judged`): `id`, `example` (the id of a
+                labelled query), `reply` (what a model wrote), `correct`; optional
     knowledge   terms are not looked up here: give the explanations in each row
 
 Rows without answers join the unlabelled training pool. Labelled rows share out over expert, dev, test and
-train; those tagged `unseen` form the ood split, and their functions are never trained on.
+train, those of judged replies to expert; those tagged `unseen` form the ood split, and their functions are never
+trained on.
 """
 
 import random
@@ -18,6 +21,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.candidates import Oracle
 from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes
+from supertiny.judge.judged import Judged, read_judged
 
 
 def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
@@ -32,27 +36,41 @@ def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
             raise UserError(f"{path}, id {row.id!r}: field 'answers': {name!r} is also called by a row tagged unseen")
     seen = {name: function for name, function in pool.items() if name not in hidden}
     rng = random.Random(f"own:{seed}")
-    splits = _share_out([row for row in rows if "unseen" not in row.tags], sizes, rng, path)
+    seen_rows = [row for row in rows if "unseen" not in row.tags]
+    verdicts = _verdicts(cfg.own.verdicts, seen_rows)
+    splits = _share_out(seen_rows, sizes, rng, path, {verdict.example for verdict in verdicts or ()})
     splits["ood"] = _ood(unseen, splits["test"], sizes.ood, cfg.ood_seen_share)
     offers = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, seen), (True, pool))}
     offered = {split: [_offer(rng, row, offers[split == "ood"]) for row in part] for split, part in splits.items()}
-    return Dataset(pool=pool, knowledge=[], splits=offered)
+    return Dataset(pool=pool, knowledge=[], splits=offered, verdicts=verdicts)
 
 
-def _share_out(rows: list[Example], sizes: DatasetSizes, rng: random.Random, path: Path) -> dict[str, list[Example]]:
-    """Whole templates go to test, dev and expert until each is full (at most a quarter each); rest: train."""
+def _verdicts(path: str | None, rows: list[Example]) -> list[Judged] | None:
+    """The experts' verdicts, each on a labelled row that is not tagged `unseen`; None where the user gives none."""
+    return read_judged(Path(path), {row.id: row for row in rows if row.answers}) if path else None
+
+
+def _share_out(
+    rows: list[Example], sizes: DatasetSizes, rng: random.Random, path: Path, judged: set[str]
+) -> dict[str, list[Example]]:
+    """Whole templates go to test, dev and expert until each is full (at most a quarter each); rest: train.
+
+    Templates with a row whose id is in `judged` all go to expert, whatever its size.
+    """
     labelled: dict[str, list[Example]] = {}
     unlabelled = [row for row in rows if not row.answers]
     for row in rows:
         if row.answers:
             labelled.setdefault(_group(row), []).append(row)
-    if len(labelled) < 4:
-        raise UserError(f"{path}: field 'answers': only {len(labelled)} labelled templates; 4 are needed (one a split)")
-    groups = list(labelled.values())
+    experts = [row for group in labelled.values() if any(one.id in judged for one in group) for row in group]
+    groups = [group for group in labelled.values() if not any(row.id in judged for row in group)]
+    if len(groups) + bool(experts) < 4:
+        few = f"only {len(groups) + bool(experts)} labelled templates, those with a judged reply counted as one"
+        raise UserError(f"{path}: field 'answers': {few}; 4 are needed (one a split)")
     rng.shuffle(groups)
     splits: dict[str, list[Example]] = {}
     for split, size in (("test", sizes.test), ("dev", sizes.dev), ("expert", sizes.expert)):
-        splits[split] = groups.pop()
+        splits[split] = experts if split == "expert" and experts else groups.pop()
         limit = min(size, sum(map(len, labelled.values())) // 4)
         while len(splits[split]) < limit and len(groups) > 3:
             splits[split] = splits[split] + groups.pop()

@@ -26,7 +26,9 @@ def rows() -> list[dict]:
 def config(tmp_path, queries: list[dict]):
     write_functions(tmp_path / "functions.json", POOL)
     (tmp_path / "queries.jsonl").write_text("\n".join(json.dumps(query) for query in queries))
-    paths = OwnConfig(functions=str(tmp_path / "functions.json"), queries=str(tmp_path / "queries.jsonl"))
+    paths = OwnConfig(
+        functions=str(tmp_path / "functions.json"), queries=str(tmp_path / "queries.jsonl"), verdicts=None
+    )
     return make_config(own=paths, num_candidates=2)
 
 

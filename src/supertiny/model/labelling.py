@@ -1,0 +1,73 @@
+"""Fine-tuning an encoder to label texts: plan, the one loop, a folder that is whole or absent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+
+from supertiny.core.config import require
+from supertiny.core.files import whole_folder
+from supertiny.core.launch import is_first, on_processes
+from supertiny.core.resume import resumable
+from supertiny.model.fit import FitConfig, Run, TrainMachine, fit
+from supertiny.model.heads import HeadedEncoder, Labelled, collate, loss
+from supertiny.model.texts import text_batches, text_steps
+
+
+@dataclass(kw_only=True, slots=True)
+class LabellingConfig:
+    """How a labeller is trained."""
+
+    epochs: int
+    """passes over the texts"""
+    texts_a_step: int
+    """texts in one optimizer step"""
+    dev_points: int
+    """how often the loss on dev texts is logged"""
+    fit: FitConfig
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "texts_a_step"):
+            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
+
+
+def train_labeller(
+    encoder: Path,
+    labels: Sequence[str],
+    rows: Sequence[tuple[str, str]],
+    dev: Sequence[tuple[str, str]],
+    out: Path,
+    log: Path,
+    cfg: LabellingConfig,
+    machine: TrainMachine,
+    seed: int,
+) -> HeadedEncoder:
+    """Train `encoder` on (text, label) `rows`; write the model to `out`, the loss curve to `log`; give the model."""
+    on_processes(machine.processes)
+    torch.manual_seed(seed)  # the head starts at random values
+    model = HeadedEncoder(encoder, labels)
+    train_rows, dev_rows = _labelled(rows, labels), _labelled(dev, labels)
+    run = Run(
+        text_steps(train_rows, model.tokenizer, cfg.texts_a_step, machine.max_tokens, cfg.epochs, Random(seed)),
+        load=lambda texts: collate(model.tokenizer, texts),
+        dev=text_batches(dev_rows, model.tokenizer, machine.max_tokens),
+        dev_points=cfg.dev_points if dev_rows else 0,
+    )
+    with resumable(out.name, encoder, cfg, machine, seed, labels, rows, dev) as state:
+        fit(model, run, loss, cfg.fit, machine, seed, log, state)
+        if is_first():
+            with whole_folder(out) as partial:
+                model.save(partial)
+    return model.eval()
+
+
+def label_log_probabilities(model: HeadedEncoder) -> Callable[[Sequence[str]], list[list[float]]]:
+    """The model as a function: texts -> log-probabilities of its labels, in their order."""
+    return lambda texts: [row["label"].tolist() for row in model.scores(texts, "label")]
+
+
+def _labelled(rows: Sequence[tuple[str, str]], labels: Sequence[str]) -> list[Labelled]:
+    return [Labelled(text, labels.index(label)) for text, label in rows]
