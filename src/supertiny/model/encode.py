@@ -38,7 +38,9 @@ class Encoder:
                 batch = different[start : start + BATCH]
                 vectors.update(zip(batch, self._embed(batch), strict=True))
                 bar.update(len(batch))
-        return np.stack([vectors[text] for text in texts]) if texts else np.zeros((0, self.model.config.hidden_size))
+        if not texts:
+            return np.zeros((0, self.model.config.hidden_size), dtype=np.float32)
+        return np.stack([vectors[text] for text in texts])
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         ids, mask = tokens(self.tokenizer, texts)

@@ -23,7 +23,7 @@ class RetrievalConfig:
     instruction: str
     """what stands before a description in the rows `<variant>_instructed` (App. D.1)"""
     detail: str
-    """name | description | parameters: what a document says where a description is searched"""
+    """name | description | parameters: what a document says where a dialogue or a description is searched"""
 
     def __post_init__(self) -> None:
         require(bool(self.cutoffs) and min(self.cutoffs) > 0, f"cutoffs: expected k above 0, got {self.cutoffs}")

@@ -66,7 +66,7 @@ class ClassifierRetriever(Retriever):
         """By log-probability, nats."""
         labels = self.model.labels
         found = []
-        for scores in self.model.scores([dialogue(example) for example in examples]):
+        for scores in self.model.scores(dialogues(examples)):
             order = torch.sort(scores["label"], descending=True, stable=True).indices[:k].tolist()
             found.append([(labels[index], float(scores["label"][index])) for index in order])
         return found
@@ -83,6 +83,11 @@ class ClassifierRetriever(Retriever):
 def queries(examples: Sequence[Example]) -> list[str]:
     """The query as it stands: the baseline without a description."""
     return [example.query for example in examples]
+
+
+def dialogues(examples: Sequence[Example]) -> list[str]:
+    """What the classifier reads: the query with its context, what is known of its terms, and earlier turns."""
+    return [dialogue(example) for example in examples]
 
 
 def described_by(descriptions: Mapping[str, str]) -> Describe:

@@ -11,7 +11,7 @@ from supertiny.core.records import Example
 from supertiny.retrieve.documents import DETAILS
 from supertiny.retrieve.index import Embed, FunctionIndex
 from supertiny.retrieve.recall import RetrievalConfig, split_recall
-from supertiny.retrieve.retrievers import EmbeddingRetriever, Retriever, described_by, queries
+from supertiny.retrieve.retrievers import EmbeddingRetriever, Retriever, described_by, dialogues, queries
 
 Splits = Mapping[str, Sequence[Example]]
 
@@ -19,14 +19,17 @@ Splits = Mapping[str, Sequence[Example]]
 def table(
     classifier: Retriever, embed: Embed, pool: Pool, splits: Splits, written: Mapping[str, Path], cfg: RetrievalConfig
 ) -> dict[str, Any]:
-    """A row a retriever: `classifier`; `query_<detail>` for each document; each variant of `written` descriptions.
+    """Every retriever's row (`split_recall`) by its name.
 
-    A variant is measured on the rows that it describes, plain and, as `<variant>_instructed`, behind the instruction.
+    `classifier`; `query_<detail>`, the query alone in documents of each detail; `dialogue`, the text the classifier
+    reads; each variant of `written` API descriptions, on the rows it describes, plain and, as `<variant>_instructed`,
+    behind the instruction.
     """
     indexes = {detail: FunctionIndex(embed, pool.values(), detail) for detail in DETAILS}
     rows = {"classifier": split_recall(classifier, splits, cfg.cutoffs)}
     for detail, index in indexes.items():
         rows[f"query_{detail}"] = split_recall(EmbeddingRetriever(index, queries), splits, cfg.cutoffs)
+    rows["dialogue"] = split_recall(EmbeddingRetriever(indexes[cfg.detail], dialogues), splits, cfg.cutoffs)
     for variant, path in written.items():
         described = read_descriptions(path)
         known = {example.id for examples in splits.values() for example in examples}
