@@ -103,7 +103,7 @@ def test_dvc_yaml_declares_the_parameters_that_a_stage_reads(name):
 
 def test_report_depends_on_the_files_of_the_models_in_params_alone():
     deps = set(stages()["report"]["deps"])
-    models = yaml("params.yaml")["models"]
+    models = yaml("params.yaml")["systems"] | yaml("params.yaml")["models"]
     logs = {f"data/logs/{model['log']}.csv" for model in models.values() if model["log"]}
     files = {f"data/results/{name}/{kind}.json" for name in models for kind in ("rates", "cost", "bench")}
     wanted = {"data/dataset/stats.json", *files, *logs}

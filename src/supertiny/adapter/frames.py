@@ -4,8 +4,9 @@ The intent is the function's own name, so no two functions share a frame and no 
 function without a domain is filed under OTHER, and nothing is lost by it. The two refusals have frames of their own.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from supertiny.adapter.slots import from_slot, to_slot
 from supertiny.core.calls import Answer, Call, Fault, Function, Malformed, Pool, Refusal, Value, check_call
@@ -87,6 +88,17 @@ def losses(pool: Pool) -> list[Loss]:
     A whole number of an integer parameter comes back as an integer (5.0 as 5), which is equal, so no loss.
     """
     return [loss for function in pool.values() for loss in _losses(function)]
+
+
+def report(pool: Pool, answers: Sequence[Answer]) -> dict[str, Any]:
+    """What the adapter makes of a pool: its frames, how many of `answers` come back equal, every loss."""
+    return {
+        "functions": len(pool),
+        "domains": len({domain_of(function) for function in pool.values()}),
+        "answers": len(answers),
+        "come_back": sum(from_frame(to_frame(answer, pool), pool) == answer for answer in answers),
+        "losses": [asdict(loss) for loss in losses(pool)],
+    }
 
 
 def _losses(function: Function) -> Iterator[Loss]:

@@ -15,6 +15,7 @@ from supertiny.baseline.train import DOMAIN, FRAME
 from supertiny.baseline.values import value_of
 from supertiny.core.calls import Answer, Call, Function, Malformed, Pool, Refusal, answer_from_json
 from supertiny.core.records import Example
+from supertiny.model.ask import Generation
 from supertiny.model.heads import load_headed
 
 
@@ -30,9 +31,10 @@ class Answered:
     """encoders that read it: 1 where the domain classifier refused, else 2"""
 
     @property
-    def written(self) -> str:
-        """The frame as JSON."""
-        return json.dumps(asdict(self.frame), ensure_ascii=False, separators=(",", ":"))
+    def generation(self) -> Generation:
+        """The frame as JSON, and the tokens that were read: an encoder caches none and writes none."""
+        text = json.dumps(asdict(self.frame), ensure_ascii=False, separators=(",", ":"))
+        return Generation(text, self.num_tokens, self.num_tokens, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +139,8 @@ def whole_words(text: str, span: Span) -> str:
     while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
         end += 1
     return text[start:end].strip()
+
+
+def workload(answered: Sequence[Answered]) -> dict[str, float]:
+    """Mean encoders that read a query."""
+    return {"encoder_passes": round(sum(one.passes for one in answered) / max(len(answered), 1), 3)}

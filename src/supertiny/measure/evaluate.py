@@ -1,4 +1,4 @@
-"""AR of one model on the in-domain and the out-of-domain test, and the workload it was measured on."""
+"""AR of one system on the in-domain and the out-of-domain test, and the workload it was measured on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,26 +32,44 @@ class EvaluateSizes:
 def evaluate(
     splits: Mapping[str, Sequence[Example]], pool: Pool, generate: Generate, prompt: PromptConfig, seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer."""
+    """What `rate` says of a language model's answers: a call of a function that was not offered is malformed."""
+    examples = labelled(splits)
+    generations = generate(requests(examples, pool, prompt))
+    replies = [
+        parse_reply(g.text, {name: pool[name] for name in e.candidates})
+        for e, g in zip(examples, generations, strict=True)
+    ]
+    return rate(splits, replies, generations, seed)
+
+
+def labelled(splits: Mapping[str, Sequence[Example]]) -> list[Example]:
+    """The examples of all splits in order; one without an answer is an error that names it."""
     examples = [example for split in splits.values() for example in split]
     for example in examples:
         if not example.answers:
             raise UserError(f"example {example.id!r}: field 'answers': is empty, so no reply to it can be judged")
-    generations = generate(requests(examples, pool, prompt))
-    replies = {
-        e.id: parse_reply(g.text, {name: pool[name] for name in e.candidates})
-        for e, g in zip(examples, generations, strict=True)
-    }
-    verdicts = {e.id: judge(e, replies[e.id]) for e in examples}
+    return examples
 
-    def rate(rows: Sequence[Example]) -> dict[str, Any]:
-        return achievable_rate(rows, [replies[row.id] for row in rows], [verdicts[row.id] for row in rows], seed)
 
-    rates = {name: rate(rows) for name, rows in splits.items()}
+def rate(
+    splits: Mapping[str, Sequence[Example]], replies: Sequence[Reply], generations: Sequence[Generation], seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer.
+
+    `replies` and `generations` are any system's answers to `labelled(splits)`; every system is judged here.
+    """
+    examples = labelled(splits)
+    reply_to = {e.id: reply for e, reply in zip(examples, replies, strict=True)}
+    verdicts = {e.id: judge(e, reply_to[e.id]) for e in examples}
+
+    def rated(rows: Sequence[Example]) -> dict[str, Any]:
+        return achievable_rate(rows, [reply_to[row.id] for row in rows], [verdicts[row.id] for row in rows], seed)
+
+    rates = {name: rated(rows) for name, rows in splits.items()}
     for tag in ("seen", "unseen"):
-        rates[f"ood_{tag}"] = rate([row for row in splits["ood"] if tag in row.tags])
+        rates[f"ood_{tag}"] = rated([row for row in splits["ood"] if tag in row.tags])
     rates["workload"] = token_means(generations[: len(splits["test"])])
-    return rates, [_row(e, g, replies[e.id], verdicts[e.id]) for e, g in zip(examples, generations, strict=True)]
+    return rates, [_row(e, g, reply_to[e.id], verdicts[e.id]) for e, g in zip(examples, generations, strict=True)]
 
 
 def _row(example: Example, generation: Generation, reply: Reply, verdict: Verdict) -> dict[str, Any]:

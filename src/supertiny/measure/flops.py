@@ -14,7 +14,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The sizes of a Llama or Qwen2 decoder, in the paper's letters."""
+    """The sizes of a Llama or Qwen2 decoder or a BERT encoder, in the paper's letters."""
 
     num_layers: int
     """l"""
@@ -32,6 +32,8 @@ class ModelShape:
     """v, rows of the LM head, padded ones included"""
     qkv_bias: bool = False
     """whether query, key and value projections add a bias, as in Qwen2"""
+    num_ffn: int = 3
+    """m, matrices of a feed-forward block: 3 where it is gated, as all decoders' here, 2 in BERT"""
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
@@ -45,6 +47,7 @@ class ModelShape:
             intermediate=config.intermediate_size,
             vocab=config.vocab_size,
             qkv_bias=config.model_type == "qwen2",
+            num_ffn=2 if config.model_type == "bert" else 3,
         )
 
 
@@ -83,6 +86,18 @@ def forward_flops(shape: ModelShape, num_new: int, num_seen: int, batch: int = 1
     attention = 4 * num_new * num_seen * shape.head_dim * shape.num_heads
     dense = num_new * shape.hidden * (4 * width + 6 * shape.intermediate)
     return batch * (shape.num_layers * (dense + attention) + 2 * shape.hidden * shape.vocab)
+
+
+def encoder_flops(shape: ModelShape, s_t: int, attention: int = 4) -> int:
+    """One pass of a bidirectional encoder: l (4 s_t h d_h (n_a + n_kv) + a s_t^2 d_h n_a + 2 m s_t h d_i).
+
+    a: `attention`, 4 is exact and equals torch's flop counter, 2 is App. J's. m: `num_ffn`. Nothing is cached, and
+    there is no LM head. Heads on top, and BERT's pooler, which nobody reads, are left out: below 1 % here.
+    """
+    _check(s_t, s_t, 1, 1)
+    projections = 4 * s_t * shape.hidden * shape.head_dim * (shape.num_heads + shape.num_kv_heads)
+    scores = attention * s_t * s_t * shape.head_dim * shape.num_heads
+    return shape.num_layers * (projections + scores + 2 * shape.num_ffn * s_t * shape.hidden * shape.intermediate)
 
 
 def parameters(shape: ModelShape, tied: bool) -> int:

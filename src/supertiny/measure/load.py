@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from supertiny.core.config import require
-from supertiny.model.ask import Generation, Request
+from supertiny.model.ask import Generation
 
-Ask = Callable[[Request], Generation]
-Check = Callable[[Request, Generation], bool]
-"""whether an answer is the one this model gave when it was evaluated"""
+Asked = TypeVar("Asked")
+"""what one request is: a prompt for a language model, an example for the traditional system"""
+Ask = Callable[[Asked], Generation]
+Check = Callable[[Asked, Generation], bool]
+"""whether an answer is the one this system gave when it was evaluated"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -48,7 +50,9 @@ class BenchSizes:
         require(self.warmup >= 0, f"warmup: expected 0 or more, got {self.warmup}")
 
 
-def bench(ask: Ask, requests: Sequence[Request], check: Check, cfg: BenchConfig, sizes: BenchSizes) -> dict[str, Any]:
+def bench(
+    ask: Ask[Asked], requests: Sequence[Asked], check: Check[Asked], cfg: BenchConfig, sizes: BenchSizes
+) -> dict[str, Any]:
     """One round for every number of clients, on the same requests in the same order, each answer checked."""
     if sizes.warmup:
         closed_loop(ask, requests, check, 1, sizes.warmup)
@@ -58,7 +62,9 @@ def bench(ask: Ask, requests: Sequence[Request], check: Check, cfg: BenchConfig,
     return {"rounds": rounds, "peak_memory_mb": peak_memory_mb()}
 
 
-def closed_loop(ask: Ask, requests: Sequence[Request], check: Check, clients: int, count: int) -> dict[str, Any]:
+def closed_loop(
+    ask: Ask[Asked], requests: Sequence[Asked], check: Check[Asked], clients: int, count: int
+) -> dict[str, Any]:
     """`count` requests from `clients` clients, each with one in flight: QPS, response times in ms, errors."""
     times_ms: list[float] = []
     tokens = errors = differing = 0

@@ -10,7 +10,7 @@ from supertiny.core.files import read_json
 
 @dataclass(kw_only=True, slots=True)
 class ModelConfig:
-    """One entry of `models` in params.yaml: a row of every table."""
+    """One entry of `models` or `systems` in params.yaml: a row of every table."""
 
     title: str
     """what the tables and figures call it"""
@@ -32,8 +32,8 @@ class Results:
 
 
 def model_configs() -> dict[str, ModelConfig]:
-    """The models declared in params.yaml, in its order."""
-    models = load_each("models", ModelConfig)
+    """The systems and the models declared in params.yaml, in its order: what other stages measured comes first."""
+    models = load_each("systems", ModelConfig) | load_each("models", ModelConfig)
     require("data" not in models, f"{PARAMS}: models: data: the dataset's own row has this name")
     return models
 
