@@ -93,7 +93,7 @@ def parse_reply(text: str, pool: Pool) -> Answer | Malformed:
     text = text.strip()
     if text in list(Refusal):
         return Refusal(text)
-    value = _read_json(text)
+    value = read_value(text)
     if isinstance(value, Malformed):
         return value
     if not (
@@ -146,7 +146,8 @@ def answer_from_json(value: Any, pool: Pool) -> Answer | Malformed:
     return parse_reply(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), pool)
 
 
-def _read_json(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """The JSON value that a model wrote, read strictly and within the bounds above, or what is wrong with it."""
     if len(text) > MAX_CHARS:
         return Malformed(Fault.TOO_LONG, f"{len(text)} characters, at most {MAX_CHARS}")
     if _depth(text) > MAX_DEPTH:

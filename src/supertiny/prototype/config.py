@@ -1,0 +1,46 @@
+"""What the prototype is asked to do."""
+
+from dataclasses import dataclass
+
+from supertiny.core.config import require
+from supertiny.model.ask import ChatConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class PrototypeConfig:
+    """Section `prototype` of params.yaml."""
+
+    examples: str
+    """nearest: the expert examples most like the query, the likest last | fixed: the same for every query"""
+    num_examples: int
+    """in-context examples"""
+    thought: bool
+    """chain of thought before the answer"""
+    describe: bool
+    """function documents with their descriptions"""
+    knowledge: bool
+    """explanations retrieved from the knowledge base"""
+    constrained: bool
+    """only valid replies can be written"""
+    chat: ChatConfig
+
+    def __post_init__(self) -> None:
+        require(self.examples in ("nearest", "fixed"), f"examples: expected nearest or fixed, got {self.examples!r}")
+        require(self.num_examples >= 0, f"num_examples: expected 0 or more, got {self.num_examples}")
+
+
+@dataclass(kw_only=True, slots=True)
+class PrototypeSizes:
+    """Section `prototype` of the profile: how many queries of each split it answers; 0 is all."""
+
+    train: int
+    test: int
+    ood: int
+    ablation: int
+    """queries of the dev split that each variant of the ablation answers"""
+    max_clients: int
+    """rounds of its load test with more clients are left out"""
+
+    def __post_init__(self) -> None:
+        for name in ("train", "test", "ood", "ablation", "max_clients"):
+            require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")

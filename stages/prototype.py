@@ -1,0 +1,27 @@
+"""Prototype: the large model answers the unlabelled training pool by in-context examples (paper 3.1)."""
+
+from pathlib import Path
+
+from supertiny import engines
+from supertiny.core.config import load, load_profile, seed
+from supertiny.core.files import write_jsonl
+from supertiny.core.machine import Engines
+from supertiny.core.records import read_examples, read_functions
+from supertiny.core.stage import run
+from supertiny.model.ask import ChatMachine
+from supertiny.prototype.answer import prototype, row
+from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+
+
+def main(llm: Path, encoder: Path, functions: Path, expert: Path, queries: Path, out: Path) -> None:
+    """Answer the first `queries`; write every reply, right or wrong, to `out`."""
+    cfg, sizes = load("prototype", PrototypeConfig), load_profile("prototype", PrototypeSizes)
+    chat = engines.get(load_profile("engines", Engines).chat, "chat")
+    pool = read_functions(functions)
+    asked = read_examples(queries, pool)[: sizes.train or None]
+    model = prototype(encoder, expert, pool, chat(llm, load_profile("chat", ChatMachine)), cfg, seed())
+    write_jsonl(out, map(row, asked, model.answer(asked, "prototype")))
+
+
+if __name__ == "__main__":
+    run(main)

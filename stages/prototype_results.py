@@ -1,0 +1,35 @@
+"""Prototype results: what the large model achieves by in-context examples, judged as every model is (Table 2)."""
+
+from pathlib import Path
+
+from supertiny import engines
+from supertiny.core.config import load, load_profile, seed
+from supertiny.core.files import write_json, write_jsonl
+from supertiny.core.machine import Engines
+from supertiny.core.records import read_examples, read_functions
+from supertiny.core.stage import run
+from supertiny.measure.evaluate import labelled, rate
+from supertiny.model.ask import ChatMachine
+from supertiny.prototype.answer import parsed, prototype
+from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+
+
+def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, ood: Path, out: Path) -> None:
+    """Answer `test` and `ood`; write the rates and every answer with its verdict to folder `out`."""
+    cfg, sizes = load("prototype", PrototypeConfig), load_profile("prototype", PrototypeSizes)
+    chat = engines.get(load_profile("engines", Engines).chat, "chat")
+    pool = read_functions(functions)
+    splits = {
+        "test": read_examples(test, pool)[: sizes.test or None],
+        "ood": read_examples(ood, pool)[: sizes.ood or None],
+    }
+    model = prototype(encoder, expert, pool, chat(llm, load_profile("chat", ChatMachine)), cfg, seed())
+    asked = labelled(splits)
+    found = model.answer(asked, "prototype")
+    rates, rows = rate(splits, parsed(asked, found, pool), found, seed())
+    write_json(out / "rates.json", rates)
+    write_jsonl(out / "answers.jsonl", rows)
+
+
+if __name__ == "__main__":
+    run(main)
