@@ -1,32 +1,38 @@
 """Judge: train the classifier judge, and measure every judge against the experts before any is used (paper 3.1)."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from supertiny import engines
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json
+from supertiny.core.machine import Engines
 from supertiny.core.stage import run
-from supertiny.judge.calibrate import calibrate_each, check
-from supertiny.judge.classifier import LABELS, classifier, training_rows
-from supertiny.judge.kinds import JudgeConfig, by_reference
+from supertiny.judge.calibrate import calibrate, check
+from supertiny.judge.choose import JudgeParts, choose
+from supertiny.judge.classifier import LABELS, training_rows
+from supertiny.judge.kinds import JudgeConfig
 from supertiny.judge.trial import read_trial
+from supertiny.model.ask import ChatConfig, ChatMachine
 from supertiny.model.fit import TrainMachine
-from supertiny.model.labelling import LabellingConfig, label_log_probabilities, train_labeller
+from supertiny.model.labelling import LabellingConfig, train_labeller
 
 
 def main(
-    encoder: Path, functions: Path, expert: Path, verdicts: Path, injections: Path, model: Path, log: Path, out: Path
-) -> None:
+    encoder: Path, llm: Path, functions: Path, expert: Path, verdicts: Path, injections: Path,
+    model: Path, log: Path, out: Path,
+) -> None:  # fmt: skip
     """Train `encoder` on half of the `verdicts` (to `model`, `log`), measure all judges on the other (to `out`)."""
     cfg, training = load("judge", JudgeConfig), load("judge_classifier", LabellingConfig)
-    machine = load_profile("train", TrainMachine)
+    asking, machine = load("judge_chat", ChatConfig), load_profile("train", TrainMachine)
+    start_chat = engines.get(load_profile("engines", Engines).chat, "chat")
+    chat = start_chat(llm, load_profile("chat", ChatMachine))
     learnt, held_out = read_trial(functions, expert, verdicts, injections).halves(seed())
     rows, dev = training_rows(learnt), training_rows(held_out)
-    labeller = train_labeller(encoder, LABELS, rows, dev, model, log, training, machine, seed())
-    judges = {
-        "reference": by_reference,
-        "classifier": classifier(label_log_probabilities(labeller), held_out.pool, cfg.threshold),
-    }
-    results = calibrate_each(judges, cfg, held_out, seed())
+    train_labeller(encoder, LABELS, rows, dev, model, log, training, machine, seed())
+    parts = JudgeParts(pool=held_out.pool, model=model, chat=chat, chat_cfg=asking)
+    judges = {kind: choose(replace(cfg, kind=kind), parts) for kind in cfg.calibrate}
+    results = {kind: calibrate(judge, held_out, seed()) for kind, judge in judges.items()}
     write_json(out, {"kind": cfg.kind, "min_agreement": cfg.min_agreement, "judges": results})
     check(results, cfg)
 

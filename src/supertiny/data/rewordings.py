@@ -11,12 +11,13 @@ from random import Random
 from string import capwords
 
 from supertiny.core.calls import Call, Function, Parameter, Value, answer_json, answer_text
-from supertiny.judge.numerals import SMALL, TENS
+from supertiny.judge.numerals import ORDINALS, SMALL, TENS
 
 TWO_WORDS = {f"{tens}-{one}": a + b for tens, a in TENS.items() for one, b in SMALL.items() if 0 < b < 10}
 DIGITS_OF = SMALL | TENS | TWO_WORDS
 WORDS_OF = {str(number): word for word, number in DIGITS_OF.items()}
 """0 to 99"""
+ARTICLES = ("a", "an", "the", "my")
 _CLOCK_12 = re.compile(r"(1[0-2]|[1-9]):([0-5]\d) ([ap])\.?m\.?", re.IGNORECASE)
 _CLOCK_24 = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -53,10 +54,12 @@ def writings(value: Value, parameter: Parameter, query: str) -> list[Value]:
 def _texts(value: str, query: str) -> Iterator[str]:
     yield value.upper()
     yield capwords(value)
-    if f"the {value.lower()}" in query.lower():
+    if value.strip() and f"the {value.lower()}" in query.lower() and value.split()[0].lower() not in ARTICLES:
         yield f"the {value}"
-    yield re.sub(r"(?<![\w.:])\d\d?(?![\w.:%])", lambda found: WORDS_OF.get(found[0], found[0]), value)
-    yield re.sub(r"[a-z]+(?:-[a-z]+)?", lambda found: str(DIGITS_OF.get(found[0], found[0])), value)
+    numbers = [word for word in value.split() if word in DIGITS_OF or word in ORDINALS or any(map(str.isdigit, word))]
+    if len(numbers) == 1:  # several in a row may be read as one: "two 50"
+        other = WORDS_OF.get(numbers[0]) or str(DIGITS_OF.get(numbers[0], numbers[0]))
+        yield " ".join(other if word == numbers[0] else word for word in value.split())
     yield re.sub(r"(?<=\d) ?%", " percent", value)
     if found := _CLOCK_24.fullmatch(value):
         hour = int(found[1])

@@ -9,6 +9,7 @@ import numpy as np
 from supertiny.core.errors import UserError
 from supertiny.judge.judged import Judged
 from supertiny.judge.kinds import Judge, JudgeConfig
+from supertiny.judge.llm import LlmJudge
 from supertiny.judge.trial import Trial
 
 RESAMPLES = 2000
@@ -21,6 +22,7 @@ def calibrate(judge: Judge, trial: Trial, seed: int) -> dict[str, Any]:
     """Agreement, Cohen's kappa, precision and recall of "right", what each kind is judged, and the injections.
 
     The interval is a bootstrap over examples, not replies: replies to one example are right or wrong together.
+    `unreadable` counts verdicts that a language model wrote so badly that they were taken for wrong.
     A share without anything to count is None.
     """
     rows = list(trial.verdicts)
@@ -38,6 +40,7 @@ def calibrate(judge: Judge, trial: Trial, seed: int) -> dict[str, Any]:
         "kappa": kappa(pairs),
         "precision": share([expert for expert, judged in pairs if judged]),
         "recall": share([judged for expert, judged in pairs if expert]),
+        "unreadable": judge.unreadable if isinstance(judge, LlmJudge) else 0,
         "by_kind": confusion(rows, [said[row.id] for row in rows]),
         "injections": _injections(judge, trial, said),
     }
@@ -88,14 +91,6 @@ def interval(groups: Sequence[str], values: Sequence[bool], seed: int) -> tuple[
 def share(values: Sequence[bool]) -> float | None:
     """The mean of `values`, None without any."""
     return round(sum(values) / len(values), DIGITS) if values else None
-
-
-def calibrate_each(judges: Mapping[str, Judge], cfg: JudgeConfig, trial: Trial, seed: int) -> dict[str, dict[str, Any]]:
-    """The same trial for every kind that params.yaml names."""
-    for kind in cfg.calibrate:
-        if kind not in judges:
-            raise UserError(f"params.yaml: judge.calibrate: {kind}: no model is at hand for this judge; leave it out")
-    return {kind: calibrate(judges[kind], trial, seed) for kind in cfg.calibrate}
 
 
 def check(results: Mapping[str, Mapping[str, Any]], cfg: JudgeConfig) -> None:

@@ -67,6 +67,29 @@ def test_door_errors_name_file_line_and_field(tmp_path, change, message):
         own(config(tmp_path, queries), SIZES, 0)
 
 
+def judged(tmp_path, *lines: dict):
+    (tmp_path / "verdicts.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    cfg = config(tmp_path, rows())
+    cfg.own.verdicts = str(tmp_path / "verdicts.jsonl")
+    return cfg
+
+
+def test_rows_that_experts_judged_go_to_expert_with_their_verdicts(tmp_path):
+    reply = '{"name": "brew", "arguments": {"x": "1"}}'
+    lines = [{"id": f"v{n}", "example": f"q{n}", "reply": reply, "correct": n == 0} for n in (0, 3, 7, 8, 9, 20)]
+    dataset = own(judged(tmp_path, *lines), SIZES, 0)
+    assert {row.id for row in dataset.splits["expert"]} == {"q0", "q3", "q7", "q8", "q9", "q20"}
+    assert [(row.example, row.correct) for row in dataset.verdicts][:2] == [("q0", True), ("q3", False)]
+    assert own(config(tmp_path, rows()), SIZES, 0).verdicts is None
+
+
+@pytest.mark.parametrize("name", ["q45", "q60", "q999"])
+def test_a_verdict_on_a_row_without_label_is_refused_by_line(tmp_path, name):
+    cfg = judged(tmp_path, {"id": "v", "example": name, "reply": "?", "correct": False})
+    with pytest.raises(UserError, match=rf"verdicts.jsonl, line 1: field 'example': no labelled .*{name!r}"):
+        own(cfg, SIZES, 0)
+
+
 def test_broken_files_are_named(tmp_path):
     cfg = config(tmp_path, rows())
     (tmp_path / "queries.jsonl").write_text('{"id": "q0", "query": "x"}\n{broken')

@@ -1,0 +1,117 @@
+"""The judge stage in process, on the smoke profile's sizes: a random encoder, and the reference judge."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import base, dataset, judge
+from supertiny.core.errors import UserError
+from supertiny.judge.reference import Failure
+from supertiny.model.heads import load_headed
+
+TOP = Path(__file__).resolve().parents[2]
+DATA = {name: Path(f"data/dataset/{name}.jsonl") for name in ("expert", "verdicts", "injections")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder with a dataset, a random encoder, and the stage run once."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "profiles").mkdir()
+    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
+    params["judge_classifier"] |= {"epochs": 1, "dev_points": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "profiles/smoke.yaml").write_text((TOP / "profiles/smoke.yaml").read_text())
+    before, cache = Path.cwd(), os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    os.chdir(folder)
+    dataset.main(Path("data/dataset"))
+    for role in ("encoder", "llm"):
+        base.main(role, Path(f"data/models/{role}"), Path(f"data/models/{role}.json"))
+    run("judge")
+    yield folder
+    os.chdir(before)
+    if cache is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = cache
+
+
+def run(name, **changes):
+    paths = (
+        DATA
+        | {
+            "encoder": Path("data/models/encoder"),
+            "llm": Path("data/models/llm"),
+            "functions": Path("data/dataset/functions.json"),
+        }
+        | changes
+    )
+    made = {"model": f"data/models/{name}", "log": f"data/logs/{name}.csv", "out": f"data/results/{name}.json"}
+    judge.main(**paths, **{key: Path(path) for key, path in made.items()})
+
+
+@pytest.fixture
+def params(project):
+    """Change params.yaml for one test."""
+    path = project / "params.yaml"
+    kept = path.read_text()
+
+    def change(**values):
+        changed = yaml.safe_load(kept)
+        changed["judge"] |= values
+        path.write_text(yaml.safe_dump(changed))
+
+    yield change
+    path.write_text(kept)
+
+
+def test_the_stage_measures_every_judge_on_replies_it_did_not_learn(project):
+    found = json.loads((project / "data/results/judge.json").read_text())
+    assert (found["kind"], found["min_agreement"], list(found["judges"])) == (
+        "reference", 0.93, ["reference", "classifier"],
+    )  # fmt: skip
+    reference, classifier = found["judges"].values()
+    assert (reference["agreement"], reference["kappa"], reference["injections"]["judged_right"]) == (1.0, 1.0, 0.0)
+    assert 0 <= classifier["agreement"] < 1
+    assert classifier["n"] == reference["n"] and reference["examples"] == 30
+    assert classifier["by_kind"][Failure.UNPARSEABLE]["judged_right"] == 0
+    rows = list(csv.DictReader((project / "data/logs/judge.csv").open()))
+    assert [row["dev_loss"] != "" for row in rows].count(True) == 1
+    assert load_headed(project / "data/models/judge").labels[0] == "right"
+
+
+def test_the_same_bytes_twice(project):
+    run("again")
+    for file in sorted((project / "data/models/judge").iterdir()):
+        assert (project / "data/models/again" / file.name).read_bytes() == file.read_bytes()
+    for kind in ("logs/{}.csv", "results/{}.json"):
+        one, two = (project / "data" / kind.format(name) for name in ("judge", "again"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_judge_below_the_gate_stops_the_pipeline_and_leaves_whole_results(project, params):
+    params(kind="classifier", min_agreement=0.99)
+    with pytest.raises(UserError, match=r"judge\.kind: the classifier judge.*below judge\.min_agreement 0\.99"):
+        run("gated")
+    found = json.loads((project / "data/results/gated.json").read_text())
+    assert found["judges"] == json.loads((project / "data/results/judge.json").read_text())["judges"]
+    assert load_headed(project / "data/models/gated").labels
+
+
+def test_faults_stop_before_any_work(project, params):
+    params(kind="llm")
+    with pytest.raises(UserError, match="the chosen kind 'llm' must be among"):
+        run("never")
+    params(threshold="half")
+    with pytest.raises(UserError, match="threshold"):
+        run("never")
+    params()
+    (project / "broken.jsonl").write_text('{"id": "a", "example": "nobody", "reply": "", "correct": true}\n')
+    with pytest.raises(UserError, match=r"broken\.jsonl, line 1: field 'example'.*'nobody'"):
+        run("never", verdicts=Path("broken.jsonl"))
+    assert not list((project / "data").rglob("never*"))
