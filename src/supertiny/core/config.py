@@ -23,10 +23,10 @@ def load(section: str, schema: type[T]) -> T:
     return _typed(PARAMS, section, schema)
 
 
-def load_each(section: str, schema: type[T]) -> dict[str, T]:
-    """Every entry of a section of params.yaml that is a mapping of names, in its order."""
+def load_each(section: str, schema: type[T], *, empty: bool = False) -> dict[str, T]:
+    """Every entry of a section of params.yaml that is a mapping of names, in its order; `empty`: there may be none."""
     entries = _read(PARAMS).get(section)
-    if not isinstance(entries, dict) or not entries:
+    if not isinstance(entries, dict) or not (entries or empty):
         raise UserError(f"{PARAMS}: section {section!r}: expected at least one entry")
     return {str(name): _checked(PARAMS, f"{section}.{name}", values, schema) for name, values in entries.items()}
 

@@ -33,7 +33,7 @@ class Results:
 
 def model_configs() -> dict[str, ModelConfig]:
     """The systems and the models declared in params.yaml, in its order: what other stages measured comes first."""
-    models = load_each("systems", ModelConfig) | load_each("models", ModelConfig)
+    models = load_each("systems", ModelConfig, empty=True) | load_each("models", ModelConfig)
     require("data" not in models, f"{PARAMS}: models: data: the dataset's own row has this name")
     return models
 

@@ -1,14 +1,16 @@
 """FLOPs by hand, and against torch's own counter on real forward passes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from supertiny.measure.flops import ModelShape, forward_flops, gemm_flops, paper_flops, parameters
+from supertiny.measure.flops import ModelShape, encoder_flops, forward_flops, gemm_flops, paper_flops, parameters
 
 TINY = ModelShape(num_layers=2, hidden=4, head_dim=2, num_heads=2, num_kv_heads=1, intermediate=8, vocab=10)
 SIZES = {
@@ -105,6 +107,27 @@ def test_the_exact_count_is_torchs_own(make, changed, attention):
     assert suffix == forward_flops(shape, 5, 9, batch)
     assert steps == [forward_flops(shape, 1, 10, batch), forward_flops(shape, 1, 11, batch)]
     assert suffix + sum(steps) == gemm_flops(shape, s_t=9, s_u=5, n_out=3, batch=batch)
+
+
+def test_an_encoders_count_by_hand():
+    """BERT, s_t = 5: 2 (4*5*4*2*(2+2) + 4*5*5*2*2 + 2*2*5*4*8) = 3360.
+
+    The layer's 640 + 400 + 640; App. J counts half of the 400 of attention.
+    """
+    bert = replace(TINY, num_kv_heads=2, num_ffn=2)
+    assert encoder_flops(bert, 5) == 3360
+    assert encoder_flops(bert, 5, attention=2) == 3360 - 2 * 200
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_an_encoders_count_is_torchs_own(attention):
+    config = BertConfig(vocab_size=97, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4)
+    config._attn_implementation = attention
+    model = BertModel(config, add_pooling_layer=False).eval()
+    ids = torch.ones(1, 9, dtype=torch.long)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(ids)
+    assert counter.get_total_flops() == encoder_flops(ModelShape.from_config(config), 9)
 
 
 @pytest.mark.parametrize("tied", [True, False])

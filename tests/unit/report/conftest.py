@@ -68,7 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a params.yaml of two models, one of them trained, and all their files."""
     monkeypatch.chdir(tmp_path)
     models = "models:\n  sft: {title: fine-tuned, log: sft}\n  tiny: {title: tiny, log: null}\n"
-    Path("params.yaml").write_text("profile: smoke\n" + models)
+    Path("params.yaml").write_text("profile: smoke\nsystems: {}\n" + models)
     Path("profiles").mkdir()
     Path("profiles/smoke.yaml").write_text("{}\n")
     for name, files in {"sft": result_files(), "tiny": result_files(ar=0.6, gflops=0.5, qps=90.0)}.items():

@@ -28,6 +28,14 @@ def test_rows_stand_in_the_order_of_params(project):
     assert summary["data"]["functions"] == 71
 
 
+def test_what_is_no_language_model_is_a_row_too_and_comes_first(project):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("systems: {}", "systems: {old: {title: old, log: null}}"))
+    Path("results/tiny").rename("results/old")
+    params.write_text("".join(line for line in params.read_text().splitlines(True) if "tiny" not in line))
+    assert list(json.loads(report()["summary.json"])) == ["data", "old", "sft"]
+
+
 def test_curves_of_logged_models_alone_and_short(project):
     report()
     rows = list(csv.DictReader(Path("metrics/learning.csv").read_text().splitlines()))
@@ -51,7 +59,7 @@ def test_a_model_without_results_is_one_clear_error_and_leaves_nothing(project):
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ("{}", "models: expected at least one model"),
+        ("{}", "'models': expected at least one"),
         ("{data: {title: d, log: null}}", "models: data"),
         ("{sft: {title: s}}", "sft"),
         ("{sft: {title: 'a|b', log: null}}", "title: no"),
@@ -59,6 +67,6 @@ def test_a_model_without_results_is_one_clear_error_and_leaves_nothing(project):
     ],
 )
 def test_a_wrong_declaration_names_its_key(project, models, message):
-    Path("params.yaml").write_text(f"profile: smoke\nmodels: {models}\n")
+    Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\nmodels: {models}\n")
     with pytest.raises(UserError, match=message):
         model_configs()

@@ -1,0 +1,255 @@
+"""What the traditional system reads, where it finds values, what it is taught, and what it makes of tags."""
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supertiny.adapter.frames import Frame, from_frame
+from supertiny.baseline.answer import best_spans, whole_words
+from supertiny.baseline.config import BaselineConfig, BaselineSizes, PartConfig
+from supertiny.baseline.labels import domains, frame_rows, intents, name_of, slot_tags, targets, token_spans
+from supertiny.baseline.reading import read
+from supertiny.baseline.train import nll, num_wrong, plan
+from supertiny.baseline.values import align, value_of
+from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
+from supertiny.core.errors import UserError
+from supertiny.core.records import Example, Turn
+from supertiny.judge.normalise import same
+from supertiny.model.fit import FitConfig
+from supertiny.model.heads import NONE, Labelled, TextBatch, collate
+
+POOL = {
+    "dim": Function(
+        "dim", "", {"name": Parameter("string"), "area": Parameter("string"), "level": Parameter("integer")}, "light"
+    ),
+    "open": Function("open", "", {"kind": Parameter("string", enum=("blind", "awning"))}, "cover"),
+    "add": Function("add", "", {"items": Parameter("array"), "loud": Parameter("boolean")}),
+}
+
+
+def example(query, answer, **rest):
+    return Example(id=query, query=query, candidates=tuple(POOL), answers=(answer,), **rest)
+
+
+def said(row):
+    """The aligned words of each parameter, and what is nowhere said."""
+    reading = read(row, POOL, 1)
+    found, unsaid = align(row.answers[0], reading)
+    return [(name, reading.text[slice(*span)]) for name, span in found], unsaid
+
+
+def test_the_query_comes_first_then_room_knowledge_and_the_latest_turns_with_their_frames():
+    row = example(
+        "it off",
+        Call("dim", {}),
+        context={"room": "hall"},
+        knowledge=("Bo: a lamp",),
+        history=(Turn("one", Refusal.UNCLEAR), Turn("two", Call("dim", {"level": 5}))),
+    )
+    assert read(row, POOL, 1).text == "it off | room: hall | Bo: a lamp | two | dim, level 5"
+    assert read(row, POOL, 2).text == "it off | room: hall | Bo: a lamp | two | dim, level 5 | one | unclear"
+    assert read(row, POOL, 0).text == "it off | room: hall | Bo: a lamp"
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments", "rest", "found", "unsaid"),
+    [
+        ("Dim Bo's Lamp to fifty percent", {"name": "Bo's lamp", "level": 50}, {}, ["Bo's Lamp", "fifty"], {}),
+        ("hall lamp in the hall", {"area": "hall", "name": "hall lamp"}, {}, ["hall lamp", "hall"], {}),
+        ("dim here", {"area": "hall"}, {"context": {"room": "hall"}}, ["hall"], {}),
+        ("hall here", {"area": "hall"}, {"context": {"room": "hall"}}, ["hall"], {}),
+        ("dim Bo", {"name": "desk lamp"}, {"knowledge": ("Bo: the desk lamp, a light",)}, ["desk lamp"], {}),
+        ("twenty-one please", {"level": 21}, {}, ["twenty-one"], {}),
+        ("twenty one, please", {"level": 21}, {}, ["twenty one"], {}),
+        ("5 of 50%.", {"level": 50}, {}, ["50"], {}),
+        ("half of it", {"level": 50, "area": "attic"}, {}, [], {"level": 50, "area": "attic"}),
+    ],
+)  # fmt: skip
+def test_a_value_is_found_where_it_is_said(query, arguments, rest, found, unsaid):
+    words, missing = said(example(query, Call("dim", arguments), **rest))
+    assert ([word for _, word in words], missing) == (found, unsaid)
+
+
+def test_the_query_is_preferred_to_the_room_and_to_earlier_turns():
+    row = example("hall light", Call("dim", {"area": "hall"}), context={"room": "hall"})
+    (_, span), = align(row.answers[0], read(row, POOL, 1))[0]  # fmt: skip
+    assert span == (0, 4)
+
+
+def test_a_list_is_said_only_where_all_of_its_items_are():
+    assert said(example("add milk and rye", Call("add", {"items": ["rye", "milk"]})))[0] == [
+        ("items", "milk"), ("items", "rye"),
+    ]  # fmt: skip
+    assert said(example("add milk", Call("add", {"items": ["rye", "milk"]}))) == ([], {"items": ["rye", "milk"]})
+    assert said(example("add it", Call("add", {"items": [], "loud": True}))) == ([], {"items": [], "loud": True})
+
+
+@given(st.lists(st.sampled_from(["a", "red", "lamp", "two", "7", "%", "kitchen"]), min_size=1, max_size=8), st.data())
+def test_what_is_aligned_means_the_value_and_shares_no_word(words, data):
+    values = st.sampled_from(["red", "lamp two", "lamp 2", "Kitchen"])
+    arguments = data.draw(
+        st.fixed_dictionaries({}, optional={"name": values, "area": values, "level": st.integers(0, 9)})
+    )
+    row = example(" ".join(words), Call("dim", arguments))
+    reading = read(row, POOL, 1)
+    found, unsaid = align(row.answers[0], reading)
+    assert {name for name, _ in found} | set(unsaid) == set(arguments)
+    assert not {name for name, _ in found} & set(unsaid)
+    spans = sorted(span for _, span in found)
+    assert all(left[1] <= right[0] for left, right in pairwise(spans))
+    for name, span in found:
+        assert same(arguments[name], reading.text[slice(*span)])
+
+
+@pytest.mark.parametrize(
+    ("texts", "parameter", "slot"),
+    [
+        (["eighty", "9"], Parameter("integer"), "80"),
+        (["21.5 degrees"], Parameter("number"), "21.5"),
+        (["21.5"], Parameter("integer"), None),
+        (["soon"], Parameter("integer"), None),
+        (["true"], Parameter("boolean"), "true"),
+        (["yes"], Parameter("boolean"), None),
+        (["the Blind"], Parameter("string", enum=("awning", "blind")), "blind"),
+        (["door"], Parameter("string", enum=("awning", "blind")), None),
+        (["2"], Parameter("integer", enum=(1, 2)), "2"),
+        (["a|b", "c"], Parameter("array"), "a\\|b|c"),
+    ],
+)
+def test_words_become_slots_by_the_schema(texts, parameter, slot):
+    assert value_of(texts, parameter) == slot
+
+
+def test_a_value_nobody_says_is_part_of_the_intent():
+    rows = [example("open the blinds", Call("open", {"kind": "blind"}))] * 3
+    rows += [
+        example("open the awnings", Call("open", {"kind": "awning"})),
+        example("dim to 5", Call("dim", {"level": 5})),
+    ]
+    found = targets(rows, POOL, 1)
+    blind = answer_text(Call("open", {"kind": "blind"}))
+    assert intents(found, 2) == sorted([blind, answer_text(Call("open")), answer_text(Call("dim"))])
+    assert [name_of(intent) for intent in (blind, answer_text(Call("dim")))] == ["open", "dim"]
+    assert slot_tags(found) == ["O", "B-level", "I-level"]
+
+
+def test_domains_are_those_of_the_pool_and_the_refusals():
+    assert domains(POOL) == ["cover", "light", "other", "No appropriate function", "Request unclear"]
+
+
+def test_a_refusal_for_lack_of_a_function_is_not_learned():
+    """Its query needs a function that was not offered, and the system knows what is installed."""
+    no = Refusal.NO_FUNCTION
+    rows = [example("sing", no, tags=("out_of_scope",)), example("dim", no, tags=("missing_function",))]
+    assert [target.reading.text for target in targets(rows, POOL, 1)] == ["sing"]
+
+
+def test_every_token_of_a_value_is_tagged_and_special_ones_are_not_learned(tokenizer):
+    """The byte tokenizer: one token a character; "55" at 7..9 is B I."""
+    found = targets([example("dim to 55", Call("dim", {"level": 55}))], POOL, 1)
+    labels, tags = intents(found, 1), slot_tags(found)
+    (row,) = frame_rows(found, labels, tags, tokenizer)
+    spans = token_spans(row.text, tokenizer)
+    assert row.label == labels.index(answer_text(Call("dim")))
+    assert len(row.tags) == len(spans) == collate(tokenizer, [row]).ids.shape[1]
+    named = [
+        (row.text[slice(*span)], "" if tag == NONE else tags[tag]) for span, tag in zip(spans, row.tags, strict=True)
+    ]
+    assert [one for one in named if one[1] not in ("O", "")] == [("5", "B-level"), ("5", "I-level")]
+    assert frame_rows(found, [], tags, tokenizer) == [] == frame_rows(found, labels, ["O"], tokenizer)
+
+
+TAGS = ["O", "B-name", "I-name", "B-level", "I-level"]
+TEXT = "dim desk lamp 5 9"
+SPANS = [(0, 0), (0, 3), (4, 8), (9, 13), (14, 15), (16, 17), (0, 0)]
+
+
+def scored(*best, sure=None):
+    """Log-probabilities under which each token has its given tag, the surer the larger."""
+    scores = torch.full((len(best), len(TAGS)), -9.0)
+    for at, tag in enumerate(best):
+        scores[at, TAGS.index(tag)] = -0.1 if sure is None else sure[at]
+    return scores
+
+
+def test_tags_become_spans_the_surest_first():
+    tags = scored("B-name", "O", "B-name", "I-name", "B-level", "B-level", "O", sure=[-1, -1, -1, -1, -2, -0.5, -1])
+    assert best_spans(tags, TAGS, ["name", "level"], SPANS) == {"level": [(16, 17), (14, 15)], "name": [(4, 13)]}
+    assert best_spans(tags, TAGS, ["name"], SPANS) == {"name": [(4, 13)]}
+    assert best_spans(tags, TAGS, [], SPANS) == {}
+
+
+def test_an_inside_tag_that_follows_nothing_begins_a_span():
+    tags = scored("O", "O", "I-name", "I-level", "I-level", "O", "O")
+    assert best_spans(tags, TAGS, ["name", "level"], SPANS) == {"name": [(4, 8)], "level": [(9, 15)]}
+
+
+@given(st.text(st.characters(categories=["Lu", "Ll", "Nd", "Zs", "Po"]), min_size=1), st.data())
+def test_whole_words_only_ever_adds_letters_and_digits(text, data):
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    whole = whole_words(text, (start, end))
+    assert text[start:end].strip() in whole and whole in text
+    assert whole_words("the thermostat, please", (6, 9)) == "thermostat"
+
+
+def test_frames_that_training_aims_at_are_the_reference_calls():
+    """Labels and tags, read back by the decoder's own means, give the call they were made from."""
+    call = Call("dim", {"name": "desk lamp", "level": 5})
+    slots = {"name": value_of(["Desk Lamp"], Parameter("string")), "level": value_of(["five"], Parameter("integer"))}
+    back = from_frame(Frame("light", "dim", slots), POOL)
+    assert back.name == call.name and all(same(back.arguments[name], call.arguments[name]) for name in call.arguments)
+
+
+def batch(targets_B, tags_BT):
+    shape = (len(tags_BT), len(tags_BT[0]))
+    return TextBatch(torch.zeros(shape), torch.ones(shape), torch.tensor(targets_B), torch.tensor(tags_BT))
+
+
+def test_the_loss_is_that_of_the_whole_frame():
+    """Uniform scores over 4 labels and 2 tags, 3 tokens to learn: ln 4 + 3 ln 2 = 5 ln 2."""
+    scores = {"label": torch.zeros(1, 4), "tag": torch.zeros(1, 4, 2)}
+    one = batch([2], [[NONE, 0, 1, 0]])
+    assert float(nll(scores, one)) == pytest.approx(5 * 0.6931472)
+    assert float(nll({"label": scores["label"]}, one)) == pytest.approx(2 * 0.6931472)
+
+
+def test_a_frame_is_wrong_when_its_label_or_any_tag_is():
+    """Four texts: right, wrong label, wrong tag, right (its wrong tag is not learned)."""
+    label = torch.eye(2)[[0, 1, 0, 0]]
+    tag = torch.eye(2)[torch.tensor([[0, 1], [0, 1], [1, 1], [1, 1]])]
+    aims = batch([0, 0, 0, 0], [[0, 1], [0, 1], [0, 1], [NONE, 1]])
+    assert float(num_wrong({"label": label, "tag": tag}, aims)) == 2
+    assert float(num_wrong({"label": label}, aims)) == 1
+
+
+FIT = FitConfig(learning_rate=1e-3, warmup_share=0.1, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=60), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
+def test_every_row_comes_once_an_epoch(lengths, epochs, batch_size, at_once):
+    rows = [Labelled("x" * length, number) for number, length in enumerate(lengths)]
+    steps = plan(rows, PartConfig(epochs=epochs, batch_size=batch_size, fit=FIT), at_once, Random(0))
+    assert sorted(row.label for step in steps for micro in step for row in micro) == sorted(
+        [*range(len(rows))] * epochs
+    )
+    assert all(sum(map(len, step)) <= batch_size and max(map(len, step)) <= at_once for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: PartConfig(epochs=0, batch_size=1, fit=FIT), "epochs"),
+        (lambda: PartConfig(epochs=1, batch_size=0, fit=FIT), "batch_size"),
+        (lambda: BaselineConfig(min_count=0, domain=None, frame=None), "min_count"),
+        (lambda: BaselineSizes(examples=-1, dev_examples=1, batch_size=1), "examples"),
+        (lambda: BaselineSizes(examples=1, dev_examples=1, batch_size=0), "batch_size"),
+    ],
+)
+def test_a_size_out_of_range_names_itself(make, name):
+    with pytest.raises(UserError, match=f"{name}: expected"):
+        make()
