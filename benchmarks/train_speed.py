@@ -25,8 +25,9 @@ from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
-from supertiny.model.fit import ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.hardware import compute_dtype
+from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
 from supertiny.sft.pack import group, micro_batches, pack

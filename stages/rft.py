@@ -12,6 +12,8 @@ from supertiny.judge.choose import JudgeParts, choose
 from supertiny.judge.kinds import JudgeConfig
 from supertiny.model.ask import ChatConfig, ChatMachine
 from supertiny.model.checkpoint import encoder, load_tokenizer
+from supertiny.model.heads import load_headed
+from supertiny.model.labelling import label_log_probabilities
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.rft.accept import RftSizes
 from supertiny.rft.build import build, read_answers
@@ -22,7 +24,12 @@ def main(llm: Path, judge: Path, functions: Path, reference: Path, answers: Path
     cfg, sizes = load("judge", JudgeConfig), load_profile("rft", RftSizes)
     chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
     pool = read_functions(functions)
-    parts = JudgeParts(pool=pool, model=judge, chat=chat, chat_cfg=load("judge_chat", ChatConfig))
+    parts = JudgeParts(
+        pool=pool,
+        label=lambda: label_log_probabilities(load_headed(judge)),
+        chat=chat,
+        chat_cfg=load("judge_chat", ChatConfig),
+    )
     queries = read_examples(reference, pool)
     found = read_answers(answers, queries, pool)
     encode = encoder(load_tokenizer(llm))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from math import cos, isfinite, pi
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, write_csv
 from supertiny.model import attention
 from supertiny.model.batches import Batch
 from supertiny.model.hardware import compute_dtype
+from supertiny.model.training import SCHEDULES, FitConfig, TrainMachine
 
 
 class Learnable(Protocol):
@@ -52,50 +52,6 @@ class Scorer(nn.Module):
     """What `fit` trains: a pretrained model under the head that makes scores of a batch."""
 
     model: PreTrainedModel
-
-
-@dataclass(kw_only=True, slots=True)
-class FitConfig:
-    """How a model is trained: the science of it."""
-
-    learning_rate: float
-    """peak, after warm-up"""
-    warmup_share: float
-    """share of all steps over which the rate rises linearly"""
-    schedule: str
-    """cosine | linear | constant, down to zero after warm-up"""
-    weight_decay: float
-    """AdamW's, on matrices only"""
-    max_grad_norm: float
-    """gradients are clipped to this 2-norm"""
-
-    def __post_init__(self) -> None:
-        require(self.learning_rate > 0, f"learning_rate: expected more than 0, got {self.learning_rate}")
-        require(0 <= self.warmup_share <= 1, f"warmup_share: expected 0..1, got {self.warmup_share}")
-        require(self.schedule in SCHEDULES, f"schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
-        require(self.max_grad_norm > 0, f"max_grad_norm: expected more than 0, got {self.max_grad_norm}")
-
-
-@dataclass(kw_only=True, slots=True)
-class TrainMachine:
-    """On what a model is trained: the profile's part."""
-
-    precision: str
-    """auto | float32 | bfloat16 (weights and optimizer state stay float32)"""
-    max_tokens: int
-    """padded tokens of one micro-batch; lower it when memory runs out"""
-    gradient_checkpointing: bool
-    """recompute activations in the backward pass: less memory, a third more time"""
-    save_minutes: float
-    """how often the state to resume from is written"""
-    processes: int
-    """data-parallel processes, one a GPU"""
-
-    def __post_init__(self) -> None:
-        require(self.max_tokens > 0, f"max_tokens: expected more than 0, got {self.max_tokens}")
-        require(self.processes > 0, f"processes: expected more than 0, got {self.processes}")
-        require(self.save_minutes > 0, f"save_minutes: expected more than 0, got {self.save_minutes}")
-        compute_dtype(self.precision)
 
 
 def cross_entropy(logits_NV: Tensor, batch: Batch) -> Tensor:
@@ -293,25 +249,3 @@ def _adamw(model: nn.Module, cfg: FitConfig) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=cfg.learning_rate, betas=(0.9, 0.95), fused=True)
-
-
-def _cosine(after: float) -> float:
-    return 0.5 * (1 + cos(pi * after))
-
-
-def _scheduled(decay: Callable[[float], float]) -> Callable[[int, int, float], float]:
-    def factor(step: int, total: int, warmup_share: float) -> float:
-        """Share of the peak rate at `step` (from 0) of `total`."""
-        warmup = warmup_share * total
-        if step + 1 < warmup:
-            return (step + 1) / warmup
-        return decay((step - warmup) / max(total - warmup, 1)) if step > warmup else 1.0
-
-    return factor
-
-
-SCHEDULES = {
-    "cosine": _scheduled(_cosine),
-    "linear": _scheduled(lambda after: 1 - after),
-    "constant": _scheduled(lambda after: 1.0),
-}

@@ -9,11 +9,11 @@ import torch
 
 from supertiny.core.config import require
 from supertiny.core.files import whole_folder
-from supertiny.core.launch import is_first, on_processes
 from supertiny.core.resume import resumable
-from supertiny.model.fit import FitConfig, Run, TrainMachine, fit
+from supertiny.model.fit import Run, fit
 from supertiny.model.heads import HeadedEncoder, Labelled, collate, loss
 from supertiny.model.texts import text_batches, text_steps
+from supertiny.model.training import FitConfig, TrainMachine
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,8 +45,10 @@ def train_labeller(
     machine: TrainMachine,
     seed: int,
 ) -> HeadedEncoder:
-    """Train `encoder` on (text, label) `rows`; write the model to `out`, the loss curve to `log`; give the model."""
-    on_processes(machine.processes)
+    """Train `encoder` on (text, label) `rows`; write the model to `out`, the loss curve to `log`; give the model.
+
+    In one process whatever `machine.processes` says: the stage goes on with the model, and the sets are small.
+    """
     torch.manual_seed(seed)  # the head starts at random values
     model = HeadedEncoder(encoder, labels)
     train_rows, dev_rows = _labelled(rows, labels), _labelled(dev, labels)
@@ -58,9 +60,8 @@ def train_labeller(
     )
     with resumable(out.name, encoder, cfg, machine, seed, labels, rows, dev) as state:
         fit(model, run, loss, cfg.fit, machine, seed, log, state)
-        if is_first():
-            with whole_folder(out) as partial:
-                model.save(partial)
+        with whole_folder(out) as partial:
+            model.save(partial)
     return model.eval()
 
 

@@ -10,8 +10,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples
 from supertiny.model.ask import Chat, ChatConfig, Generation
 from supertiny.model.encode import Encoder
-from supertiny.prompt.full import full_chat, parse_full
 from supertiny.prototype.config import PrototypeConfig
+from supertiny.prototype.prompt import full_chat, parse_full
 from supertiny.prototype.shelf import Embed, fixed, nearest
 
 AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]

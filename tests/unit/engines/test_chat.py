@@ -116,9 +116,10 @@ def server(status_of=lambda number: 200):
             pass
 
     running = ThreadingHTTPServer(("localhost", 0), Handler)
+    host, port = running.server_address[:2]
     threading.Thread(target=running.serve_forever, daemon=True).start()
     try:
-        yield f"http://localhost:{running.server_port}/v1", seen
+        yield f"http://{host}:{port}/v1", seen
     finally:
         running.shutdown()
 
@@ -154,4 +155,4 @@ def test_what_the_endpoint_engine_lacks_is_named(tmp_path):
     with pytest.raises(UserError, match=r"chat\.url and chat\.served_model"):
         endpoint_chat(tmp_path, machine())
     with pytest.raises(UserError, match="key_variable.*NO_SUCH_KEY"):
-        endpoint_chat(tmp_path, machine(url="http://localhost:1/v1", served_model="m", key_variable="NO_SUCH_KEY"))
+        endpoint_chat(tmp_path, machine(url="http://gpu1:1/v1", served_model="m", key_variable="NO_SUCH_KEY"))

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 from supertiny.core.errors import UserError
 from supertiny.model import fit as fit_module
 from supertiny.model.batches import Branch, Pack, collate
-from supertiny.model.fit import SCHEDULES, FitConfig, ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
+from supertiny.model.training import SCHEDULES, FitConfig, TrainMachine
 
 CONFIG = FitConfig(learning_rate=1e-3, warmup_share=0.2, schedule="cosine", weight_decay=0.1, max_grad_norm=1.0)
 MACHINE = TrainMachine(precision="float32", max_tokens=64, gradient_checkpointing=False, save_minutes=1e-9, processes=1)

@@ -8,8 +8,9 @@ import torch
 from supertiny.core.errors import UserError
 from supertiny.model import heads
 from supertiny.model.encode import mean_pooled
-from supertiny.model.fit import FitConfig, Run, TrainMachine, fit
+from supertiny.model.fit import Run, fit
 from supertiny.model.heads import NONE, HeadedEncoder, Labelled, TextBatch, collate, load_headed, loss
+from supertiny.model.training import FitConfig, TrainMachine
 
 TEXTS = ["turn on the light", "off", "lock the front door now"]
 

@@ -11,7 +11,8 @@ from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
-from supertiny.model.fit import ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
+from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
 from supertiny.sft.pack import drop_function, group, micro_batches, pack, steps

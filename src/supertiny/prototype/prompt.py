@@ -37,7 +37,7 @@ def full_chat(
         messages += [("user", _asked(one, pool)), ("assistant", reply_text(one.answers[0], pool, thought))]
     functions = "".join(f"{signature(function, cfg)}\n" for function in offered)
     messages.append(("user", f"Functions:\n{functions}{_asked(example, pool)}"))
-    schema = json.dumps(reply_schema(offered, thought), sort_keys=True) if constrained else None
+    schema = json.dumps(reply_schema(offered, thought)) if constrained else None
     return Chat(tuple(messages), schema)
 
 
