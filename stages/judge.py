@@ -1,6 +1,7 @@
 """Judge: train the classifier judge, and measure every judge against the experts before any is used (paper 3.1)."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from supertiny import engines
@@ -14,8 +15,8 @@ from supertiny.judge.classifier import LABELS, training_rows
 from supertiny.judge.kinds import JudgeConfig
 from supertiny.judge.trial import read_trial
 from supertiny.model.ask import ChatConfig, ChatMachine
-from supertiny.model.fit import TrainMachine
-from supertiny.model.labelling import LabellingConfig, train_labeller
+from supertiny.model.labelling import LabellingConfig, label_log_probabilities, train_labeller
+from supertiny.model.training import TrainMachine
 
 
 def main(
@@ -29,8 +30,9 @@ def main(
     chat = start_chat(llm, load_profile("chat", ChatMachine))
     learnt, held_out = read_trial(functions, expert, verdicts, injections).halves(seed())
     rows, dev = training_rows(learnt), training_rows(held_out)
-    train_labeller(encoder, LABELS, rows, dev, model, log, training, machine, seed())
-    parts = JudgeParts(pool=held_out.pool, model=model, chat=chat, chat_cfg=asking)
+    labeller = train_labeller(encoder, LABELS, rows, dev, model, log, training, machine, seed())
+    label = partial(label_log_probabilities, labeller)
+    parts = JudgeParts(pool=held_out.pool, label=label, chat=chat, chat_cfg=asking)
     judges = {kind: choose(replace(cfg, kind=kind), parts) for kind in cfg.calibrate}
     results = {kind: calibrate(judge, held_out, seed()) for kind, judge in judges.items()}
     write_json(out, {"kind": cfg.kind, "min_agreement": cfg.min_agreement, "judges": results})

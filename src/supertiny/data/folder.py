@@ -35,7 +35,9 @@ def write_dataset(out: Path, dataset: Dataset, seed: int) -> None:
 def write_verdicts(folder: Path, dataset: Dataset, seed: int) -> None:
     """Write the expert-judged replies and, made from the wrong ones among them, the injection set."""
     expert = dataset.splits["expert"]
-    verdicts = dataset.verdicts or make_verdicts(expert, dataset.pool, seed)
+    verdicts = dataset.verdicts
+    if verdicts is None:
+        verdicts = make_verdicts(expert, dataset.pool, seed)
     write_judged(folder / "verdicts.jsonl", verdicts)
     write_judged(folder / "injections.jsonl", make_injections(verdicts, expert, dataset.pool, seed))
 
