@@ -5,7 +5,7 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.fit import TrainMachine
+from supertiny.model.training import TrainMachine
 from supertiny.retrieve.train import RetrieverConfig, RetrieverSizes, train_classifier
 
 

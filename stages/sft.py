@@ -7,7 +7,7 @@ from supertiny.core.config import load, load_profile, seed
 from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.fit import TrainMachine
+from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig, SftSizes
 

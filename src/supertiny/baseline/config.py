@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
-from supertiny.model.fit import FitConfig
+from supertiny.model.training import FitConfig
 
 
 @dataclass(kw_only=True, slots=True)

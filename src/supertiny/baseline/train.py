@@ -16,8 +16,9 @@ from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.fit import Run, TrainMachine, fit
+from supertiny.model.fit import Run, fit
 from supertiny.model.heads import NONE, HeadedEncoder, Labelled, TextBatch, collate
+from supertiny.model.training import TrainMachine
 
 DOMAIN, FRAME = "domain", "frame"
 """folders of the two parts"""

@@ -14,9 +14,10 @@ from supertiny.core.files import whole_folder
 from supertiny.core.launch import is_first, on_processes
 from supertiny.core.records import Example
 from supertiny.core.resume import resumable
-from supertiny.model.fit import FitConfig, Run, TrainMachine, fit
+from supertiny.model.fit import Run, fit
 from supertiny.model.heads import HeadedEncoder, Labelled, collate, loss
 from supertiny.model.texts import text_batches, text_steps
+from supertiny.model.training import FitConfig, TrainMachine
 from supertiny.prompt.dialogue import dialogue
 
 

@@ -11,7 +11,7 @@ from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example
 from supertiny.judge.kinds import Judge, Reply, by_reference
 from supertiny.prompt.compressed import PromptConfig, render
-from supertiny.prompt.full import parse_full
+from supertiny.prototype.prompt import parse_full
 from supertiny.rft.accept import RftSizes, accepted, kept_and_dropped, precision
 
 Encode = Callable[[str], list[int]]

@@ -19,8 +19,8 @@ from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.judge.normalise import same
-from supertiny.model.fit import FitConfig
 from supertiny.model.heads import NONE, Labelled, TextBatch, collate
+from supertiny.model.training import FitConfig
 
 POOL = {
     "dim": Function(
