@@ -2,7 +2,10 @@
 
 import re
 from functools import lru_cache
+from pathlib import Path
 
+from supertiny.core.errors import UserError
+from supertiny.core.files import read_json
 from supertiny.data.dataset import Knowledge
 
 
@@ -22,3 +25,12 @@ def _pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
     """One alternation of whole terms, longest first; matches nothing where there are none."""
     longest_first = sorted(terms, key=lambda term: (-len(term), term))
     return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)" if terms else r"(?!)")
+
+
+def read_knowledge(path: Path) -> Knowledge:
+    """The knowledge base as the dataset stage wrote it."""
+    rows = read_json(path)
+    try:
+        return [(str(row["term"]), str(row["explanation"])) for row in rows]
+    except (TypeError, KeyError):
+        raise UserError(f'{path}: expected a list of {{"term": ..., "explanation": ...}}') from None

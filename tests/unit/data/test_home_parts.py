@@ -109,6 +109,18 @@ def test_times_stay_the_same_length(hours, minutes, seconds):
         assert {a.get("hours", 0) * 3600 + a.get("minutes", 0) * 60 + a.get("seconds", 0)} == total
 
 
+def test_the_time_a_timer_is_known_by_and_the_time_it_gains_stay_apart():
+    """By 30 seconds, the one of 40 seconds: neither the amount nor the 40 is ever lost."""
+    timer = {name: NUMBER for name in ("hours", "minutes", "seconds", "start_hours", "start_minutes", "start_seconds")}
+    pool = {"increase_timer": Function("increase_timer", "", timer)}
+    for seconds, start in ((30, 40), (90, 120)):
+        call = Call("increase_timer", {"seconds": seconds, "start_seconds": start})
+        for found in right_calls(call, "", HOME, pool):
+            a = found.arguments
+            assert a.get("minutes", 0) * 60 + a.get("seconds", 0) == seconds
+            assert a.get("start_minutes", 0) * 60 + a.get("start_seconds", 0) == start
+
+
 def test_follow_ups_depend_on_the_turn_before():
     rng = random.Random(0)
     allowed = set(all_templates())

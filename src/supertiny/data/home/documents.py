@@ -1,6 +1,7 @@
 """The function pool: the package's own descriptions, per intent and, where an intent serves many, per domain."""
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -195,7 +196,12 @@ def _description(intent: str, name: str, domain: str, meta: dict[str, Any]) -> s
         return _SAID[name]
     thing = _THING.get(domain, domain)
     article = "an" if thing[:1] in "aeiou" else "a"
-    return _VERB[intent].format(f"{article} {thing}") if intent in _VERB else str(meta[intent]["description"])
+    return _VERB[intent].format(f"{article} {thing}") if intent in _VERB else _plain(meta[intent]["description"])
+
+
+def _plain(description: str) -> str:
+    """The package's words without its asides, which name intents nobody here knows."""
+    return re.sub(r" \([^)]*Hass[^)]*\)", "", description)
 
 
 def _describe(intent: str, slot: str, said: str, domain: str) -> str:

@@ -81,11 +81,7 @@ def _durations(call: Call) -> list[Call]:
         total = sum(int(str(value)) * _SECONDS[unit] for unit, value in spoken.items())
         if not total:
             continue
-        rest = {
-            key: value
-            for key, value in call.arguments.items()
-            if key.removeprefix(prefix) not in spoken or (not prefix and key.startswith("start_"))
-        }
+        rest = {key: value for key, value in call.arguments.items() if key not in {prefix + unit for unit in spoken}}
         for units in _readings(total):
             found.append(Call(call.name, {**{prefix + unit: n for unit, n in units.items()}, **rest}))
     return found

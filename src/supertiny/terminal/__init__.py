@@ -1,0 +1,1 @@
+"""One query answered in the terminal, every step shown."""
