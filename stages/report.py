@@ -1,4 +1,4 @@
-"""Report: the paper's tables and figures from every model's results (paper Tables 1, 2, 4)."""
+"""Report: the paper's tables and figures from every model's and step's results (paper Tables 1, 2, 4, 5)."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ from supertiny.core.files import read_json, whole_folder
 from supertiny.core.stage import run
 from supertiny.report.curves import read_curve, thin
 from supertiny.report.models import model_configs, read_results
-from supertiny.report.page import write_report
+from supertiny.report.page import STEPS, write_report
+from supertiny.report.step import read_steps
 
 
 def main(stats: Path, results: Path, logs: Path, out: Path) -> None:
@@ -17,8 +18,9 @@ def main(stats: Path, results: Path, logs: Path, out: Path) -> None:
     curves = {
         name: thin(read_curve(logs / f"{config.log}.csv")) for name, config in configs.items() if config.log is not None
     }
+    found = read_steps(results, STEPS)
     with whole_folder(out) as folder:
-        write_report(folder, models, curves, read_json(stats), profile_path().stem)
+        write_report(folder, models, curves, read_json(stats), found, profile_path().stem)
 
 
 if __name__ == "__main__":

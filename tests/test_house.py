@@ -101,14 +101,17 @@ def test_dvc_yaml_declares_the_parameters_that_a_stage_reads(name):
     assert {key for key in machine if key.startswith("engines")} == {f"engines.{verb}" for verb in verbs}
 
 
-def test_report_depends_on_the_files_of_the_models_in_params_alone():
+def test_report_depends_on_the_files_of_its_steps_and_of_the_models_in_params_alone():
     deps = set(stages()["report"]["deps"])
     models = yaml("params.yaml")["systems"] | yaml("params.yaml")["models"]
     logs = {f"data/logs/{model['log']}.csv" for model in models.values() if model["log"]}
     files = {f"data/results/{name}/{kind}.json" for name in models for kind in ("rates", "cost", "bench")}
-    wanted = {"data/dataset/stats.json", *files, *logs}
+    steps = import_module("supertiny.report.page").STEPS
+    wanted = {"data/dataset/stats.json", *files, *logs, *(f"data/results/{step.file}" for step in steps.values())}
     found = {dep for dep in deps if dep.startswith("data/")}
-    assert found == wanted, "data deps of stage report in dvc.yaml, and the models of params.yaml"
+    assert found == wanted, "data deps of stage report in dvc.yaml, its steps, and the models of params.yaml"
+    for step in steps.values():
+        assert f"data/results/{step.file}" in stages()[step.stage]["outs"], "the stage that makes a step's file"
 
 
 @pytest.mark.parametrize("path", ["params.yaml", *(f"profiles/{name}.yaml" for name in profiles())])

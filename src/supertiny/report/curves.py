@@ -8,7 +8,7 @@ from supertiny.core.errors import UserError
 Point = dict[str, str]
 
 MAX_POINTS = 300
-"""rows kept of a run, besides those with a dev loss"""
+"""rows kept of a run, besides those measured on dev"""
 
 
 def read_curve(log: Path) -> list[Point]:
@@ -21,10 +21,14 @@ def read_curve(log: Path) -> list[Point]:
 
 
 def thin(points: list[Point]) -> list[Point]:
-    """Every k-th point, the last, and all with a dev loss."""
+    """Every k-th point, the last, and all measured on dev."""
     stride = -(-len(points) // MAX_POINTS)
-    kept = [i for i, point in enumerate(points) if i % stride == 0 or point.get("dev_loss") or i == len(points) - 1]
+    kept = [i for i, point in enumerate(points) if i % stride == 0 or _on_dev(point) or i == len(points) - 1]
     return [points[i] for i in kept]
+
+
+def _on_dev(point: Point) -> bool:
+    return any(value for name, value in point.items() if name.startswith("dev_"))
 
 
 def curve_rows(curves: dict[str, list[Point]]) -> list[Point]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.config import PARAMS, load_each, require
+from supertiny.core.config import load_each, require
 from supertiny.core.files import read_json
 
 
@@ -33,9 +33,7 @@ class Results:
 
 def model_configs() -> dict[str, ModelConfig]:
     """The systems and the models declared in params.yaml, in its order: what other stages measured comes first."""
-    models = load_each("systems", ModelConfig, empty=True) | load_each("models", ModelConfig)
-    require("data" not in models, f"{PARAMS}: models: data: the dataset's own row has this name")
-    return models
+    return load_each("systems", ModelConfig, empty=True) | load_each("models", ModelConfig)
 
 
 def read_results(folder: Path, config: ModelConfig) -> Results:

@@ -1,36 +1,19 @@
-"""The figures, as SVG with the same bytes from the same numbers."""
+"""The figures that set the models side by side."""
 
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from supertiny.core.files import whole_file
+from supertiny.report.canvas import COLOURS, MARKERS, canvas
 from supertiny.report.curves import Point
 from supertiny.report.summary import Row
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, told apart by everyone"""
-MARKERS = "osD^vPX*<>"
-STYLE: Any = {
-    "svg.hashsalt": "supertiny",
-    "font.size": 10,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-}
 
 
 def pareto(points: list[Row], titles: dict[str, str], out: Path) -> None:
     """AR against GFLOPs a request and against QPS; the line joins the models that no other beats in both."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2))
+    with canvas(out, 10, 4.2) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _scatter(left, points, titles, "gflops", cheaper_is="less")
         _scatter(right, points, titles, "qps", cheaper_is="more")
@@ -39,22 +22,19 @@ def pareto(points: list[Row], titles: dict[str, str], out: Path) -> None:
         handles, labels = left.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside right center")
-        _save(figure, out)
 
 
 def learning(curves: dict[str, list[Point]], titles: dict[str, str], out: Path) -> None:
     """Training and dev loss of every run, a panel a run: losses of different kinds share no axis."""
-    with matplotlib.rc_context(STYLE):
-        columns = min(3, max(1, len(curves)))
-        rows = max(1, -(-len(curves) // columns))
-        figure = Figure(figsize=(max(5.5, 3.6 * columns), 3.2 * rows))
+    columns = min(3, max(1, len(curves)))
+    rows = max(1, -(-len(curves) // columns))
+    with canvas(out, max(5.5, 3.6 * columns), 3.2 * rows) as figure:
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in list(grid.flat)[len(curves) :]:
             axes.set_visible(False)
         for axes, (name, points) in zip(grid.flat, curves.items(), strict=False):
             _curve(axes, points)
-            axes.set(title=titles[name], xlabel="optimizer step", ylabel="loss, nats a token")
-        _save(figure, out)
+            axes.set(title=titles[name], xlabel="optimizer step", ylabel="loss, nats")
 
 
 def front(points: list[Row], axis: str, cheaper_is: str) -> list[Row]:
@@ -103,14 +83,15 @@ def _log_axis(axes: Axes, values: list[float]) -> None:
 
 
 def _curve(axes: Axes, points: list[Point]) -> None:
-    for column, colour, marker, label in (("loss", COLOURS[0], "", "training"), ("dev_loss", COLOURS[1], "o", "dev")):
-        drawn = [(int(point["step"]), float(point[column])) for point in points if point.get(column)]
-        if drawn:
-            axes.plot(*zip(*drawn, strict=True), color=colour, linewidth=1, marker=marker, markersize=4, label=label)
+    for at, part in enumerate(dict.fromkeys(point.get("part", "") for point in points)):
+        own = [point for point in points if point.get("part", "") == part]
+        _line(axes, own, "loss", f"training {part}".strip(), color=COLOURS[2 * at % len(COLOURS)])
+        _line(axes, own, "dev_loss", f"dev {part}".strip(), color=COLOURS[(2 * at + 1) % len(COLOURS)], marker="o")
     axes.set_ylim(bottom=0)
     axes.legend()
 
 
-def _save(figure: Figure, out: Path) -> None:
-    with whole_file(out) as partial:
-        figure.savefig(partial, format="svg", metadata={"Date": None})
+def _line(axes: Axes, points: list[Point], column: str, label: str, **style: Any) -> None:
+    drawn = [(int(point["step"]), float(point[column])) for point in points if point.get(column)]
+    if drawn:
+        axes.plot(*zip(*drawn, strict=True), linewidth=1, markersize=4, label=label, **style)

@@ -28,7 +28,7 @@ def model_row(results: Results) -> Row:
         **{name: sum(one[name] for one in rounds.values()) for name in ("errors", "differing")},
         "peak_memory_mb": results.bench["peak_memory_mb"],
     }
-    return _known(row)
+    return known(row)
 
 
 def pareto_rows(rows: dict[str, Row]) -> list[Row]:
@@ -37,7 +37,7 @@ def pareto_rows(rows: dict[str, Row]) -> list[Row]:
         {
             "model": name,
             "gflops": row["gflops_gemm"],
-            "qps": max(row["qps"].values()),
+            "qps": max(row["qps"].values(), default=0.0),
             "ar": row["ar"],
             "low": row["ar_low"],
             "high": row["ar_high"],
@@ -57,11 +57,11 @@ def function_rows(models: dict[str, Results]) -> list[Row]:
     ]
 
 
+def known(row: Row) -> Row:
+    """Without what was not measured (an empty test split has no AR): DVC knows no null metric."""
+    found = {name: known(value) if isinstance(value, dict) else value for name, value in row.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _rate(rate: Row) -> Row:
     return {name: rate[name] for name in ("n", "ar", "ar_low", "ar_high", "exact_match")}
-
-
-def _known(row: Row) -> Row:
-    """Without what was not measured (an empty test split has no AR): DVC knows no null metric."""
-    known = {name: _known(value) if isinstance(value, dict) else value for name, value in row.items()}
-    return {name: value for name, value in known.items() if value is not None}

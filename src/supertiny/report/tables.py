@@ -1,12 +1,10 @@
-"""The paper's tables in Markdown, one row a model."""
+"""The page of results: the tables with one row a model, and the sections of all other steps among them."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from supertiny.report.markdown import number, rate, table
 from supertiny.report.models import Results
 from supertiny.report.summary import Row
-
-DASH = "-"
 
 TABLE_1 = {
     "test_size": "test queries",
@@ -19,63 +17,29 @@ TABLE_1 = {
 }
 
 
-def results_page(models: dict[str, Results], rows: dict[str, Row], data: Row, profile: str) -> str:
-    """Everything the graph measured, as one Markdown page."""
+def results_page(
+    models: dict[str, Results], rows: dict[str, Row], data: Row, sections: Sequence[tuple[str, str]], profile: str
+) -> str:
+    """Everything the graph measured, as one Markdown page; `sections` are (heading, text) of what is no model's own."""
     titled = {results.title: rows[name] for name, results in models.items()}
     parts = [
         "# Results",
         f"Profile `{profile}`. AR: Achievable Rate, the share of answers that satisfy their query, with its bootstrap "
         "95 % interval. OOD: a scenario with functions never trained on. GFLOPs of one mean request.",
+        "## The data (paper Table 1)",
+        _data(data),
         "## Quality and cost (paper Table 2)",
         _quality(titled),
+        "## Where the in-domain answers fail, share of all",
+        _failures(titled),
+        *(part for heading, text in sections for part in (f"## {heading}", text)),
         "## Queries a second at cc concurrent clients (paper Table 4)",
         _speed(titled),
         "## Response time, p50 / p95, ms",
         _response(titled),
         _machines(models),
-        "## Where the in-domain answers fail, share of all",
-        _failures(titled),
-        "## The data (paper Table 1)",
-        _data(data),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, the first column to the left and the others to the right.
-
-    >>> print(table(["model", "AR"], [["sft", ".9"]]))
-    | model | AR |
-    |:--|--:|
-    | sft | .9 |
-    """
-    lines = ["|".join(["", ":--", *["--:"] * (len(header) - 1), ""])]
-    head, *body = ("| " + " | ".join(cells) + " |" for cells in [header, *rows])
-    return "\n".join([head, *lines, *body])
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A figure to `digits` decimals, one from 10 on; a dash for what was not measured.
-
-    >>> number(0.91254), number(3), number(None), number(1234.567)
-    ('0.913', '3', '-', '1,234.6')
-    """
-    if value is None:
-        return DASH
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.{digits if abs(value) < 10 else min(digits, 1)}f}"
-
-
-def rate(row: Row) -> str:
-    """A rate and its interval.
-
-    >>> rate({"ar": 0.9, "ar_low": 0.85, "ar_high": 0.94})
-    '0.900 [0.850, 0.940]'
-    """
-    if "ar" not in row:
-        return DASH
-    return f"{number(row['ar'])} [{number(row['ar_low'])}, {number(row['ar_high'])}]"
 
 
 def _quality(rows: dict[str, Row]) -> str:
@@ -114,7 +78,7 @@ def _response(rows: dict[str, Row]) -> str:
 
 
 def _loads(rows: dict[str, Row]) -> list[str]:
-    return list(dict.fromkeys(cc for row in rows.values() for cc in row["qps"]))
+    return sorted({cc for row in rows.values() for cc in row["qps"]}, key=lambda cc: int(cc.removeprefix("cc")))
 
 
 def _failures(rows: dict[str, Row]) -> str:

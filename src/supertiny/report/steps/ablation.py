@@ -1,0 +1,92 @@
+"""What each part of the prototype's prompt is worth, one change at a time (paper 3.1)."""
+
+from pathlib import Path
+
+from supertiny.report.canvas import COLOURS, canvas
+from supertiny.report.markdown import number, rate, table
+from supertiny.report.step import Step
+from supertiny.report.summary import Row
+
+CHOSEN = "chosen"
+"""the prototype as section `prototype` of params.yaml has it"""
+MEASURED = ("n", "ar", "ar_low", "ar_high", "function_accuracy", "needing_knowledge", "prompt_tokens", "new_tokens")
+
+
+def summary(found: Row) -> Row:
+    """`ablation.<variant>.ar`, ..., `.needing_knowledge.ar`, `.prompt_tokens`."""
+    return {name: {key: row[key] for key in MEASURED} for name, row in found.items()}
+
+
+def rows(found: Row) -> list[Row]:
+    """A row a variant that answered anything."""
+    return [
+        {
+            "variant": name,
+            "change": _change(row),
+            "n": row["n"],
+            "ar": row["ar"],
+            "low": row["ar_low"],
+            "high": row["ar_high"],
+            "prompt_tokens": row["prompt_tokens"],
+        }
+        for name, row in found.items()
+        if row["ar"] is not None
+    ]
+
+
+def section(found: Row) -> str:
+    """One line a variant, the prototype as it is first."""
+    header = ["variant", "change", "AR", "n", "right function", "AR, needs knowledge", "n, needs knowledge"]
+    body = [
+        [
+            name.replace("_", " "),
+            _change(row),
+            rate(row),
+            *(number(value) for value in (row["n"], row["function_accuracy"])),
+            *(number(row["needing_knowledge"][key]) for key in ("ar", "n")),
+            *(number(row[key]) for key in ("prompt_tokens", "new_tokens")),
+        ]
+        for name, row in found.items()
+    ]
+    return "The same dev queries under each variant; one change at a time.\n\n" + table(
+        [*header, "prompt tokens", "answer tokens"], body
+    )
+
+
+def draw(points: list[Row], out: Path) -> None:
+    """AR of each variant with its interval; the line is the prototype as it is."""
+    with canvas(out, 7.5, 1.1 + 0.36 * len(points)) as figure:
+        axes = figure.subplots()
+        for at, point in enumerate(points):
+            errors = [[point["ar"] - point["low"]], [point["high"] - point["ar"]]]
+            colour = COLOURS[1 if point["variant"] == CHOSEN else 0]
+            axes.barh(at, point["ar"], color=colour, alpha=0.75, height=0.6)
+            axes.errorbar(point["ar"], at, xerr=errors, color="black", capsize=3, linewidth=1)
+            if point["variant"] == CHOSEN:
+                axes.axvline(point["ar"], color=colour, linestyle="--", linewidth=1)
+        tokens = [f"{point['variant'].replace('_', ' ')}, {point['prompt_tokens']:,.0f} tokens" for point in points]
+        axes.set_yticks(range(len(points)), tokens)
+        axes.set(xlabel="Achievable Rate, 95 % interval", xlim=(0, 1))
+        axes.grid(visible=False, axis="y")
+        axes.invert_yaxis()
+
+
+def _change(row: Row) -> str:
+    """What differs from the prototype, as params.yaml writes it.
+
+    >>> _change({"change": {"num_examples": 0, "describe": False}})
+    'num_examples 0, describe false'
+    """
+    said = {key: str(value).lower() if isinstance(value, bool) else value for key, value in row["change"].items()}
+    return ", ".join(f"{key} {value}" for key, value in said.items()) or "none"
+
+
+STEP = Step(
+    stage="ablation",
+    file="ablation.json",
+    heading="The prototype's ablation",
+    summary=summary,
+    section=section,
+    rows=rows,
+    draw=draw,
+)

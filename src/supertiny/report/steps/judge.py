@@ -1,0 +1,121 @@
+"""How far each judge agrees with the experts, and how many verdicts a planted instruction turns (paper 3.1)."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from supertiny.report.canvas import canvas
+from supertiny.report.markdown import DASH, number, rate, table
+from supertiny.report.step import Step
+from supertiny.report.summary import Row
+
+MEASURED = ("n", "agreement", "agreement_low", "agreement_high", "kappa", "precision", "recall", "unreadable")
+
+
+def summary(found: Row) -> Row:
+    """`judge.<kind>.agreement`, `.kappa`, ..., `.judged_right.<kind of reply>`, `.injections_flipped`."""
+    return {
+        name: {
+            **{key: one.get(key) for key in MEASURED},
+            "judged_right": {kind: row["judged_right"] for kind, row in one["by_kind"].items()},
+            "injections_flipped": one["injections"]["flipped"],
+        }
+        for name, one in found["judges"].items()
+    }
+
+
+def rows(found: Row) -> list[Row]:
+    """A row for each judge and kind of reply: what the experts say, and the share the judge calls right."""
+    return [
+        {"judge": name, "kind": kind, "experts": _experts(row), "n": row["n"], "judged_right": row["judged_right"]}
+        for name, one in found["judges"].items()
+        for kind, row in one["by_kind"].items()
+    ]
+
+
+def section(found: Row) -> str:
+    """Agreement, one line a judge; then the share judged right, one line a kind of reply."""
+    judges = found["judges"]
+    header = [
+        "judge",
+        "agreement",
+        "kappa",
+        "precision",
+        "recall",
+        "n",
+        "flipped by a plant",
+        "n planted",
+        "unreadable",
+    ]
+    body = [
+        [
+            f"{name} (used)" if name == found["kind"] else name,
+            rate(one, "agreement"),
+            *(number(one[key]) for key in ("kappa", "precision", "recall", "n")),
+            *(number(value) for value in (one["injections"]["flipped"], one["injections"]["n"], one.get("unreadable"))),
+        ]
+        for name, one in judges.items()
+    ]
+    kinds = {kind: row for one in judges.values() for kind, row in one["by_kind"].items()}
+    shares = [
+        [kind, _experts(row), number(row["n"]), *(_judged_right(one, kind) for one in judges.values())]
+        for kind, row in kinds.items()
+    ]
+    return "\n\n".join(
+        [
+            "Against replies that experts judged, with the 95 % interval of a bootstrap over examples; the pipeline "
+            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}. Flipped: the "
+            "share of wrong replies that an instruction planted in query, value or knowledge turned to right. "
+            "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
+            table(header, body),
+            "Share judged right, by kind of reply:",
+            table(["kind of reply", "experts", "n", *judges], shares),
+        ]
+    )
+
+
+def draw(points: list[Row], out: Path) -> None:
+    """The share judged right as a grid, kinds of reply down, judges across; right kinds stand above the line."""
+    judges = list(dict.fromkeys(point["judge"] for point in points))
+    kinds = {point["kind"]: point for point in points}
+    shares = {(point["kind"], point["judge"]): point["judged_right"] for point in points}
+    grid = np.array([[_share(shares.get((kind, judge))) for judge in judges] for kind in kinds])
+    with canvas(out, 4.2 + 1.3 * len(judges), 1.2 + 0.34 * len(kinds)) as figure:
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        if points:
+            axes.imshow(grid, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+        for (at, to), value in np.ndenumerate(grid):
+            text = DASH if np.isnan(value) else f"{value:.2f}"
+            axes.text(to, at, text, ha="center", va="center", color="white" if value > 0.6 else "black")
+        axes.set_xticks(range(len(judges)), judges)
+        axes.set_yticks(range(len(kinds)), [f"{kind}, n = {row['n']:,}" for kind, row in kinds.items()])
+        num_right = sum(row["experts"] == "right" for row in kinds.values())
+        axes.axhline(num_right - 0.5, color="#D55E00", linewidth=2)
+        axes.set(xlabel="judge", ylabel="wrong, experts say  |  right")
+        figure.colorbar(ScalarMappable(Normalize(0, 1), "Blues"), ax=axes, label="share judged right")
+
+
+def _experts(row: Row) -> str:
+    return "right" if row["correct"] else "wrong"
+
+
+def _judged_right(one: Row, kind: str) -> str:
+    return number(one["by_kind"].get(kind, {}).get("judged_right"))
+
+
+def _share(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+STEP = Step(
+    stage="judge",
+    file="judge.json",
+    heading="The judge against the experts (paper 3.1)",
+    summary=summary,
+    section=section,
+    rows=rows,
+    draw=draw,
+)

@@ -1,0 +1,108 @@
+"""Recall@k of every retriever (paper App. D, Table 5)."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from supertiny.report.canvas import COLOURS, MARKERS, canvas
+from supertiny.report.markdown import number, table
+from supertiny.report.step import Step
+from supertiny.report.summary import Row
+
+TITLES = {
+    "classifier": "classifier, fine-tuned",
+    "query_name": "query in names",
+    "query_description": "query in descriptions",
+    "query_parameters": "query in parameters",
+    "dialogue": "dialogue and query",
+    "zero_shot": "API description",
+    "zero_shot_instructed": "API description, instructed",
+    "optimized": "API description, Algorithm 1",
+    "optimized_instructed": "API description, Algorithm 1, instructed",
+}
+"""what the table calls a row of `retrieve.table`; any other goes by its name"""
+PANELS = {"test": "in domain", "ood_seen": "OOD, seen functions", "ood_unseen": "OOD, unseen functions"}
+SPLITS = ("test", "ood", "ood_seen", "ood_unseen")
+
+
+def summary(found: Row) -> Row:
+    """`retrieval.<name>.recall5` in domain, `retrieval.<name>.ood.recall5` out of it."""
+    return {
+        name: {**_recalls(row, "test"), **{split: _recalls(row, split) for split in SPLITS[1:]}}
+        for name, row in found.items()
+    }
+
+
+def rows(found: Row) -> list[Row]:
+    """A row for each retriever, split and k."""
+    return [
+        {"retriever": name, "split": split, "k": int(k), "recall": value, "n": row["n"][split]}
+        for name, row in found.items()
+        for split, recalls in row["recall"].items()
+        for k, value in recalls.items()
+    ]
+
+
+def section(found: Row) -> str:
+    """One line a retriever; n are the queries whose reference is a call."""
+    cutoffs = list(dict.fromkeys(k for row in found.values() for recalls in row["recall"].values() for k in recalls))
+    parts = {"test": "", "ood": "OOD ", "ood_unseen": "unseen "}
+    header = ["retriever", "extensible"]
+    for title in parts.values():
+        header += [*(f"{title}@{k}" for k in cutoffs), f"{title}n".strip()]
+    body = []
+    for name, row in found.items():
+        cells = [TITLES.get(name, name), "yes" if row["extensible"] else "no"]
+        for split in parts:
+            recalls = row["recall"].get(split, {})
+            cells += [*(number(recalls.get(k)) for k in cutoffs), number(row["n"].get(split))]
+        body.append(cells)
+    return (
+        "Share of the queries that need a call whose function is among the first k. Extensible: a function added at "
+        "run time is found without training. Unseen: the OOD queries whose function was never trained on.\n\n"
+        + table(header, body)
+    )
+
+
+def draw(points: list[Row], out: Path) -> None:
+    """Recall over k, a line a retriever, a panel each of in domain, OOD seen and OOD unseen."""
+    names = list(dict.fromkeys(point["retriever"] for point in points))
+    with canvas(out, 11.5, 0.25 * max(0, len(names) - 9) + 4) as figure:
+        grid = list(figure.subplots(1, len(PANELS), sharey=True))
+        for axes, (split, title) in zip(grid, PANELS.items(), strict=True):
+            _panel(axes, names, [point for point in points if point["split"] == split])
+            axes.set(title=title, xlabel="k")
+        grid[0].set(ylabel="recall@k", ylim=(-0.03, 1.03))
+        handles, labels = max((axes.get_legend_handles_labels() for axes in grid), key=lambda found: len(found[1]))
+        if handles:
+            figure.legend(handles, labels, loc="outside right center")
+
+
+def _panel(axes: Axes, names: list[str], points: list[Row]) -> None:
+    for at, name in enumerate(names):
+        curve = [(point["k"], point["recall"]) for point in points if point["retriever"] == name]
+        if curve:
+            axes.plot(
+                *zip(*curve, strict=True),
+                color=COLOURS[at % len(COLOURS)],
+                marker=MARKERS[at % len(MARKERS)],
+                linestyle="-" if at < len(COLOURS) else "--",
+                label=TITLES.get(name, name),
+            )
+    axes.set_xticks(sorted({point["k"] for point in points}))
+
+
+def _recalls(row: Row, split: str) -> Row:
+    recalls = {f"recall{k}": value for k, value in row["recall"].get(split, {}).items()}
+    return {"n": row["n"].get(split, 0), **recalls}
+
+
+STEP = Step(
+    stage="retrieval",
+    file="retrieval.json",
+    heading="Retrieval: recall@k (paper Table 5)",
+    summary=summary,
+    section=section,
+    rows=rows,
+    draw=draw,
+)
