@@ -7,10 +7,10 @@ from supertiny.baseline.answer import System, workload
 from supertiny.baseline.train import DOMAIN, FRAME
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.records import read_functions
 from supertiny.core.stage import run
 from supertiny.measure.cost import cascade_cost
-from supertiny.measure.evaluate import EvaluateSizes, labelled, rate
+from supertiny.measure.evaluate import EvaluateSizes, labelled, rate, read_splits
 from supertiny.prompt.compressed import PromptConfig
 
 
@@ -18,10 +18,7 @@ def main(model: Path, functions: Path, test: Path, ood: Path, out: Path) -> None
     """Answer `test` and `ood`; write rates, answers, cost and what the adapter loses to folder `out`."""
     prompt, sizes = load("prompt", PromptConfig), load_profile("evaluate", EvaluateSizes)
     pool = read_functions(functions)
-    splits = {
-        "test": read_examples(test, pool)[: sizes.test or None],
-        "ood": read_examples(ood, pool)[: sizes.ood or None],
-    }
+    splits = read_splits(test, ood, pool, sizes)
     answered = System(model, pool, prompt.history_turns).answer(labelled(splits), "answer")
     rates, rows = rate(splits, [one.reply for one in answered], [one.generation for one in answered], seed())
     rates["workload"] |= workload(answered[: len(splits["test"])])

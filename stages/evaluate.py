@@ -6,9 +6,9 @@ from supertiny import engines
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
 from supertiny.core.machine import Engines
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.records import read_functions
 from supertiny.core.stage import run
-from supertiny.measure.evaluate import EvaluateSizes, evaluate
+from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 
@@ -19,10 +19,7 @@ def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers
     sizes, machine = load_profile("evaluate", EvaluateSizes), load_profile("generate", GenerateMachine)
     generate = engines.get(load_profile("engines", Engines).generate, "generate")
     pool = read_functions(functions)
-    splits = {
-        "test": read_examples(test, pool)[: sizes.test or None],
-        "ood": read_examples(ood, pool)[: sizes.ood or None],
-    }
+    splits = read_splits(test, ood, pool, sizes)
     rates, rows = evaluate(splits, pool, lambda asked: generate(model, asked, decode, machine), prompt, seed())
     write_json(out, rates)
     write_jsonl(answers, rows)

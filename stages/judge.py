@@ -12,7 +12,7 @@ from supertiny.core.stage import run
 from supertiny.judge.calibrate import calibrate, check
 from supertiny.judge.choose import JudgeParts, choose
 from supertiny.judge.classifier import LABELS, training_rows
-from supertiny.judge.kinds import JudgeConfig
+from supertiny.judge.kinds import JudgeConfig, JudgeSizes
 from supertiny.judge.trial import read_trial
 from supertiny.model.ask import ChatConfig, ChatMachine
 from supertiny.model.labelling import LabellingConfig, label_log_probabilities, train_labeller
@@ -34,7 +34,9 @@ def main(
     label = partial(label_log_probabilities, labeller)
     parts = JudgeParts(pool=held_out.pool, label=label, chat=chat, chat_cfg=asking)
     judges = {kind: choose(replace(cfg, kind=kind), parts) for kind in cfg.calibrate}
-    results = {kind: calibrate(judge, held_out, seed()) for kind, judge in judges.items()}
+    few = held_out.first(load_profile("judge_sizes", JudgeSizes).llm_examples)
+    trials = {kind: few if kind == "llm" else held_out for kind in judges}
+    results = {kind: calibrate(judge, trials[kind], seed()) for kind, judge in judges.items()}
     write_json(out, {"kind": cfg.kind, "min_agreement": cfg.min_agreement, "judges": results})
     check(results, cfg)
 

@@ -6,9 +6,9 @@ from supertiny import engines
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
 from supertiny.core.machine import Engines
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.records import read_functions
 from supertiny.core.stage import run
-from supertiny.measure.evaluate import labelled, rate
+from supertiny.measure.evaluate import labelled, rate, read_splits
 from supertiny.model.ask import ChatMachine
 from supertiny.prototype.answer import parsed, prototype
 from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
@@ -19,10 +19,7 @@ def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, oo
     cfg, sizes = load("prototype", PrototypeConfig), load_profile("prototype", PrototypeSizes)
     chat = engines.get(load_profile("engines", Engines).chat, "chat")
     pool = read_functions(functions)
-    splits = {
-        "test": read_examples(test, pool)[: sizes.test or None],
-        "ood": read_examples(ood, pool)[: sizes.ood or None],
-    }
+    splits = read_splits(test, ood, pool, sizes)
     model = prototype(encoder, expert, pool, chat(llm, load_profile("chat", ChatMachine)), cfg, seed())
     asked = labelled(splits)
     found = model.answer(asked, "prototype")

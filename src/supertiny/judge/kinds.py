@@ -36,6 +36,17 @@ class JudgeConfig:
         require(0 <= self.min_agreement <= 1, f"min_agreement: expected 0..1, got {self.min_agreement}")
 
 
+@dataclass(kw_only=True, slots=True)
+class JudgeSizes:
+    """Section `judge_sizes` of the profile."""
+
+    llm_examples: int
+    """judged examples whose replies the llm judge is measured on; 0: all that the others are"""
+
+    def __post_init__(self) -> None:
+        require(self.llm_examples >= 0, f"llm_examples: expected 0 or more, got {self.llm_examples}")
+
+
 def by_reference(examples: Sequence[Example], replies: Sequence[Reply]) -> list[Verdict]:
     """The reference judge, which knows the accepted answers of each example."""
     return [reference.judge(*pair) for pair in zip(examples, replies, strict=True)]

@@ -37,6 +37,11 @@ class Trial:
         first = {names[at] for at in order[: len(names) // 2]}
         return self._among(first), self._among(set(names) - first)
 
+    def first(self, count: int) -> "Trial":
+        """All replies to the first `count` examples; 0: to every one."""
+        names = list(dict.fromkeys(row.example for row in self.verdicts))
+        return self._among(set(names[: count or None]))
+
     def _among(self, names: set[str]) -> "Trial":
         verdicts = [row for row in self.verdicts if row.example in names]
         return Trial(self.examples, verdicts, [row for row in self.injections if row.example in names], self.pool)

@@ -1,13 +1,14 @@
 """AR of one system on the in-domain and the out-of-domain test, and the workload it was measured on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from supertiny.core.calls import Malformed, Pool, answer_json, parse_reply
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.core.records import Example
+from supertiny.core.records import Example, read_examples
 from supertiny.judge.reference import Verdict, judge
 from supertiny.measure.achievable import Reply, achievable_rate
 from supertiny.measure.workload import requests, token_means
@@ -40,6 +41,13 @@ def evaluate(
         for e, g in zip(examples, generations, strict=True)
     ]
     return rate(splits, replies, generations, seed)
+
+
+def read_splits(test: Path, ood: Path, pool: Pool, sizes: EvaluateSizes) -> dict[str, list[Example]]:
+    """The first rows of both tests, and those of `test` that need a note from the knowledge base, without it."""
+    rows = read_examples(test, pool)[: sizes.test or None]
+    needing = [replace(row, id=f"{row.id}-bare", knowledge=()) for row in rows if "knowledge" in row.tags]
+    return {"test": rows, "ood": read_examples(ood, pool)[: sizes.ood or None], "without_knowledge": needing}
 
 
 def labelled(splits: Mapping[str, Sequence[Example]]) -> list[Example]:

@@ -32,10 +32,11 @@ class Prototype:
         """The full prompt of each query."""
         cfg = self.cfg
         seen = [query if cfg.knowledge else replace(query, knowledge=()) for query in queries]
-        if cfg.examples == "nearest":
-            shown = nearest(seen, self.expert, cfg.num_examples, self.embed)
-        else:
+        if cfg.examples == "fixed":
             shown = fixed(seen, self.expert, cfg.num_examples, self.seed)
+        else:
+            shown = nearest(seen, self.expert, cfg.num_examples, self.embed)
+            shown = [row[::-1] for row in shown] if cfg.examples == "nearest_first" else shown
         return [
             full_chat(query, examples, self.pool, cfg.thought, cfg.describe, cfg.constrained)
             for query, examples in zip(seen, shown, strict=True)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
+from supertiny.measure.evaluate import EvaluateSizes
 from supertiny.model.ask import ChatConfig
+
+KINDS = ("nearest", "nearest_first", "fixed")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -11,7 +14,8 @@ class PrototypeConfig:
     """Section `prototype` of params.yaml."""
 
     examples: str
-    """nearest: the expert examples most like the query, the likest last | fixed: the same for every query"""
+    """nearest: the expert examples most like the query, the likest last | nearest_first: the likest first |
+    fixed: the same for every query"""
     num_examples: int
     """in-context examples"""
     thought: bool
@@ -25,22 +29,21 @@ class PrototypeConfig:
     chat: ChatConfig
 
     def __post_init__(self) -> None:
-        require(self.examples in ("nearest", "fixed"), f"examples: expected nearest or fixed, got {self.examples!r}")
+        require(self.examples in KINDS, f"examples: expected one of {', '.join(KINDS)}, got {self.examples!r}")
         require(self.num_examples >= 0, f"num_examples: expected 0 or more, got {self.num_examples}")
 
 
 @dataclass(kw_only=True, slots=True)
-class PrototypeSizes:
+class PrototypeSizes(EvaluateSizes):
     """Section `prototype` of the profile: how many queries of each split it answers; 0 is all."""
 
     train: int
-    test: int
-    ood: int
     ablation: int
     """queries of the dev split that each variant of the ablation answers"""
     max_clients: int
     """rounds of its load test with more clients are left out"""
 
     def __post_init__(self) -> None:
-        for name in ("train", "test", "ood", "ablation", "max_clients"):
+        EvaluateSizes.__post_init__(self)
+        for name in ("train", "ablation", "max_clients"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
