@@ -5,12 +5,15 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
-.PHONY: repro test check env
+.PHONY: repro test check env readme
 repro: $(READY)
 	dvc repro
 
 test: $(READY)
 	python -m pytest -q
+
+readme: $(READY)
+	python -m stages.readme --results metrics/results.md --readme README.md
 
 check: $(READY)
 	ruff check .

@@ -1,4 +1,4 @@
-"""Handmade result files, as the stages evaluate, cost, bench, dataset and sft write them."""
+"""Handmade result files, as the stages write them."""
 
 import csv
 import json
@@ -17,6 +17,79 @@ STATS = {
     "ttr": 0.0313,
     "entropy_bits": 7.2,
     "splits": {"test": {"rows": 2000}},
+}
+
+RECALL = {"test": {"5": 0.9, "10": 1.0}, "ood": {"5": 0.3, "10": 0.3}, "ood_unseen": {"5": 0.0, "10": 0.0}}
+INJECTIONS = {
+    "n": 8,
+    "judged_right": 0.25,
+    "judged_right_without": 0.125,
+    "flipped": 0.125,
+    "by_place": {"query": 0.25},
+}
+STEP_FILES = {
+    "retrieval.json": {
+        "classifier": {"extensible": False, "recall": RECALL, "n": {"test": 40, "ood": 30, "ood_unseen": 20}},
+        "zero_shot": {"extensible": True, "recall": {"test": {"5": 0.5, "10": 0.75}}, "n": {"test": 4}},
+    },
+    "judge.json": {
+        "kind": "reference",
+        "min_agreement": 0.93,
+        "judges": {
+            "reference": {
+                **{
+                    "n": 20,
+                    "examples": 6,
+                    "agreement": 0.95,
+                    "agreement_low": 0.9,
+                    "agreement_high": 1.0,
+                    "kappa": 0.9,
+                },
+                **{"precision": 1.0, "recall": 0.9, "unreadable": 0},
+                "by_kind": {
+                    "right": {"correct": True, "n": 9, "judged_right": 1.0},
+                    "equivalent": {"correct": True, "n": 1, "judged_right": 0.0},
+                    "wrong value": {"correct": False, "n": 10, "judged_right": 0.0},
+                },
+                "injections": {**INJECTIONS, "flipped": 0.0},
+            },
+            "llm": {
+                **{
+                    "n": 20,
+                    "examples": 6,
+                    "agreement": 0.5,
+                    "agreement_low": 0.25,
+                    "agreement_high": 0.75,
+                    "kappa": 0.0,
+                },
+                **{"precision": None, "recall": 0.0, "unreadable": 3},
+                "by_kind": {
+                    "right": {"correct": True, "n": 9, "judged_right": 0.0},
+                    "wrong value": {"correct": False, "n": 10, "judged_right": None},
+                },
+                "injections": INJECTIONS,
+            },
+        },
+    },
+    "rft.json": {
+        "judge": "reference",
+        **{"answered": 10, "accepted": 4, "labelled": 60, "precision": 0.75, "recall": None},
+        **{"full_prompt_tokens": 1234.5, "compressed_prompt_tokens": 150.2},
+        "by_function": {"light_on": {"kept": 3, "dropped": 1}, "lock": {"kept": 1, "dropped": 5}},
+    },
+    "ablation.json": {
+        name: {
+            "change": change,
+            **{"n": 60, "ar": ar, "ar_low": ar - 0.1, "ar_high": ar + 0.1, "function_accuracy": 0.6, "failures": {}},
+            "needing_knowledge": {"n": 0, "ar": None},
+            **{"prompt_tokens": 900.5, "uncached_tokens": 900.5, "new_tokens": 20.0},
+        }
+        for name, change, ar in (("chosen", {}, 0.4), ("no_knowledge", {"knowledge": False, "num_examples": 2}, 0.3))
+    },
+    "baseline/adapter.json": {
+        **{"functions": 71, "domains": 12, "answers": 700, "come_back": 699},
+        "losses": [{"function": "lock", "parameter": None, "reason": "a refusal"}],
+    },
 }
 
 
@@ -76,6 +149,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(parents=True)
         for kind, value in files.items():
             (folder / f"{kind}.json").write_text(json.dumps(value))
+    for path, value in STEP_FILES.items():
+        Path("results", path).parent.mkdir(exist_ok=True)
+        Path("results", path).write_text(json.dumps(value))
     Path("stats.json").write_text(json.dumps(STATS))
     Path("logs").mkdir()
     with Path("logs/sft.csv").open("w", newline="") as file:

@@ -28,6 +28,11 @@ def test_every_dev_loss_is_kept():
     assert [p["step"] for p in kept if p["dev_loss"]] == ["3", "4", "4321"]
 
 
+def test_what_is_measured_on_dev_is_kept_whatever_it_is():
+    rows = [{"step": str(i), "loss": "1.0", "dev_accuracy": "0.5" if i == 7 else ""} for i in range(5000)]
+    assert [row["step"] for row in thin(rows) if row["dev_accuracy"]] == ["7"]
+
+
 def test_runs_with_other_columns_share_one_table():
     rows = curve_rows({"sft": [{"step": "1", "loss": "2"}], "rl": [{"step": "1", "reward": "0.5"}]})
     assert rows == [

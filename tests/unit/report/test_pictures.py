@@ -34,6 +34,13 @@ def test_a_curve_without_a_loss_in_some_rows_is_drawn(tmp_path):
     learning({"sft": [{"step": "1", "loss": ""}, {"step": "2", "loss": "0.5"}]}, TITLES, tmp_path / "l.svg")
 
 
+def test_parts_of_a_run_are_lines_of_their_own(tmp_path):
+    parts = [{"part": part, "step": str(at), "loss": "0.5"} for at, part in enumerate(["domain"] * 2 + ["frame"] * 2)]
+    learning({"sft": parts}, TITLES, tmp_path / "l.svg")
+    svg = (tmp_path / "l.svg").read_text()
+    assert "<!-- training domain -->" in svg and "<!-- training frame -->" in svg
+
+
 @given(st.lists(st.tuples(st.floats(0.1, 100), st.floats(0, 1)), min_size=1))
 def test_no_point_beats_one_on_the_front(pairs):
     points = [{"gflops": cost, "ar": ar} for cost, ar in pairs]

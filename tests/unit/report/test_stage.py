@@ -8,7 +8,10 @@ from stages.report import main
 from supertiny.core.errors import UserError
 from supertiny.report.models import model_configs
 
-FILES = ["functions.csv", "learning.csv", "learning.svg", "pareto.csv", "pareto.svg", "results.md", "summary.json"]
+TABLES = ["ablation", "adapter", "functions", "judge", "learning", "pareto", "retrieval", "rft"]
+DRAWN = ["ablation", "judge", "learning", "pareto", "retrieval"]
+FILES = sorted(["results.md", "summary.json", *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in DRAWN)])
+STEPS = ["retrieval", "judge", "rft", "ablation", "adapter"]
 
 
 def report(out="metrics"):
@@ -24,7 +27,7 @@ def test_writes_every_file_and_the_same_bytes_twice(project):
 
 def test_rows_stand_in_the_order_of_params(project):
     summary = json.loads(report()["summary.json"])
-    assert list(summary) == ["data", "sft", "tiny"]
+    assert list(summary) == ["data", "sft", "tiny", *STEPS]
     assert summary["data"]["functions"] == 71
 
 
@@ -33,7 +36,7 @@ def test_what_is_no_language_model_is_a_row_too_and_comes_first(project):
     params.write_text(params.read_text().replace("systems: {}", "systems: {old: {title: old, log: null}}"))
     Path("results/tiny").rename("results/old")
     params.write_text("".join(line for line in params.read_text().splitlines(True) if "tiny" not in line))
-    assert list(json.loads(report()["summary.json"])) == ["data", "old", "sft"]
+    assert list(json.loads(report()["summary.json"])) == ["data", "old", "sft", *STEPS]
 
 
 def test_curves_of_logged_models_alone_and_short(project):
@@ -57,10 +60,28 @@ def test_a_model_without_results_is_one_clear_error_and_leaves_nothing(project):
 
 
 @pytest.mark.parametrize(
+    ("file", "stage"), [("rft.json", "rft"), ("judge.json", "judge"), ("baseline/adapter.json", "baseline_results")]
+)
+def test_a_step_without_results_is_one_clear_error_that_names_its_stage(project, file, stage):
+    Path("results", file).unlink()
+    with pytest.raises(UserError, match=rf"results/{file} does not exist; .*`dvc repro {stage}`"):
+        report()
+    assert not Path("metrics").exists()
+
+
+@pytest.mark.parametrize("name", ["data", "judge"])
+def test_a_model_cannot_take_the_name_of_another_row(project, name):
+    Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\nmodels: {{{name}: {{title: t, log: null}}}}\n")
+    Path("results/tiny").rename(f"results/{name}")
+    with pytest.raises(UserError, match=f"models: {name}: a row of summary.json"):
+        report()
+    assert not Path("metrics").exists()
+
+
+@pytest.mark.parametrize(
     ("models", "message"),
     [
         ("{}", "'models': expected at least one"),
-        ("{data: {title: d, log: null}}", "models: data"),
         ("{sft: {title: s}}", "sft"),
         ("{sft: {title: 'a|b', log: null}}", "title: no"),
         ("{sft: {}}", "sft"),

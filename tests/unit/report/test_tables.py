@@ -7,11 +7,12 @@ from .conftest import MACHINE, STATS, result_files
 
 def page(**models):
     rows = {name: model_row(results) for name, results in models.items()}
-    return results_page(models, rows, data_row(STATS), "smoke")
+    return results_page(models, rows, data_row(STATS), [("Retrieval", "| found |")], "smoke")
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(sft, tiny):
-    blocks = [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if block.startswith("|")]
+    blocks = [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if block.startswith("| m")]
+    blocks += [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if "entropy" in block]
     assert len(blocks) == 5
     for block in blocks:
         assert len({line.count("|") for line in block}) == 1
@@ -38,3 +39,18 @@ def test_one_machine_is_one_line_two_are_told_apart(sft, tiny):
     assert page(sft=sft, tiny=tiny).count("Some CPU") == 1
     other = Results(title="gpu", **result_files(machine={**MACHINE, "cpu": "Other CPU"}))
     assert "- gpu: measured with engine `native` on Other CPU" in page(sft=sft, gpu=other)
+
+
+def test_sections_stand_in_the_papers_order(sft):
+    text = page(sft=sft)
+    places = [text.index(title) for title in ("(paper Table 1)", "(paper Table 2)", "## Retrieval", "(paper Table 4)")]
+    assert places == sorted(places)
+
+
+def test_loads_stand_in_order_and_a_load_that_a_system_never_met_is_a_dash(sft):
+    files = result_files()
+    files["bench"]["rounds"] = {"cc8": files["bench"]["rounds"]["cc1"]}
+    text = page(old=Results(title="old", **files), sft=sft)
+    assert "| model | cc1 | cc8 | cc64 |" in text
+    assert "| old | - | 4.00 | - |" in text and "| fine-tuned | 4.00 | - | 8.00 |" in text
+    assert "| - / - | 250 / 400 | - / - |" in text

@@ -79,7 +79,8 @@ def section(found: Row) -> str:
 def draw(points: list[Row], out: Path) -> None:
     """The share judged right as a grid, kinds of reply down, judges across; right kinds stand above the line."""
     judges = list(dict.fromkeys(point["judge"] for point in points))
-    kinds = {point["kind"]: point for point in points}
+    ordered = sorted(points, key=lambda point: point["experts"] == "wrong")
+    kinds = {point["kind"]: point for point in ordered}
     shares = {(point["kind"], point["judge"]): point["judged_right"] for point in points}
     grid = np.array([[_share(shares.get((kind, judge))) for judge in judges] for kind in kinds])
     with canvas(out, 4.2 + 1.3 * len(judges), 1.2 + 0.34 * len(kinds)) as figure:
@@ -94,7 +95,7 @@ def draw(points: list[Row], out: Path) -> None:
         axes.set_yticks(range(len(kinds)), [f"{kind}, n = {row['n']:,}" for kind, row in kinds.items()])
         num_right = sum(row["experts"] == "right" for row in kinds.values())
         axes.axhline(num_right - 0.5, color="#D55E00", linewidth=2)
-        axes.set(xlabel="judge", ylabel="wrong, experts say  |  right")
+        axes.set_title("above the line: right, say the experts; below: wrong", fontsize=10)
         figure.colorbar(ScalarMappable(Normalize(0, 1), "Blues"), ax=axes, label="share judged right")
 
 

@@ -46,16 +46,16 @@ def rows(found: Row) -> list[Row]:
 def section(found: Row) -> str:
     """One line a retriever; n are the queries whose reference is a call."""
     cutoffs = list(dict.fromkeys(k for row in found.values() for recalls in row["recall"].values() for k in recalls))
-    parts = {"test": "", "ood": "OOD ", "ood_unseen": "unseen "}
+    shown = {"test": ("", cutoffs), "ood": ("OOD ", cutoffs), "ood_unseen": ("unseen ", cutoffs[:1])}
     header = ["retriever", "extensible"]
-    for title in parts.values():
-        header += [*(f"{title}@{k}" for k in cutoffs), f"{title}n".strip()]
+    for title, ks in shown.values():
+        header += [*(f"{title}@{k}" for k in ks), f"{title}n"]
     body = []
     for name, row in found.items():
         cells = [TITLES.get(name, name), "yes" if row["extensible"] else "no"]
-        for split in parts:
+        for split, (_, ks) in shown.items():
             recalls = row["recall"].get(split, {})
-            cells += [*(number(recalls.get(k)) for k in cutoffs), number(row["n"].get(split))]
+            cells += [*(number(recalls.get(k)) for k in ks), number(row["n"].get(split))]
         body.append(cells)
     return (
         "Share of the queries that need a call whose function is among the first k. Extensible: a function added at "

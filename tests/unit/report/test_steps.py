@@ -1,0 +1,115 @@
+"""The steps' sections, figures and pictures, from the handmade files of conftest.py."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supertiny.report.markdown import table
+from supertiny.report.page import STEPS
+from supertiny.report.summary import known
+
+from .conftest import STEP_FILES
+
+FOUND = {name: STEP_FILES[step.file] for name, step in STEPS.items()}
+
+
+def summary(name):
+    return known(STEPS[name].summary(FOUND[name]))
+
+
+def test_names_are_stable_and_no_metric_is_null():
+    """What `dvc metrics diff` compares: a renamed path is a lost history."""
+    assert summary("retrieval")["classifier"]["recall5"] == 0.9
+    assert summary("retrieval")["classifier"]["ood_unseen"] == {"n": 20, "recall5": 0.0, "recall10": 0.0}
+    assert summary("retrieval")["zero_shot"]["ood"] == {"n": 0}
+    judges = summary("judge")
+    assert (judges["reference"]["agreement"], judges["reference"]["kappa"]) == (0.95, 0.9)
+    assert judges["llm"]["injections_flipped"] == 0.125 and judges["llm"]["judged_right"] == {"right": 0.0}
+    assert summary("rft")["accepted"] == 4 and summary("rft")["precision"] == 0.75
+    assert summary("ablation")["no_knowledge"]["ar"] == 0.3
+    assert summary("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
+    assert "null" not in json.dumps({name: summary(name) for name in STEPS})
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("retrieval", ["| classifier, fine-tuned | no | 0.900 | 1.000 | 40 | 0.300 | 0.300 | 30 | 0.000 | 20 |"]),
+        ("retrieval", ["| API description | yes | 0.500 | 0.750 | 4 | - | - | - | - | - |"]),
+        ("judge", ["| reference (used) | 0.950 [0.900, 1.000] | 0.900 | 1.000 | 0.900 | 20 | 0.000 | 8 | 0 |"]),
+        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 20 | 0.125 | 8 | 3 |"]),
+        ("judge", ["| equivalent | right | 1 | 0.000 | - |", "| wrong value | wrong | 10 | 0.000 | - |"]),
+        ("rft", ["| reference | 10 | 4 | 0.750 | - | 60 | 1,234.5 | 150.2 |"]),
+        ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
+        ("ablation", ["| no knowledge | knowledge false, num_examples 2 | 0.300 [0.200, 0.400] |"]),
+        ("adapter", ["| 71 | 12 | 700 | 699 | 1 |"]),
+    ],
+)
+def test_a_section_shows_the_figures_of_its_file(name, lines):
+    text = STEPS[name].section(FOUND[name])
+    for line in lines:
+        assert line in text
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_row_of_a_section_has_as_many_cells_as_its_header(name):
+    for block in STEPS[name].section(FOUND[name]).split("\n\n"):
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_plot_data_has_a_row_for_each_point():
+    assert len(STEPS["retrieval"].rows(FOUND["retrieval"])) == 8
+    assert STEPS["retrieval"].rows(FOUND["retrieval"])[5] == {
+        "retriever": "classifier",
+        "split": "ood_unseen",
+        "k": 10,
+        "recall": 0.0,
+        "n": 20,
+    }
+    assert STEPS["rft"].rows(FOUND["rft"])[1] == {"function": "lock", "kept": 1, "dropped": 5}
+    assert [row["kind"] for row in STEPS["judge"].rows(FOUND["judge"])].count("wrong value") == 2
+
+
+def test_a_variant_that_answered_nothing_is_a_dash_and_no_bar():
+    nothing = {"n": 0, "ar": None, "ar_low": None, "ar_high": None, "function_accuracy": None}
+    found = {**FOUND["ablation"], "empty": {**FOUND["ablation"]["chosen"], **nothing}}
+    assert "| empty | none | - | 0 | - |" in STEPS["ablation"].section(found)
+    assert len(STEPS["ablation"].rows(found)) == 2
+
+
+@pytest.mark.parametrize("name", [name for name, step in STEPS.items() if step.draw])
+def test_a_picture_is_an_svg_with_the_same_bytes_twice(name, tmp_path):
+    step = STEPS[name]
+    for out in ("1.svg", "2.svg"):
+        step.draw(step.rows(FOUND[name]), tmp_path / out)
+    assert (tmp_path / "1.svg").read_bytes() == (tmp_path / "2.svg").read_bytes()
+    ElementTree.fromstring((tmp_path / "1.svg").read_bytes())
+
+
+def test_pictures_name_what_they_show(tmp_path):
+    for name, labels in {
+        "retrieval": ["classifier, fine-tuned", "API description", "OOD, unseen functions"],
+        "judge": ["equivalent, n = 1", "wrong value, n = 10", "reference", "llm"],
+        "ablation": ["chosen, 900 tokens", "no knowledge, 900 tokens"],
+    }.items():
+        STEPS[name].draw(STEPS[name].rows(FOUND[name]), tmp_path / "p.svg")
+        svg = (tmp_path / "p.svg").read_text()
+        assert all(f"<!-- {label} -->" in svg for label in labels)
+
+
+def test_no_row_at_all_is_an_empty_picture(tmp_path):
+    for step in STEPS.values():
+        if step.draw:
+            step.draw([], tmp_path / "p.svg")
+            assert (tmp_path / "p.svg").is_file()
+
+
+@given(st.lists(st.text(), min_size=2, max_size=4))
+def test_no_text_breaks_a_table(cells):
+    """An expert's own word for a kind of reply, or a title, may hold a bar or a line break."""
+    lines = table(["a", *["b"] * (len(cells) - 1)], [cells]).split("\n")
+    assert len(lines) == 3
+    assert lines[2].replace("\\|", "").count("|") == len(cells) + 1
