@@ -85,7 +85,7 @@ def _batch(
     shared: _Prefix,
     processor: LogitsProcessor | None,
 ) -> list[Generation]:
-    prefix = _common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
+    prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
     ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
     written = model.generate(
@@ -106,7 +106,7 @@ def _batch(
     ]
 
 
-def _common_prefix(rows: list[list[int]]) -> list[int]:
+def common_prefix(rows: list[list[int]]) -> list[int]:
     """What all rows start with: that of the smallest and the largest in dictionary order."""
     first, last = min(rows), max(rows)
     differs = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(map(len, rows)))

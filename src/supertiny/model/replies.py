@@ -3,25 +3,33 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
 from supertiny.core.resume import cache_home
-from supertiny.model.ask import Chat, ChatConfig, Generation
+from supertiny.model.ask import Chat, ChatConfig, DecodeConfig, Generation, Request
 
-Answer = Callable[[Sequence[Chat], ChatConfig], list[Generation]]
+Asked = TypeVar("Asked", Chat, Request)
+Config = TypeVar("Config", ChatConfig, DecodeConfig)
 
 
-class Replies:
-    """The replies of one model, in this user's cache folder: a file of JSON lines for each shard, keyed by content."""
+class Replies(Generic[Asked, Config]):
+    """The replies of one model to chats or requests, in this user's cache folder, keyed by content.
 
-    def __init__(self, identity: str, answer: Answer, shard: int) -> None:
-        self._answer, self._shard = answer, shard
+    Each shard of them is a file of JSON lines.
+    """
+
+    def __init__(
+        self, identity: str, answer: Callable[[Sequence[Asked], Config], list[Generation]], shard: int
+    ) -> None:
+        self._answer: Callable[[Sequence[Asked], Config], list[Generation]] = answer
+        self._shard = shard
         self._folder = cache_home() / "replies" / identity[:24]
 
-    def ask(self, chats: Sequence[Chat], cfg: ChatConfig, progress: str) -> list[Generation]:
+    def ask(self, chats: Sequence[Asked], cfg: Config, progress: str) -> list[Generation]:
         """A reply to each chat, in the order given; equal chats (and equal `cfg`) get the same one."""
         keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
         known = self._load()

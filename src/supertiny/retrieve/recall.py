@@ -9,6 +9,7 @@ from supertiny.core.calls import Call
 from supertiny.core.config import require
 from supertiny.core.records import Example
 from supertiny.retrieve.documents import DETAILS
+from supertiny.retrieve.needed import with_call
 from supertiny.retrieve.retrievers import Retriever
 
 DIGITS = 4
@@ -39,11 +40,6 @@ def recall(examples: Sequence[Example], ranked: Sequence[Sequence[str]], cutoffs
     if not places:
         return {str(k): None for k in cutoffs}
     return {str(k): round(sum(place < k for place in places) / len(places), DIGITS) for k in cutoffs}
-
-
-def with_call(examples: Sequence[Example]) -> list[Example]:
-    """Examples whose reference answer is a call."""
-    return [example for example in examples if example.answers and isinstance(example.answers[0], Call)]
 
 
 def split_recall(

@@ -8,7 +8,7 @@ import torch
 from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
 from supertiny.model.ask import Request
 from supertiny.model.constrain import Constraint
-from supertiny.model.generate import Sampling, _common_prefix, generate
+from supertiny.model.generate import Sampling, common_prefix, generate
 from supertiny.prompt.compressed import Prompt
 
 POOL = {
@@ -44,9 +44,9 @@ def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, token
 
 
 def test_common_prefix():
-    assert _common_prefix([[1, 2, 3], [1, 2], [1, 2, 4]]) == [1, 2]
-    assert _common_prefix([[1], [2]]) == []
-    assert _common_prefix([[], [2]]) == []
+    assert common_prefix([[1, 2, 3], [1, 2], [1, 2, 4]]) == [1, 2]
+    assert common_prefix([[1], [2]]) == []
+    assert common_prefix([[], [2]]) == []
 
 
 def test_constrained_decoding_never_writes_an_invalid_answer(tiny, tokenizer):
