@@ -73,9 +73,10 @@ def params(project):
 def test_the_stage_measures_every_judge_on_replies_it_did_not_learn(project):
     found = json.loads((project / "data/results/judge.json").read_text())
     assert (found["kind"], found["min_agreement"], list(found["judges"])) == (
-        "reference", 0.93, ["reference", "classifier"],
+        "reference", 0.93, ["reference", "classifier", "llm"],
     )  # fmt: skip
-    reference, classifier = found["judges"].values()
+    reference, classifier, llm = found["judges"].values()
+    assert llm["examples"] == 1 and 0 <= llm["unreadable"] <= llm["n"]
     assert (reference["agreement"], reference["kappa"], reference["injections"]["judged_right"]) == (1.0, 1.0, 0.0)
     assert 0 <= classifier["agreement"] < 1
     assert classifier["n"] == reference["n"] and reference["examples"] == 30
@@ -104,7 +105,7 @@ def test_a_judge_below_the_gate_stops_the_pipeline_and_leaves_whole_results(proj
 
 
 def test_faults_stop_before_any_work(project, params):
-    params(kind="llm")
+    params(kind="llm", calibrate=["reference"])
     with pytest.raises(UserError, match="the chosen kind 'llm' must be among"):
         run("never")
     params(threshold="half")
