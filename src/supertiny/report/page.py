@@ -9,12 +9,13 @@ from supertiny.report.curves import Point, curve_rows
 from supertiny.report.models import Results
 from supertiny.report.pictures import learning, pareto
 from supertiny.report.step import Step
-from supertiny.report.steps import ablation, adapter, judge, retrieval, rft
+from supertiny.report.steps import ablation, adapter, descriptions, judge, retrieval, rft
 from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows
 from supertiny.report.tables import results_page
 
 STEPS: dict[str, Step] = {
     "retrieval": retrieval.STEP,
+    "descriptions": descriptions.STEP,
     "judge": judge.STEP,
     "rft": rft.STEP,
     "ablation": ablation.STEP,

@@ -32,6 +32,8 @@ def results_page(
         _quality(titled),
         "## Where the in-domain answers fail, share of all",
         _failures(titled),
+        "## What a note of the knowledge base is worth (paper 3.1)",
+        _knowledge(titled),
         *(part for heading, text in sections for part in (f"## {heading}", text)),
         "## Queries a second at cc concurrent clients (paper Table 4)",
         _speed(titled),
@@ -85,6 +87,15 @@ def _failures(rows: dict[str, Row]) -> str:
     kinds = list(dict.fromkeys(kind for row in rows.values() for kind in row.get("failures", {})))
     body = [[title, *(number(row.get("failures", {}).get(kind)) for kind in kinds)] for title, row in rows.items()]
     return table(["model", *kinds], body)
+
+
+def _knowledge(rows: dict[str, Row]) -> str:
+    explained = "In-domain queries that only a note of the knowledge base explains, answered with the note and without."
+    body = []
+    for title, row in rows.items():
+        known = row["with_knowledge"]
+        body.append([title, number(known["n"]), number(known.get("ar")), rate(row["without_knowledge"])])
+    return f"{explained}\n\n{table(['model', 'n', 'AR with', 'AR without'], body)}"
 
 
 def _data(data: Row) -> str:

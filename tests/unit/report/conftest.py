@@ -32,6 +32,12 @@ STEP_FILES = {
         "classifier": {"extensible": False, "recall": RECALL, "n": {"test": 40, "ood": 30, "ood_unseen": 20}},
         "zero_shot": {"extensible": True, "recall": {"test": {"5": 0.5, "10": 0.75}}, "n": {"test": 4}},
     },
+    "descriptions.json": {
+        "judge": "reference",
+        **{"queries": 5, "described": 20, "empty": 1, "different": 16, "reference_within": 8},
+        **{"reference_within_share": 0.5, "right": 7, "kept": 6, "queries_with_kept": 3, "labelled": 30},
+        "by_function": {"light_on": {"tried": 10, "kept": 6}, "lock": {"tried": 6, "kept": 0}},
+    },
     "judge.json": {
         "kind": "reference",
         "min_agreement": 0.93,
@@ -55,7 +61,7 @@ STEP_FILES = {
             },
             "llm": {
                 **{
-                    "n": 20,
+                    "n": 12,
                     "examples": 6,
                     "agreement": 0.5,
                     "agreement_low": 0.25,
@@ -64,7 +70,7 @@ STEP_FILES = {
                 },
                 **{"precision": None, "recall": 0.0, "unreadable": 3},
                 "by_kind": {
-                    "right": {"correct": True, "n": 9, "judged_right": 0.0},
+                    "right": {"correct": True, "n": 4, "judged_right": 0.25},
                     "wrong value": {"correct": False, "n": 10, "judged_right": None},
                 },
                 "injections": INJECTIONS,
@@ -104,7 +110,7 @@ def rate(n: int, ar: float | None, functions: dict[str, float] | None = None) ->
         "function_accuracy": ar if known else None,
         "failures": {"unparseable": 0.0 if known else None, "wrong value": 1 - ar if known else None},
         "by_function": {name: {"n": 5, "ar": value} for name, value in (functions or {}).items()},
-        "by_tag": {},
+        "by_tag": {"knowledge": {"n": 11, "ar": 0.75}} if n == 400 else {},
     }
 
 
@@ -114,6 +120,7 @@ def result_files(ar: float = 0.8, gflops: float = 20.0, qps: float = 4.0, machin
         "ood": rate(300, ar / 2, {"vacuum": 0.4}),
         "ood_seen": rate(300, ar / 2),
         "ood_unseen": rate(0, None),
+        "without_knowledge": rate(11, 0.25),
         "workload": WORKLOAD,
     }
     cost = {"gflops_paper": gflops * 0.9, "gflops_gemm": gflops, "parameters_m": 134.5, "weights_mb": 538.0}

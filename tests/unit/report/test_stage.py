@@ -8,10 +8,10 @@ from stages.report import main
 from supertiny.core.errors import UserError
 from supertiny.report.models import model_configs
 
-TABLES = ["ablation", "adapter", "functions", "judge", "learning", "pareto", "retrieval", "rft"]
+TABLES = ["ablation", "adapter", "descriptions", "functions", "judge", "learning", "pareto", "retrieval", "rft"]
 DRAWN = ["ablation", "judge", "learning", "pareto", "retrieval"]
 FILES = sorted(["results.md", "summary.json", *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in DRAWN)])
-STEPS = ["retrieval", "judge", "rft", "ablation", "adapter"]
+STEPS = ["retrieval", "descriptions", "judge", "rft", "ablation", "adapter"]
 
 
 def report(out="metrics"):
@@ -60,7 +60,13 @@ def test_a_model_without_results_is_one_clear_error_and_leaves_nothing(project):
 
 
 @pytest.mark.parametrize(
-    ("file", "stage"), [("rft.json", "rft"), ("judge.json", "judge"), ("baseline/adapter.json", "baseline_results")]
+    ("file", "stage"),
+    [
+        ("rft.json", "rft"),
+        ("descriptions.json", "reject"),
+        ("judge.json", "judge"),
+        ("baseline/adapter.json", "baseline_results"),
+    ],
 )
 def test_a_step_without_results_is_one_clear_error_that_names_its_stage(project, file, stage):
     Path("results", file).unlink()

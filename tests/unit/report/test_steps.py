@@ -27,7 +27,8 @@ def test_names_are_stable_and_no_metric_is_null():
     assert summary("retrieval")["zero_shot"]["ood"] == {"n": 0}
     judges = summary("judge")
     assert (judges["reference"]["agreement"], judges["reference"]["kappa"]) == (0.95, 0.9)
-    assert judges["llm"]["injections_flipped"] == 0.125 and judges["llm"]["judged_right"] == {"right": 0.0}
+    assert judges["llm"]["injections_flipped"] == 0.125 and judges["llm"]["judged_right"] == {"right": 0.25}
+    assert (summary("descriptions")["kept"], summary("descriptions")["reference_within_share"]) == (6, 0.5)
     assert summary("rft")["accepted"] == 4 and summary("rft")["precision"] == 0.75
     assert summary("ablation")["no_knowledge"]["ar"] == 0.3
     assert summary("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
@@ -40,8 +41,10 @@ def test_names_are_stable_and_no_metric_is_null():
         ("retrieval", ["| classifier, fine-tuned | no | 0.900 | 1.000 | 40 | 0.300 | 0.300 | 30 | 0.000 | 20 |"]),
         ("retrieval", ["| API description | yes | 0.500 | 0.750 | 4 | - | - | - | - | - |"]),
         ("judge", ["| reference (used) | 0.950 [0.900, 1.000] | 0.900 | 1.000 | 0.900 | 20 | 0.000 | 8 | 0 |"]),
-        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 20 | 0.125 | 8 | 3 |"]),
-        ("judge", ["| equivalent | right | 1 | 0.000 | - |", "| wrong value | wrong | 10 | 0.000 | - |"]),
+        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 12 | 0.125 | 8 | 3 |"]),
+        ("judge", ["| right | right | 1.000 of 9 | 0.250 of 4 |", "| equivalent | right | 0.000 of 1 | - |"]),
+        ("judge", ["| wrong value | wrong | 0.000 of 10 | - |"]),
+        ("descriptions", ["| 5 | 20 | 16 | 0.500 | 7 | 6 | 3 | 30 |"]),
         ("rft", ["| reference | 10 | 4 | 0.750 | - | 60 | 1,234.5 | 150.2 |"]),
         ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
         ("ablation", ["| no knowledge | knowledge false, num_examples 2 | 0.300 [0.200, 0.400] |"]),
@@ -92,7 +95,7 @@ def test_a_picture_is_an_svg_with_the_same_bytes_twice(name, tmp_path):
 def test_pictures_name_what_they_show(tmp_path):
     for name, labels in {
         "retrieval": ["classifier, fine-tuned", "API description", "OOD, unseen functions"],
-        "judge": ["equivalent, n = 1", "wrong value, n = 10", "reference", "llm"],
+        "judge": ["equivalent", "1.00 of 9", "0.25 of 4", "reference", "llm"],
         "ablation": ["chosen, 900 tokens", "no knowledge, 900 tokens"],
     }.items():
         STEPS[name].draw(STEPS[name].rows(FOUND[name]), tmp_path / "p.svg")

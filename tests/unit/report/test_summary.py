@@ -6,6 +6,7 @@ from supertiny.report.summary import data_row, function_rows, model_row, pareto_
 def test_paths_read_as_the_house_promises(sft):
     row = model_row(sft)
     assert (row["ar"], row["ood"]["ar"], row["qps"]["cc64"], row["gflops_paper"]) == (0.8, 0.4, 8.0, 18.0)
+    assert (row["with_knowledge"]["ar"], row["without_knowledge"]["ar"]) == (0.75, 0.25)
     assert (row["p50_ms"]["cc1"], row["new_tokens"], row["failures"]["unparseable"]) == (250.0, 18.0, 0.0)
 
 

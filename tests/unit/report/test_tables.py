@@ -13,7 +13,7 @@ def page(**models):
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(sft, tiny):
     blocks = [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if block.startswith("| m")]
     blocks += [block.splitlines() for block in page(sft=sft, tiny=tiny).split("\n\n") if "entropy" in block]
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         assert len({line.count("|") for line in block}) == 1
         assert len(block) == (3 if "entropy" in block[0] else 4)
@@ -54,3 +54,14 @@ def test_loads_stand_in_order_and_a_load_that_a_system_never_met_is_a_dash(sft):
     assert "| model | cc1 | cc8 | cc64 |" in text
     assert "| old | - | 4.00 | - |" in text and "| fine-tuned | 4.00 | - | 8.00 |" in text
     assert "| - / - | 250 / 400 | - / - |" in text
+
+
+def test_the_worth_of_a_note_is_the_same_queries_with_it_and_without(sft):
+    assert "| fine-tuned | 11 | 0.750 | 0.250 [0.200, 0.300] |" in page(sft=sft)
+
+
+def test_data_without_notes_is_a_dash():
+    files = result_files()
+    files["rates"]["test"]["by_tag"] = {}
+    files["rates"]["without_knowledge"] = files["rates"]["ood_unseen"]
+    assert "| fine-tuned | 0 | - | - |" in page(old=Results(title="fine-tuned", **files))

@@ -1,1 +1,1 @@
-"""The steps of the paper's first stage, a module each: retrieval, judge, RFT data, ablation, adapter."""
+"""The steps of the paper's first stage, a module each: each shows one result file."""

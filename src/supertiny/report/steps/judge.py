@@ -60,7 +60,7 @@ def section(found: Row) -> str:
     ]
     kinds = {kind: row for one in judges.values() for kind, row in one["by_kind"].items()}
     shares = [
-        [kind, _experts(row), number(row["n"]), *(_judged_right(one, kind) for one in judges.values())]
+        [kind, _experts(row), *(_judged_right(one["by_kind"].get(kind)) for one in judges.values())]
         for kind, row in kinds.items()
     ]
     return "\n\n".join(
@@ -70,8 +70,8 @@ def section(found: Row) -> str:
             "share of wrong replies that an instruction planted in query, value or knowledge turned to right. "
             "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
             table(header, body),
-            "Share judged right, by kind of reply:",
-            table(["kind of reply", "experts", "n", *judges], shares),
+            "Share judged right, by kind of reply, of how many:",
+            table(["kind of reply", "experts", *judges], shares),
         ]
     )
 
@@ -81,18 +81,18 @@ def draw(points: list[Row], out: Path) -> None:
     judges = list(dict.fromkeys(point["judge"] for point in points))
     ordered = sorted(points, key=lambda point: point["experts"] == "wrong")
     kinds = {point["kind"]: point for point in ordered}
-    shares = {(point["kind"], point["judge"]): point["judged_right"] for point in points}
-    grid = np.array([[_share(shares.get((kind, judge))) for judge in judges] for kind in kinds])
-    with canvas(out, 4.2 + 1.3 * len(judges), 1.2 + 0.34 * len(kinds)) as figure:
+    cells = {(point["kind"], point["judge"]): point for point in points}
+    grid = np.array([[_share(cells.get((kind, judge))) for judge in judges] for kind in kinds])
+    with canvas(out, 3.6 + 1.5 * len(judges), 1.2 + 0.34 * len(kinds)) as figure:
         axes = figure.subplots()
         axes.grid(visible=False)
         if points:
             axes.imshow(grid, vmin=0, vmax=1, cmap="Blues", aspect="auto")
         for (at, to), value in np.ndenumerate(grid):
-            text = DASH if np.isnan(value) else f"{value:.2f}"
+            text = _judged_right(cells.get((list(kinds)[at], judges[to])), 2)
             axes.text(to, at, text, ha="center", va="center", color="white" if value > 0.6 else "black")
         axes.set_xticks(range(len(judges)), judges)
-        axes.set_yticks(range(len(kinds)), [f"{kind}, n = {row['n']:,}" for kind, row in kinds.items()])
+        axes.set_yticks(range(len(kinds)), list(kinds))
         num_right = sum(row["experts"] == "right" for row in kinds.values())
         axes.axhline(num_right - 0.5, color="#D55E00", linewidth=2)
         axes.set_title("above the line: right, say the experts; below: wrong", fontsize=10)
@@ -103,12 +103,15 @@ def _experts(row: Row) -> str:
     return "right" if row["correct"] else "wrong"
 
 
-def _judged_right(one: Row, kind: str) -> str:
-    return number(one["by_kind"].get(kind, {}).get("judged_right"))
+def _judged_right(row: Row | None, digits: int = 3) -> str:
+    """The share and what it is of: judges may have read different numbers of replies."""
+    if row is None or row["judged_right"] is None:
+        return DASH
+    return f"{number(row['judged_right'], digits)} of {number(row['n'])}"
 
 
-def _share(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _share(row: Row | None) -> float:
+    return float("nan") if row is None or row["judged_right"] is None else row["judged_right"]
 
 
 STEP = Step(
