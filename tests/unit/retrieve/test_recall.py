@@ -88,10 +88,11 @@ def write(path, rows):
     return path
 
 
-def test_table_has_a_row_a_retriever_and_descriptions_count_the_rows_they_describe(pool, embed, tmp_path):
+def test_table_has_a_row_a_retriever_and_all_are_of_the_rows_that_are_described(pool, embed, tmp_path):
     """`play music` finds play_music at once; `light play music` has cosine 2/sqrt(6) with it, 1/sqrt(9) with a light.
 
-    The query `sing` shares no word: it is (1,..)/3, nearest to the documents of three words, and misses music at k = 1.
+    The query `sing` shares no word: it is (1,..)/3, nearest to the documents of three words, and misses music at k = 1;
+    the query `lock` finds lock_door at once. So query_name finds 1 of 2 without descriptions, none of the 1 with them.
     """
     written = write(tmp_path / "zero.jsonl", [{"id": "2", "description": "play music"}])
     rows = table(Fixed(), embed, pool, SPLITS, {"zero_shot": written}, CONFIG)
@@ -104,11 +105,27 @@ def test_table_has_a_row_a_retriever_and_descriptions_count_the_rows_they_descri
         "zero_shot",
         "zero_shot_instructed",
     ]
-    assert rows["query_name"]["recall"]["test"] == {"1": 0.5, "2": 0.5}
+    assert all(row["n"] == {"test": 1} for row in rows.values())
+    assert rows["query_name"]["recall"]["test"] == {"1": 0.0, "2": 0.0}
     assert rows["zero_shot"] == {"extensible": True, "recall": {"test": {"1": 1.0, "2": 1.0}}, "n": {"test": 1}}
     assert rows["zero_shot_instructed"]["recall"]["test"] == {"1": 1.0, "2": 1.0}
     assert {name: row["extensible"] for name, row in rows.items()} == dict.fromkeys(rows, True) | {"classifier": False}
-    assert set(table(Fixed(), embed, pool, SPLITS, {}, CONFIG)) == set(rows) - {"zero_shot", "zero_shot_instructed"}
+    bare = table(Fixed(), embed, pool, SPLITS, {}, CONFIG)
+    assert set(bare) == set(rows) - {"zero_shot", "zero_shot_instructed"}
+    assert bare["query_name"]["recall"]["test"] == {"1": 0.5, "2": 0.5} and bare["query_name"]["n"]["test"] == 2
+
+
+def test_with_several_files_rows_are_those_that_all_describe(pool, embed, tmp_path):
+    """One file describes 1 and 2, the other 2 and 3: every row is of 2 alone; 1 and 3 have nothing in common."""
+    one, two, three = (
+        write(tmp_path / f"{ids}.jsonl", [{"id": number, "description": "play music"} for number in ids])
+        for ids in ("12", "23", "3")
+    )
+    rows = table(Fixed(), embed, pool, SPLITS, {"zero_shot": one, "optimized": two}, CONFIG)
+    assert all(row["n"] == {"test": 1} for row in rows.values())
+    assert list(rows)[-4:] == ["zero_shot", "zero_shot_instructed", "optimized", "optimized_instructed"]
+    with pytest.raises(UserError, match=r"12\.jsonl, .*3\.jsonl describe no example in common"):
+        table(Fixed(), embed, pool, SPLITS, {"zero_shot": one, "optimized": three}, CONFIG)
 
 
 def test_descriptions_that_do_not_fit_are_named(pool, embed, tmp_path):
