@@ -12,7 +12,13 @@ from .conftest import Checkout, ran
 
 pytestmark = pytest.mark.pipeline
 
-ALL = {"dataset", "base@llm", "base@encoder", "sft", "evaluate@sft", "cost@sft", "bench@sft", "report"}
+ALL = {
+    *("dataset", "base@llm", "base@encoder", "prototype", "judge", "rft", "sft"),
+    *("evaluate@sft", "cost@sft", "bench@sft"),
+    *("prototype_results", "prototype_cost", "prototype_bench", "ablation"),
+    *("baseline", "baseline_results", "baseline_bench"),
+    *("retriever", "describe@zero_shot", "reject", "describer", "describe@optimized", "retrieval", "report"),
+}
 
 
 def test_the_whole_graph_runs(built, first_run):

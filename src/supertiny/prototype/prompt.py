@@ -32,11 +32,11 @@ def full_chat(
     """The conversation for `example` with the in-context examples `shown`, each a turn of its own."""
     cfg = PromptConfig(describe=describe, history_turns=len(example.history))
     offered = [pool[name] for name in example.candidates]
-    messages = [("system", f"{GUIDELINES}\n{FORMAT_THOUGHT if thought else FORMAT}")]
+    functions = "".join(f"\n{signature(function, cfg)}" for function in offered)
+    messages = [("system", f"{GUIDELINES}\n{FORMAT_THOUGHT if thought else FORMAT}\nFunctions:{functions}")]
     for one in shown:
         messages += [("user", _asked(one, pool)), ("assistant", reply_text(one.answers[0], pool, thought))]
-    functions = "".join(f"{signature(function, cfg)}\n" for function in offered)
-    messages.append(("user", f"Functions:\n{functions}{_asked(example, pool)}"))
+    messages.append(("user", _asked(example, pool)))
     schema = json.dumps(reply_schema(offered, thought)) if constrained else None
     return Chat(tuple(messages), schema)
 

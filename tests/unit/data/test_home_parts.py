@@ -111,7 +111,7 @@ def test_times_stay_the_same_length(hours, minutes, seconds):
 
 def test_the_time_a_timer_is_known_by_and_the_time_it_gains_stay_apart():
     """By 30 seconds, the one of 40 seconds: neither the amount nor the 40 is ever lost."""
-    timer = {name: NUMBER for name in ("hours", "minutes", "seconds", "start_hours", "start_minutes", "start_seconds")}
+    timer = dict.fromkeys(("hours", "minutes", "seconds", "start_hours", "start_minutes", "start_seconds"), NUMBER)
     pool = {"increase_timer": Function("increase_timer", "", timer)}
     for seconds, start in ((30, 40), (90, 120)):
         call = Call("increase_timer", {"seconds": seconds, "start_seconds": start})

@@ -48,8 +48,8 @@ def test_the_conversation_shows_examples_then_functions_context_and_query():
     chat = full_chat(turn, EXPERT[:2], POOL, thought=False, describe=True, constrained=True)
     assert [role for role, _ in chat.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert chat.messages[2][1] == '{"answer":{"name":"dim","arguments":{"level":5}}}'
+    assert chat.messages[0][1].endswith("Functions:\ndim(level, area?): Dims a light\nlock(): Locks a door")
     assert chat.messages[-1][1] == (
-        "Functions:\ndim(level, area?): Dims a light\nlock(): Locks a door\n"
         "room: hall\nNote: the troll: a lamp\nEarlier: hello\nAnswer: Request unclear\n"
         'Earlier: lock\nAnswer: {"name":"lock","arguments":{}}\nQuery: dim the troll'
     )
