@@ -14,7 +14,7 @@ pytestmark = pytest.mark.pipeline
 
 ALL = {
     *("dataset", "base@llm", "base@encoder", "prototype", "judge", "rft", "sft"),
-    *("evaluate@sft", "cost@sft", "bench@sft"),
+    *("evaluate@sft", "cost@sft", "bench@sft", "row@sft", "system_row@prototype", "system_row@baseline"),
     *("prototype_results", "prototype_cost", "prototype_bench", "ablation"),
     *("baseline", "baseline_results", "baseline_bench"),
     *("retriever", "describe@zero_shot", "reject", "describer", "describe@optimized", "retrieval", "report"),
@@ -46,9 +46,10 @@ def test_metrics_and_plots_show(built, copy):
 
 def test_one_parameter_reruns_exactly_what_it_changes(copy):
     checkout = copy()
-    said = checkout.dvc("exp", "run", "-S", "decode.max_new_tokens=12")
-    assert ran(said) == ["evaluate@sft", "cost@sft", "bench@sft", "report"]
-    assert "sft.gflops_gemm" in checkout.dvc("metrics", "diff")
+    said = checkout.dvc("exp", "run", "-S", "bench.clients=[1]")
+    benched = {"bench@sft", "prototype_bench", "baseline_bench"}
+    assert set(ran(said)) == {*benched, "row@sft", "system_row@prototype", "system_row@baseline", "report"}
+    assert "sft.qps.cc4" in checkout.dvc("metrics", "diff")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_temporary_experiment_runs_changed_code_and_leaves_the_workspace(copy)
     checkout.edit("src/supertiny/report/tables.py", "# Results", "# Other results")
     checkout.env["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
     said = checkout.dvc("exp", "run", "--temp", "--name", "other-code")
-    assert ran(said) == ["report"]
+    assert set(ran(said)) == {"row@sft", "system_row@prototype", "system_row@baseline", "report"}
     written = checkout.run("git", "show", f"{experiment(checkout, 'other-code')}:metrics/results.md")
     assert written.startswith("# Other results")
     assert checkout.outs() == before

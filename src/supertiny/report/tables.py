@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from supertiny.report.markdown import number, rate, table
 from supertiny.report.models import Results
-from supertiny.report.summary import Row
+from supertiny.report.summary import Row, model_row
 
 TABLE_1 = {
     "test_size": "test queries",
@@ -42,6 +42,12 @@ def results_page(
         _machines(models),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def row_page(results: Results) -> str:
+    """One system's row of Tables 2 and 4, as soon as it is measured."""
+    titled = {results.title: model_row(results)}
+    return f"{_quality(titled)}\n\n{_speed(titled)}\n"
 
 
 def _quality(rows: dict[str, Row]) -> str:
