@@ -21,7 +21,7 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase, Traine
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.machine import describe
-from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
@@ -30,9 +30,12 @@ from supertiny.model.hardware import compute_dtype
 from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
-from supertiny.sft.pack import group, micro_batches, pack
+from supertiny.sft.pack import Group, group, micro_batches, pack
 
-ROUNDS, STEPS, EXAMPLES_A_STEP = 2, 3, 24
+ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 6
+"""a step as stage sft takes it: one group"""
+POOL = 2000
+"""examples that groups are formed of"""
 
 
 class Rows(Dataset[dict[str, list[int]]]):
@@ -59,15 +62,17 @@ def main(model: Path, dataset: Path, out: Path) -> None:
     pool = read_functions(dataset / "functions.json")
     examples = read_examples(dataset / "train.reference.jsonl", pool)
 
-    def step_packs(offset: int, size: int) -> list[list[Pack]]:
-        """For each step its packs of at most `size` examples."""
-        starts = range(offset, offset + STEPS * EXAMPLES_A_STEP, EXAMPLES_A_STEP)
-        return [packs(examples[start : start + EXAMPLES_A_STEP], size) for start in starts]
+    whole = [
+        one for one in group(examples[:POOL], EXAMPLES_A_STEP, random.Random(0)) if len(one.examples) == EXAMPLES_A_STEP
+    ]
 
-    def packs(rows: list[Example], size: int) -> list[Pack]:
-        encode = checkpoint.encoder(tokenizer)
-        groups = group(rows, size, random.Random(0))
-        return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
+    def packed(one: Group) -> Pack:
+        return pack(one, pool, checkpoint.encoder(tokenizer), tokenizer.eos_token_id, prompt)
+
+    def step_packs(offset: int, shared: bool) -> list[list[Pack]]:
+        """For each step its packs: one of a whole group, or one an example with the same candidates."""
+        steps = whole[offset : offset + STEPS]
+        return [[packed(one)] if shared else [packed(Group((row,))) for row in one.examples] for one in steps]
 
     def ours(steps: list[list[Pack]]) -> float:
         plan = Run(
@@ -90,7 +95,7 @@ def main(model: Path, dataset: Path, out: Path) -> None:
             return time.perf_counter() - started
 
     def compare(offset: int) -> dict[str, float]:
-        alone, shared = step_packs(offset, 1), step_packs(offset, cfg.group_size)
+        alone, shared = step_packs(offset, shared=False), step_packs(offset, shared=True)
         rows = Rows([one for step in alone for one in step])
         tokens = sum(len(row["input_ids"]) for row in rows.rows)
         seconds = {
@@ -101,19 +106,19 @@ def main(model: Path, dataset: Path, out: Path) -> None:
         return {name: round(tokens / value, 1) for name, value in seconds.items()}
 
     compare(0)  # warm-up
-    rounds = [compare(number * STEPS * EXAMPLES_A_STEP) for number in range(ROUNDS)]
+    rounds = [compare(number * STEPS) for number in range(ROUNDS)]
     write_json(out, _summary(rounds, machine))
 
 
 def _trainer(
     model: Path, tokenizer: PreTrainedTokenizerBase, rows: Rows, cfg: SftConfig, machine: TrainMachine
 ) -> float:
-    """Seconds of `Trainer.train` with its defaults, at our rate and format; the micro-batch is 8 rows."""
+    """Seconds of `Trainer.train` with its defaults, at our rate and format; a step is one batch."""
     with tempfile.TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
             scratch,
-            per_device_train_batch_size=8,
-            gradient_accumulation_steps=EXAMPLES_A_STEP // 8,
+            per_device_train_batch_size=EXAMPLES_A_STEP,
+            gradient_accumulation_steps=1,
             num_train_epochs=1,
             learning_rate=cfg.fit.learning_rate,
             max_grad_norm=cfg.fit.max_grad_norm,

@@ -22,7 +22,7 @@ SCHEMA = json.dumps(
     {
         "type": "object",
         "properties": {
-            "reasoning": {"type": "string"},
+            "reasoning": {"type": "string", "maxLength": 300},
             "verdict": {"enum": ["right", "wrong"]},
             "failure": {"enum": [None, *(kind.value for kind in Failure if kind is not Failure.UNPARSEABLE)]},
         },

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stages import row
 from stages.report import main
 from supertiny.core.errors import UserError
 from supertiny.report.models import model_configs
@@ -97,3 +98,15 @@ def test_a_wrong_declaration_names_its_key(project, models, message):
     Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\nmodels: {models}\n")
     with pytest.raises(UserError, match=message):
         model_configs()
+
+
+def test_a_system_shows_its_row_before_the_report(project, capsys):
+    row.main("sft", Path("results/sft"), Path("results/sft/row.md"))
+    page = Path("results/sft/row.md").read_text()
+    assert page in capsys.readouterr().out
+    report()
+    results = Path("metrics/results.md").read_text().splitlines()
+    lines = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| model")]
+    assert len(lines) == 2 and set(lines) <= set(results)
+    with pytest.raises(UserError, match="--name: expected one of sft, tiny, got 'big'"):
+        row.main("big", Path("results/sft"), Path("row.md"))
