@@ -18,15 +18,15 @@ from supertiny.model.ask import Chat
 
 MAX_CHARS = 8192
 """of one reply of the judge"""
+RIGHT = "right"
 SCHEMA = json.dumps(
     {
         "type": "object",
         "properties": {
             "reasoning": {"type": "string", "maxLength": 300},
-            "verdict": {"enum": ["right", "wrong"]},
-            "failure": {"enum": [None, *(kind.value for kind in Failure if kind is not Failure.UNPARSEABLE)]},
+            "verdict": {"enum": [RIGHT, *(kind.value for kind in Failure if kind is not Failure.UNPARSEABLE)]},
         },
-        "required": ["reasoning", "verdict", "failure"],
+        "required": ["reasoning", "verdict"],
         "additionalProperties": False,
     }
 )
@@ -87,20 +87,16 @@ def question(example: Example, reply: Reply, pool: Pool) -> Chat:
 
 
 def read_verdict(text: str) -> Said | None:
-    """The verdict in a judge's reply; None unless it is one JSON object of `SCHEMA` that does not contradict itself."""
+    """The verdict in a judge's reply; None unless it is one JSON object of `SCHEMA`."""
     try:
         value = json.loads(text, object_pairs_hook=_object) if len(text) <= MAX_CHARS else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict) or set(value) != {"reasoning", "verdict", "failure"}:
+    if not isinstance(value, dict) or set(value) != {"reasoning", "verdict"} or not isinstance(value["reasoning"], str):
         return None
-    known = value["failure"] is None or value["failure"] in [kind.value for kind in Failure]
-    if not isinstance(value["reasoning"], str) or not known:
+    if value["verdict"] not in [RIGHT, *(kind.value for kind in Failure)]:
         return None
-    expected = "right" if value["failure"] is None else "wrong"
-    if value["verdict"] != expected:
-        return None
-    return Said(None if value["failure"] is None else Failure(value["failure"]))
+    return Said(None if value["verdict"] == RIGHT else Failure(value["verdict"]))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

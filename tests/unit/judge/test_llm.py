@@ -13,8 +13,8 @@ from supertiny.judge.reference import Failure
 
 POOL = {name: Function(name, f"Does {name}", {"name": Parameter("string")}) for name in ("open", "close")}
 CALL = Call("open", {"name": "gate"})
-RIGHT = json.dumps({"reasoning": "as asked", "verdict": "right", "failure": None})
-WRONG = json.dumps({"reasoning": "another gate", "verdict": "wrong", "failure": "wrong value"})
+RIGHT = json.dumps({"reasoning": "as asked", "verdict": "right"})
+WRONG = json.dumps({"reasoning": "another gate", "verdict": "wrong value"})
 
 
 def example(query: str = "open the gate", **more) -> Example:
@@ -41,14 +41,14 @@ def test_verdicts_are_taken_as_said():
         f"Sure! {RIGHT}",
         f"{RIGHT}{RIGHT}",
         '{"verdict": "right"}',
-        '{"reasoning": "", "verdict": "Right", "failure": null}',
-        '{"reasoning": "", "verdict": "right", "failure": "wrong value"}',
-        '{"reasoning": "", "verdict": "wrong", "failure": null}',
-        '{"reasoning": "", "verdict": "wrong", "failure": "rude"}',
-        '{"reasoning": 1, "verdict": "right", "failure": null}',
-        '{"reasoning": "", "verdict": "wrong", "verdict": "right", "failure": null}',
-        '{"reasoning": "", "verdict": "wrong", "failure": ["wrong value"]}',
-        '{"reasoning": "' + "x" * 9000 + '", "verdict": "right", "failure": null}',
+        '{"reasoning": "", "verdict": "Right"}',
+        '{"reasoning": "", "verdict": "wrong"}',
+        '{"reasoning": "", "verdict": "right", "failure": null}',
+        '{"reasoning": 1, "verdict": "right"}',
+        '{"reasoning": "", "verdict": "wrong value", "verdict": "right"}',
+        '{"reasoning": "", "verdict": ["wrong value"]}',
+        '{"reasoning": "", "verdict": null}',
+        '{"reasoning": "' + "x" * 9000 + '", "verdict": "right"}',
         "[" * 100_000,
     ],
 )
@@ -67,7 +67,7 @@ def test_reading_a_verdict_never_raises(text):
 
 def test_reading_a_verdict_gives_back_every_failure():
     for kind in Failure:
-        assert read_verdict(json.dumps({"reasoning": "", "verdict": "wrong", "failure": kind})) == Said(kind)
+        assert read_verdict(json.dumps({"reasoning": "", "verdict": kind})) == Said(kind)
 
 
 def test_malformed_replies_are_wrong_without_asking():
@@ -100,4 +100,4 @@ def test_a_reply_that_echoes_the_attack_is_no_verdict():
 def test_the_accepted_answers_are_not_shown():
     shown = question(example(answers=(Call("close", {"name": "secret"}),)), CALL, POOL)
     assert "secret" not in str(shown.messages)
-    assert json.loads(shown.schema)["required"] == ["reasoning", "verdict", "failure"]
+    assert json.loads(shown.schema)["required"] == ["reasoning", "verdict"]
