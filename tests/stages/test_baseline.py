@@ -6,7 +6,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-import yaml
 from safetensors.torch import load_file
 
 from stages import base, baseline, baseline_bench, baseline_results, dataset
@@ -15,8 +14,8 @@ from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model import fit
+from tests.project import smoke_project
 
-TOP = Path(__file__).resolve().parents[2]
 DATA, MODEL, RESULTS = Path("data/dataset"), Path("data/models/baseline"), Path("data/results/baseline")
 READ = {"functions": DATA / "functions.json"}
 ASKED = READ | {"model": MODEL, "test": DATA / "test.jsonl"}
@@ -32,17 +31,13 @@ def train(name):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder and the traditional system trained on a few examples."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "profiles").mkdir()
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
-    for part in ("domain", "frame"):
-        params["baseline"][part]["epochs"] = 2
-    params["bench"]["clients"] = [1, 3]
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / "profiles/smoke.yaml").write_text((TOP / "profiles/smoke.yaml").read_text())
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patched.chdir(folder)
+
+    def change(params, profile):
+        for part in ("domain", "frame"):
+            params["baseline"][part]["epochs"] = 2
+        params["bench"]["clients"] = [1, 3]
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(DATA)
         base.main("encoder", Path("data/models/encoder"), Path("data/models/encoder.json"))
         train("baseline")

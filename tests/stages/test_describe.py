@@ -12,8 +12,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model import loaded
 from supertiny.retrieve.needed import with_call
+from tests.project import smoke_project
 
-TOP = Path(__file__).resolve().parents[2]
 DATA, MODELS, WRITTEN = Path("data/dataset"), Path("data/models"), Path("data/descriptions")
 FUNCTIONS = DATA / "functions.json"
 TESTS = {"test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
@@ -24,29 +24,23 @@ POOL = DATA / "train.reference.jsonl"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project folder in which every stage up to the trained describer has run once."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "profiles").mkdir()
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
-    params["describe"] |= {"num_examples": 2, "chat": {"temperature": 0.0, "max_new_tokens": 4}}
-    params["reject"]["chat"]["max_new_tokens"] = 4
-    params["describer"] |= {"group_size": 3, "groups_a_step": 1}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    profile = yaml.safe_load((TOP / "profiles/smoke.yaml").read_text())
-    profile["sft"] = {"examples": 12, "dev_examples": 6}
-    (folder / "profiles/smoke.yaml").write_text(yaml.safe_dump(profile))
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    patch.chdir(folder)
-    dataset.main(DATA)
-    for role in ("llm", "encoder"):
-        base.main(role, MODELS / role, MODELS / f"{role}.json")
-    sft.main(MODELS / "llm", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "sft", Path("data/logs/sft.csv"))
-    write("zero_shot", "llm")
-    keep("kept")
-    train("describer")
-    write("optimized", "describer", engine="native")
-    yield folder
-    patch.undo()
+
+    def change(params, profile):
+        params["describe"] |= {"num_examples": 2, "chat": {"temperature": 0.0, "max_new_tokens": 4}}
+        params["reject"]["chat"]["max_new_tokens"] = 4
+        params["describer"] |= {"group_size": 3, "groups_a_step": 1}
+        profile["sft"] = {"examples": 12, "dev_examples": 6}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(DATA)
+        for role in ("llm", "encoder"):
+            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        sft.main(MODELS / "llm", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "sft", Path("data/logs/sft.csv"))
+        write("zero_shot", "llm")
+        keep("kept")
+        train("describer")
+        write("optimized", "describer", engine="native")
+        yield folder
 
 
 def write(name, model, **more):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,33 +11,24 @@ from stages import base, dataset, judge
 from supertiny.core.errors import UserError
 from supertiny.judge.reference import Failure
 from supertiny.model.heads import load_headed
+from tests.project import smoke_project
 
-TOP = Path(__file__).resolve().parents[2]
 DATA = {name: Path(f"data/dataset/{name}.jsonl") for name in ("expert", "verdicts", "injections")}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder, and the stage run once."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "profiles").mkdir()
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
-    params["judge_classifier"] |= {"epochs": 1, "dev_points": 1}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / "profiles/smoke.yaml").write_text((TOP / "profiles/smoke.yaml").read_text())
-    before, cache = Path.cwd(), os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    os.chdir(folder)
-    dataset.main(Path("data/dataset"))
-    for role in ("encoder", "llm"):
-        base.main(role, Path(f"data/models/{role}"), Path(f"data/models/{role}.json"))
-    run("judge")
-    yield folder
-    os.chdir(before)
-    if cache is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = cache
+
+    def change(params, profile):
+        params["judge_classifier"] |= {"epochs": 1, "dev_points": 1}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(Path("data/dataset"))
+        for role in ("encoder", "llm"):
+            base.main(role, Path(f"data/models/{role}"), Path(f"data/models/{role}.json"))
+        run("judge")
+        yield folder
 
 
 def run(name, **changes):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from stages import base, bench, cost, dataset, evaluate, sft
 from supertiny.core.errors import UserError
+from tests.project import smoke_project
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -21,29 +22,18 @@ TOP = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project folder with a dataset, a random base model and that model fine-tuned on a few examples."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "profiles").mkdir()
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
-    params["sft"]["dev_points"] = 2
-    params["bench"]["clients"] = [1, 3]
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    profile = yaml.safe_load((TOP / "profiles/smoke.yaml").read_text())
-    profile["sft"] = {"examples": 24, "dev_examples": 6}
-    profile["evaluate"] = {"test": 6, "ood": 6}
-    (folder / "profiles/smoke.yaml").write_text(yaml.safe_dump(profile))
-    before = Path.cwd()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-    os.chdir(folder)
-    dataset.main(Path("data/dataset"))
-    base.main("llm", Path("data/models/llm"), Path("data/models/llm.json"))
-    train("sft")
-    yield folder
-    os.chdir(before)
-    if cache is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = cache
+
+    def change(params, profile):
+        params["sft"]["dev_points"] = 2
+        params["bench"]["clients"] = [1, 3]
+        profile["sft"] = {"examples": 24, "dev_examples": 6}
+        profile["evaluate"] = {"test": 6, "ood": 6}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(Path("data/dataset"))
+        base.main("llm", Path("data/models/llm"), Path("data/models/llm.json"))
+        train("sft")
+        yield folder
 
 
 DATA = {"functions": Path("data/dataset/functions.json")}

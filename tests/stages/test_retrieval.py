@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stages import base, dataset, retrieval, retriever
 from supertiny.core.errors import UserError
@@ -13,8 +12,8 @@ from supertiny.core.records import read_examples, read_functions
 from supertiny.model import fit as fit_module
 from supertiny.model.heads import load_headed
 from supertiny.retrieve.recall import with_call
+from tests.project import smoke_project
 
-TOP = Path(__file__).resolve().parents[2]
 DATA = Path("data/dataset")
 ENCODER = Path("data/models/encoder")
 FUNCTIONS = DATA / "functions.json"
@@ -23,20 +22,15 @@ FUNCTIONS = DATA / "functions.json"
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder and that encoder trained on a few examples."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "profiles").mkdir()
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
-    params["retriever"] |= {"epochs": 2, "dev_points": 2}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    (folder / "profiles/smoke.yaml").write_text((TOP / "profiles/smoke.yaml").read_text())
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    patch.chdir(folder)
-    dataset.main(DATA)
-    base.main("encoder", ENCODER, Path("data/models/encoder.json"))
-    train("retriever")
-    yield folder
-    patch.undo()
+
+    def change(params, profile):
+        params["retriever"] |= {"epochs": 2, "dev_points": 2}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(DATA)
+        base.main("encoder", ENCODER, Path("data/models/encoder.json"))
+        train("retriever")
+        yield folder
 
 
 def train(name, examples=DATA / "train.reference.jsonl"):

@@ -1,0 +1,26 @@
+"""A project folder on the smoke profile, for tests that run stages in process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Iterator[Path]:
+    """Work in `folder` with the smoke profile and a cache of its own; `change(params, profile)` alters both first."""
+    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
+    profile = yaml.safe_load((TOP / "profiles/smoke.yaml").read_text())
+    change(params, profile)
+    (folder / "profiles").mkdir()
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "profiles/smoke.yaml").write_text(yaml.safe_dump(profile))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patched.chdir(folder)
+        yield folder
