@@ -24,13 +24,14 @@ from supertiny.core.machine import describe
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack, collate
+from supertiny.model.batches import Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.hardware import compute_dtype
 from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
-from supertiny.sft.pack import Group, group, micro_batches, pack
+from supertiny.sft.group import Group, group
+from supertiny.sft.pack import pack
 
 ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 6
 """a step as stage sft takes it: one group"""

@@ -9,18 +9,18 @@ from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import SftConfig, SftSizes
+from supertiny.sft.config import PackConfig, SftConfig, SftSizes
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
     """Train `base` on the labelled `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, prompt = load("sft", SftConfig), load("prompt", PromptConfig)
+    cfg, packing, prompt = load("sft", SftConfig), load("pack", PackConfig), load("prompt", PromptConfig)
     sizes, machine = load_profile("sft", SftSizes), load_profile("train", TrainMachine)
     train = engines.get(load_profile("engines", Engines).sft, "sft")
     pool = read_functions(functions)
     rows = read_examples(examples, pool)[: sizes.examples or None]
     dev_rows = read_examples(dev, pool)[: sizes.dev_examples]
-    train(base, rows, dev_rows, pool, out, log, cfg, prompt, machine, seed())
+    train(base, rows, dev_rows, pool, out, log, cfg, packing, prompt, machine, seed())
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ from supertiny.describe.config import DescriberConfig
 from supertiny.describe.prompt import description_chat
 from supertiny.model import checkpoint
 from supertiny.model.ask import Chat
-from supertiny.model.batches import Branch, Pack
+from supertiny.model.batches import Branch, Pack, steps
 from supertiny.model.generate import common_prefix
 from supertiny.model.loaded import chat_text
 from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
-from supertiny.sft.pack import steps
 
 Lesson = tuple[Chat, str]
 """what the model is asked, and the description it shall reply"""

@@ -7,8 +7,9 @@ prefix and itself, at the positions it would have alone, so its logits are those
 own, while the prefix is computed once (forward and backward).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import torch
 from torch import Tensor
@@ -99,3 +100,26 @@ def _tree_mask(branch: Tensor) -> Tensor:
     prefix = (branch[:, None, :] == 0) & (branch[:, :, None] > 0)
     real = branch[:, None, :] >= 0
     return ((same | prefix) & real & causal | torch.eye(size, dtype=torch.bool))[:, None]
+
+
+def micro_batches(packs: Iterable[Pack], max_tokens: int) -> list[list[Pack]]:
+    """Packs of like length together, at most `max_tokens` padded tokens in each micro-batch (one pack at least)."""
+    batches: list[list[Pack]] = []
+    for one in sorted(packs, key=len):
+        if batches and (len(batches[-1]) + 1) * len(one) <= max_tokens:
+            batches[-1].append(one)
+        else:
+            batches.append([one])
+    return batches
+
+
+def steps(
+    packs: Sequence[Pack], packs_a_step: int, max_tokens: int, epochs: int, rng: Random
+) -> list[list[list[Pack]]]:
+    """The whole run: for each optimizer step its micro-batches; every epoch in a new order."""
+    plan = []
+    for _ in range(epochs):
+        order = list(packs)
+        rng.shuffle(order)
+        plan += [micro_batches(order[at : at + packs_a_step], max_tokens) for at in range(0, len(order), packs_a_step)]
+    return plan

@@ -7,17 +7,30 @@ from supertiny.model.training import FitConfig
 
 
 @dataclass(kw_only=True, slots=True)
+class PackConfig:
+    """Section `pack` of params.yaml: how training examples become prompts, the same for teacher and students."""
+
+    group_size: int
+    """examples that share one list of candidates, and its forward pass"""
+    function_dropout: float
+    """share of groups that lose a function one of them needs; its queries then have no appropriate function"""
+    renaming: float
+    """share of groups whose functions go by other names, the words of each in another order"""
+
+    def __post_init__(self) -> None:
+        require(self.group_size > 0, f"group_size: expected more than 0, got {self.group_size}")
+        for name in ("function_dropout", "renaming"):
+            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True, slots=True)
 class SftConfig:
     """Section `sft` of params.yaml."""
 
     epochs: int
     """passes over the training examples"""
-    group_size: int
-    """examples that share one list of candidates, and its forward pass"""
     groups_a_step: int
     """groups in one optimizer step"""
-    function_dropout: float
-    """share of groups that lose a function one of them needs; its queries then have no appropriate function"""
     train_embeddings: bool
     """whether token embeddings (and a head tied to them) learn too"""
     dev_points: int
@@ -25,9 +38,8 @@ class SftConfig:
     fit: FitConfig
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "group_size", "groups_a_step"):
+        for name in ("epochs", "groups_a_step"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
-        require(0 <= self.function_dropout <= 1, f"function_dropout: expected 0..1, got {self.function_dropout}")
         require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
 
 

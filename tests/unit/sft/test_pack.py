@@ -1,14 +1,18 @@
 """Sharing candidates: nothing is lost, nothing is offered that would make an answer wrong."""
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal
-from supertiny.core.records import Example
+from supertiny.core.records import Example, Turn
+from supertiny.model.batches import micro_batches, steps
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.pack import Group, drop_function, group, micro_batches, pack, steps
+from supertiny.sft.augment import drop_function, rename_functions
+from supertiny.sft.group import Group, group
+from supertiny.sft.pack import pack
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
@@ -127,3 +131,45 @@ def test_refusals_alone_are_grouped_too():
     """Nothing to join by function: the search for members must end."""
     rows = [Example(id=str(n), query="q", candidates=("a",), answers=(Refusal.UNCLEAR,)) for n in range(5)]
     assert sorted(len(one.examples) for one in group(rows, 2, Random(0))) == [1, 2, 2]
+
+
+@given(examples(), st.integers(0, 5))
+def test_renamed_functions_keep_documents_and_queries_keep_their_function(rows, seed):
+    pool = {f"{name}_of_{name * 2}": f for name, f in POOL.items()}
+    pool = {name: replace(f, name=name) for name, f in pool.items()}
+    long = {name.split("_")[0]: name for name in pool}
+    for one in group(rows, 4, Random(seed)):
+        one = Group(
+            tuple(
+                replace(
+                    e,
+                    candidates=tuple(long[c] for c in e.candidates),
+                    answers=tuple(Call(long[a.name]) if isinstance(a, Call) else a for a in e.answers),
+                    history=(Turn("earlier", Call(long["a"])),),
+                )
+                for e in one.examples
+            )
+        )
+        renamed, functions = rename_functions(one, pool, Random(seed))
+        for before, after in zip(one.examples, renamed.examples, strict=True):
+            assert len(set(after.candidates)) == len(before.candidates)
+            new_name = dict(zip(before.candidates, after.candidates, strict=True))
+            for old, new in new_name.items():
+                assert functions[new].name == new
+                assert functions[new].description == pool[old].description
+                assert sorted(new.split("_")) == sorted(old.split("_"))
+            if isinstance(before.answers[0], Call):
+                assert after.answers[0].name == new_name[before.answers[0].name]
+            else:
+                assert after.answers == before.answers
+            assert after.history[0].answer.name == new_name.get(long["a"], long["a"])
+
+
+def test_the_pool_itself_keeps_its_names():
+    """A renamed function never takes the name of another one of the pool."""
+    pool = {"a_b": Function("a_b", "one"), "b_a": Function("b_a", "other")}
+    row = Example(id="1", query="q", candidates=("a_b", "b_a"), answers=(Call("a_b"),))
+    for seed in range(8):
+        renamed, functions = rename_functions(Group((row,)), pool, Random(seed))
+        assert renamed.examples[0].candidates == ("a_b", "b_a")
+        assert functions["a_b"].description == "one"

@@ -1,6 +1,7 @@
 """Supervised fine-tuning in this process (paper Eq. 1-2), on one device or data-parallel on many."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -9,12 +10,12 @@ from transformers import PreTrainedTokenizerBase
 from supertiny.core.calls import Pool
 from supertiny.core.records import Example
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack
+from supertiny.model.batches import Pack, micro_batches, steps
 from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import SftConfig
-from supertiny.sft.pack import drop_function, group, micro_batches, pack, steps
+from supertiny.sft.config import PackConfig, SftConfig
+from supertiny.sft.pack import training_packs
 
 
 def sft(
@@ -25,6 +26,7 @@ def sft(
     out: Path,
     log: Path,
     cfg: SftConfig,
+    packing: PackConfig,
     prompt: PromptConfig,
     machine: TrainMachine,
     seed: int,
@@ -34,13 +36,12 @@ def sft(
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         encode, rng = checkpoint.encoder(tokenizer), Random(seed)
 
-        def packed(rows: Sequence[Example], dropout: float = 0.0) -> list[Pack]:
-            groups = group(rows, cfg.group_size, rng)
-            groups = [drop_function(one, rng) if rng.random() < dropout else one for one in groups]
-            return [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
+        def packs(rows: Sequence[Example], how: PackConfig) -> list[Pack]:
+            return training_packs(rows, pool, encode, tokenizer.eos_token_id, how, prompt, rng)
 
-        training = steps(packed(examples, cfg.function_dropout), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
-        return Plan(training, micro_batches(packed(dev), machine.max_tokens), cfg.dev_points)
+        training = steps(packs(examples, packing), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
+        unchanged = replace(packing, function_dropout=0.0, renaming=0.0)
+        return Plan(training, micro_batches(packs(dev, unchanged), machine.max_tokens), cfg.dev_points)
 
-    inputs = (cfg, prompt, pool, examples, dev)
+    inputs = (cfg, packing, prompt, pool, examples, dev)
     tune("sft", base, plan, out, log, cfg.fit, cfg.train_embeddings, machine, seed, *inputs)

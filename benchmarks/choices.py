@@ -1,0 +1,131 @@
+"""What makes the best fine-tuned model a minute: one change at a time against the default, on the same examples.
+
+    python -m benchmarks.choices --model data/models/llm --dataset data/dataset --examples data/rft/train.jsonl \
+        --out benchmarks/choices
+
+Each choice trains on the same first examples and answers the same test queries; its result is a file of its own in
+`out`, and a choice that has one is not run again. `out`.md is the table.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from supertiny.core.calls import Call
+from supertiny.core.config import load, load_profile
+from supertiny.core.files import read_json, write_json, write_text
+from supertiny.core.machine import describe
+from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.core.stage import run
+from supertiny.engines.native.generate import generate
+from supertiny.engines.native.sft import sft
+from supertiny.measure.evaluate import evaluate
+from supertiny.model import checkpoint
+from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.model.training import TrainMachine
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.prune.depth import keep_layers
+from supertiny.report.markdown import number, rate, table
+from supertiny.sft.config import PackConfig, SftConfig
+
+EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "candidates described": {"prompt": {"describe": True}},
+    "5 candidates": {"candidates": 5},
+    "half the groups renamed": {"pack": {"renaming": 0.5}},
+    "function dropout .3": {"pack": {"function_dropout": 0.3}},
+    "24 examples a step": {"sft": {"groups_a_step": 4}},
+    "24 of 30 layers": {"layers": 24},
+}
+
+
+def main(model: Path, dataset: Path, examples: Path, out: Path) -> None:
+    """Measure each choice that has no file in `out` yet, and write the table."""
+    for name, change in CHOICES.items():
+        file = out / f"{name.replace(' ', '_')}.json"
+        if not file.exists():
+            print(f"--- {name}", flush=True)
+            write_json(file, {"choice": name, "machine": describe(), **measure(model, dataset, examples, change)})
+    write_text(out.with_suffix(".md"), _table([read_json(file) for file in sorted(out.glob("*.json"))]))
+
+
+def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) -> dict[str, Any]:
+    """Train `model` with one change, and let it answer."""
+    prompt = replace(load("prompt", PromptConfig), **change.get("prompt", {}))
+    packing = replace(load("pack", PackConfig), **change.get("pack", {}))
+    cfg = replace(load("sft", SftConfig), **change.get("sft", {}))
+    decode = load("decode", DecodeConfig)
+    pool = read_functions(dataset / "functions.json")
+
+    def rows(path: Path, number: int) -> list[Example]:
+        return _offered(read_examples(path, pool)[:number], change.get("candidates"))
+
+    with tempfile.TemporaryDirectory() as scratch:
+        base, tuned = Path(scratch) / "base", Path(scratch) / "tuned"
+        _cut(model, base, change.get("layers"))
+        machine = load_profile("train", TrainMachine)
+        dev = rows(dataset / "dev.jsonl", DEV)
+        started = time.perf_counter()
+        log = Path(scratch) / "log.csv"
+        sft(base, rows(examples, EXAMPLES), dev, pool, tuned, log, cfg, packing, prompt, machine, SEED)
+        minutes = (time.perf_counter() - started) / 60
+        splits = {"test": rows(dataset / "test.jsonl", TEST), "ood": rows(dataset / "ood.jsonl", OOD)}
+        asking = load_profile("generate", GenerateMachine)
+
+        def answered(how: DecodeConfig) -> dict[str, Any]:
+            return evaluate(splits, pool, lambda asked: generate(tuned, asked, how, asking), prompt, SEED)[0]
+
+        result = {"change": change, "examples": EXAMPLES, "train_minutes": round(minutes, 2), "rates": answered(decode)}
+        if not change:
+            result["free_rates"] = answered(replace(decode, constrained=False))
+    return result
+
+
+def _offered(rows: Sequence[Example], number: int | None) -> list[Example]:
+    """The rows with only the first `number` candidates, those that an answer calls before the others."""
+
+    def fewer(row: Example) -> Example:
+        called = {answer.name for answer in row.answers if isinstance(answer, Call)}
+        kept = sorted(row.candidates, key=lambda name: name not in called)[:number]
+        return replace(row, candidates=tuple(name for name in row.candidates if name in kept))
+
+    return [fewer(row) for row in rows]
+
+
+def _cut(model: Path, out: Path, layers: int | None) -> None:
+    if layers is None:
+        out.symlink_to(model.resolve())
+        return
+    weights = checkpoint.load_model(model)
+    last = weights.config.num_hidden_layers - 1
+    keep_layers(weights, sorted({round(number * last / (layers - 1)) for number in range(layers)}))
+    checkpoint.save(weights, checkpoint.load_tokenizer(model), out)
+
+
+def _table(results: Sequence[dict[str, Any]]) -> str:
+    head = ["choice", "AR", "AR OOD", "seen", "unseen", "wrong refusals", "prompt tokens", "training, min"]
+    lines = []
+    for one in sorted(results, key=lambda one: list(CHOICES).index(one["choice"])):
+        lines.append(_row(one["choice"], one["rates"], one["train_minutes"]))
+        if "free_rates" in one:
+            lines.append(_row("free decoding", one["free_rates"], one["train_minutes"]))
+    return table(head, lines) + "\n"
+
+
+def _row(name: str, rates: dict[str, Any], minutes: float) -> list[str]:
+    return [
+        name,
+        *(rate(rates[split]) for split in ("test", "ood", "ood_seen", "ood_unseen")),
+        number(rates["test"]["failures"]["wrong refusal"]),
+        number(rates["workload"]["prompt_tokens"], 0),
+        number(minutes, 1),
+    ]
+
+
+if __name__ == "__main__":
+    run(main)
