@@ -13,6 +13,8 @@ class Engines:
 
     chat: str
     sft: str
+    logits: str
+    distill: str
     generate: str
     serve: str
 

@@ -64,7 +64,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
-        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+        return Batch(*(getattr(self, name).to(device) for name in Batch.__slots__))
 
 
 def collate(packs: Sequence[Pack], pad_id: int) -> Batch:

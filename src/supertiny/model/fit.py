@@ -67,10 +67,14 @@ class Run(Generic[Micro]):
     """for every optimizer step its micro-batches"""
     load: Callable[[Micro], Learnable]
     """builds one micro-batch"""
-    dev: Sequence[Micro] = ()
+    dev: Sequence[Any] = ()
     """micro-batches whose mean loss is logged along the way"""
     dev_points: int = 0
     """how often"""
+    dev_load: Callable[[Any], Learnable] | None = None
+    """builds one of `dev`; None: as those trained on"""
+    dev_loss: Loss | None = None
+    """the loss that is logged, so that runs which minimize different ones compare; None: the one minimized"""
 
 
 def fit(
@@ -203,16 +207,17 @@ class _Trainer(Generic[Micro]):
 
     @torch.no_grad()
     def _dev_loss(self) -> float:
-        loss = count = 0.0
+        total = count = 0.0
+        load, loss = self.run.dev_load or self.run.load, self.run.dev_loss or self.loss
         # the bare module: processes may hold unequal numbers of micro-batches, and DDP would wait for its peers
         scorer = self.accelerator.unwrap_model(self.scorer).eval()
         for micro in self.run.dev[self.accelerator.process_index :: self.accelerator.num_processes]:
-            batch = self.run.load(micro).to(self.accelerator.device)
+            batch = load(micro).to(self.accelerator.device)
             with self.accelerator.autocast():
-                loss += self.loss(scorer(batch), batch).item()
+                total += loss(scorer(batch), batch).item()
             count += len(batch.targets)
         scorer.train()
-        return round(self._sum(loss) / self._sum(count), 5)
+        return round(self._sum(total) / self._sum(count), 5)
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:

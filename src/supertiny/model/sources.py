@@ -59,7 +59,9 @@ class ModelsConfig:
     """Section `models` of the profile: which base models, and whether a hub may be asked for them."""
 
     llm: str
-    """the language model that is trained"""
+    """the large model: prototype and, fine-tuned, teacher"""
+    student: str
+    """the model that students are made of; of the llm's family, for they share its tokenizer"""
     encoder: str
     """the sentence encoder"""
     online: bool
@@ -67,8 +69,8 @@ class ModelsConfig:
 
     def source(self, role: str) -> str:
         """The source of one role."""
-        if role not in ("llm", "encoder"):
-            raise UserError(f"role: expected llm or encoder, got {role!r}")
+        if role not in ("llm", "student", "encoder"):
+            raise UserError(f"role: expected llm, student or encoder, got {role!r}")
         return str(getattr(self, role))
 
 
@@ -176,25 +178,30 @@ def _init(name: str, out: Path, online: bool, seed: int) -> None:
 
     Such as init:hidden_size=64,num_hidden_layers=2,num_attention_heads=4,num_key_value_heads=2,intermediate_size=128
     """
+    tokenizer = byte_tokenizer()
+    model = random_model(name, tokenizer, seed)
+    with whole_folder(out) as partial:
+        save(model, tokenizer, partial)
+
+
+def random_model(sizes: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """A random Qwen2-architecture model from `key=integer` pairs of its config, with the tokens of `tokenizer`."""
     try:
-        sizes = {key: int(value) for key, value in (pair.split("=") for pair in name.split(","))}
-        if unknown := set(sizes) - set(Qwen2Config().to_dict()):
+        given = {key: int(value) for key, value in (pair.split("=") for pair in sizes.split(","))}
+        if unknown := set(given) - set(Qwen2Config().to_dict()):
             raise ValueError(f"there is no {', '.join(sorted(unknown))}")
-        tokenizer = byte_tokenizer()
-        torch.manual_seed(seed)
         config = Qwen2Config(
-            **{"tie_word_embeddings": True, "vocab_size": len(tokenizer), "max_position_embeddings": 4096} | sizes,
+            **{"tie_word_embeddings": True, "vocab_size": len(tokenizer), "max_position_embeddings": 4096} | given,
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
         if config.hidden_size % (2 * config.num_attention_heads):
             raise ValueError("hidden_size must be a multiple of twice num_attention_heads")
-        model = Qwen2ForCausalLM(config)
+        torch.manual_seed(seed)
+        return Qwen2ForCausalLM(config).eval()
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
-        raise UserError(f"model source 'init:{name}': expected key=integer pairs of a Qwen2 config: {error}") from None
-    with whole_folder(out) as partial:
-        save(model, tokenizer, partial)
+        raise UserError(f"model source 'init:{sizes}': expected key=integer pairs of a Qwen2 config: {error}") from None
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -11,21 +11,25 @@ from supertiny.core.files import whole_folder
 from supertiny.core.launch import is_first, on_processes
 from supertiny.core.resume import resumable
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack, collate
-from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
+from supertiny.model.batches import Batch, Pack, collate
+from supertiny.model.fit import Learnable, Loss, ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.training import FitConfig, TrainMachine
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to train on, in which order."""
+    """What to train on, in which order; by default packs, for the cross-entropy of their responses."""
 
-    steps: Sequence[Sequence[Sequence[Pack]]]
-    """for every optimizer step its micro-batches of packs"""
+    steps: Sequence[Sequence[Any]]
+    """for every optimizer step its micro-batches"""
     dev: Sequence[Sequence[Pack]] = ()
-    """micro-batches whose mean loss is logged along the way"""
+    """micro-batches of packs whose mean cross-entropy is logged along the way"""
     dev_points: int = 0
     """how often"""
+    load: Callable[[Any], Learnable] | None = None
+    """builds one micro-batch; None: `collate`"""
+    loss: Loss = cross_entropy
+    """what is minimized"""
 
 
 def tune(
@@ -48,14 +52,13 @@ def tune(
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
     model.get_input_embeddings().requires_grad_(train_embeddings)
     made = plan(tokenizer)
-    run = Run(
-        made.steps,
-        load=lambda packs: collate(packs, tokenizer.pad_token_id),
-        dev=made.dev,
-        dev_points=made.dev_points,
-    )
+
+    def plain(packs: Sequence[Pack]) -> Batch:
+        return collate(packs, tokenizer.pad_token_id)
+
+    run = Run(made.steps, made.load or plain, made.dev, made.dev_points, dev_load=plain, dev_loss=cross_entropy)
     with resumable(stage, base, cfg, train_embeddings, machine, seed, *inputs) as state:
-        fit(ResponseLogits(model), run, cross_entropy, cfg, machine, seed, log, state)
+        fit(ResponseLogits(model), run, made.loss, cfg, machine, seed, log, state)
         if is_first():
             with whole_folder(out) as partial:
                 checkpoint.save(model, tokenizer, partial)

@@ -25,8 +25,10 @@ class PackConfig:
 
 @dataclass(kw_only=True, slots=True)
 class SftConfig:
-    """Section `sft` of params.yaml."""
+    """Sections `sft` (the teacher) and `teaching` (every student, by answers or by logits) of params.yaml."""
 
+    shuffle_seed: int
+    """order of the training prompts; which prompts there are hangs on the pipeline's seed alone"""
     epochs: int
     """passes over the training examples"""
     groups_a_step: int
@@ -38,6 +40,7 @@ class SftConfig:
     fit: FitConfig
 
     def __post_init__(self) -> None:
+        require(self.shuffle_seed >= 0, f"shuffle_seed: expected 0 or more, got {self.shuffle_seed}")
         for name in ("epochs", "groups_a_step"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
         require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")

@@ -1,7 +1,6 @@
 """Supervised fine-tuning in this process (paper Eq. 1-2), on one device or data-parallel on many."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -15,7 +14,7 @@ from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import PackConfig, SftConfig
-from supertiny.sft.pack import training_packs
+from supertiny.sft.pack import training_packs, unchanged
 
 
 def sft(
@@ -34,14 +33,13 @@ def sft(
     """Train `base` on the first answer of each example; write the model to `out`, the loss curve to `log`."""
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
-        encode, rng = checkpoint.encoder(tokenizer), Random(seed)
-
         def packs(rows: Sequence[Example], how: PackConfig) -> list[Pack]:
-            return training_packs(rows, pool, encode, tokenizer.eos_token_id, how, prompt, rng)
+            encode = checkpoint.encoder(tokenizer)
+            return training_packs(rows, pool, encode, tokenizer.eos_token_id, how, prompt, Random(seed))
 
-        training = steps(packs(examples, packing), cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng)
-        unchanged = replace(packing, function_dropout=0.0, renaming=0.0)
-        return Plan(training, micro_batches(packs(dev, unchanged), machine.max_tokens), cfg.dev_points)
+        shuffle = Random(cfg.shuffle_seed)
+        training = steps(packs(examples, packing), cfg.groups_a_step, machine.max_tokens, cfg.epochs, shuffle)
+        return Plan(training, micro_batches(packs(dev, unchanged(packing)), machine.max_tokens), cfg.dev_points)
 
     inputs = (cfg, packing, prompt, pool, examples, dev)
     tune("sft", base, plan, out, log, cfg.fit, cfg.train_embeddings, machine, seed, *inputs)

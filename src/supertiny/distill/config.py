@@ -1,0 +1,44 @@
+"""What distillation is asked to do (paper 3.2)."""
+
+from dataclasses import dataclass
+
+from supertiny.core.config import require
+from supertiny.distill.divergence import Divergence
+
+
+@dataclass(kw_only=True, slots=True)
+class StudentConfig:
+    """One entry of `student_models` of the profile: a small model before it is taught."""
+
+    layers: int
+    """blocks of the base model that are kept, those of highest importance; 0: all"""
+    trim_vocabulary: bool
+    """keep only the tokens that the domain reads or writes"""
+    init: str | None
+    """null: the base model's weights; else a random model of this shape with the base model's tokenizer, as key=integer
+    pairs of a Qwen2 config"""
+
+    def __post_init__(self) -> None:
+        require(self.layers >= 0, f"layers: expected 0 or more, got {self.layers}")
+        require(not (self.init and self.layers), "layers: must be 0 where init gives the shape")
+
+
+@dataclass(kw_only=True, slots=True)
+class DistillConfig:
+    """Section `distill` of params.yaml: which divergence (Eq. 3-5)."""
+
+    loss: str
+    """akl | fkl | rkl | fixed"""
+    mu: float
+    """akl: probability mass of the teacher's tokens that make the head; from 1 on it is fkl"""
+    mu_start: float | None
+    """mu at the first step, from where it goes linearly to `mu`; null: constant"""
+    alpha: float
+    """fixed: weight of the forward KL"""
+    chunk_rows: int
+    """response tokens whose divergence is computed at once"""
+
+    def __post_init__(self) -> None:
+        Divergence(kind=self.loss, mu=self.mu, alpha=self.alpha)
+        require(self.mu_start is None or self.mu_start > 0, f"mu_start: expected more than 0, got {self.mu_start}")
+        require(self.chunk_rows > 0, f"chunk_rows: expected more than 0, got {self.chunk_rows}")

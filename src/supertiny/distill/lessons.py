@@ -1,0 +1,84 @@
+"""What a student learns from at one optimizer step: packs, and its teacher's distribution at their response tokens.
+
+Shapes: N response tokens of the batch, K ids of the longest row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from supertiny.distill.cache import CacheReader, content_key
+from supertiny.distill.divergence import mu_at
+from supertiny.distill.signal import Signal
+from supertiny.model.batches import Batch, Pack, collate
+from supertiny.model.vocab import Alignment
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One micro-batch before its logits are read."""
+
+    packs: Sequence[Pack]
+    mu: float
+    """of its optimizer step"""
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtBatch(Batch):
+    """A batch whose every target comes with the teacher's distribution."""
+
+    signal: Signal
+    """[N, K]"""
+    mu: float
+
+    def to(self, device: torch.device) -> "TaughtBatch":
+        """The same batch on `device`."""
+        moved = {name: getattr(self, name).to(device) for name in (*Batch.__slots__, "signal")}
+        return replace(self, **moved)
+
+
+def with_mu(steps: Sequence[Sequence[Sequence[Pack]]], mu_start: float | None, mu: float) -> list[list[Lesson]]:
+    """The whole run, with the head's mass of each step."""
+    total, start = len(steps), mu if mu_start is None else mu_start
+    return [[Lesson(packs, mu_at(step, total, start, mu)) for packs in micros] for step, micros in enumerate(steps)]
+
+
+class Teacher:
+    """The cached teacher of one student: its logits, in the student's ids."""
+
+    def __init__(self, cache: CacheReader, alignment: Alignment) -> None:
+        self.cache, self.temperature = cache, cache.temperature
+        self.to_teacher, self.to_student = alignment.to_teacher.tolist(), alignment.to_student
+
+    def batch(self, lesson: Lesson, pad_id: int) -> TaughtBatch:
+        """The lesson as tensors; a response that is not in the cache is an error."""
+        plain = collate(lesson.packs, pad_id)
+        tensors = {name: getattr(plain, name) for name in Batch.__slots__}
+        return TaughtBatch(**tensors, signal=self.signal(lesson.packs), mu=lesson.mu)
+
+    def signal(self, packs: Sequence[Pack]) -> Signal:
+        """The teacher's distribution at every response token of `packs`, in the order of `collate`'s targets."""
+        rows = [
+            self.cache.read(content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response)))
+            for pack in packs
+            for branch in pack.branches
+        ]
+        counts_N = np.concatenate([row.counts_T for row in rows])
+        ids_NK = _padded(np.concatenate([row.ids_N for row in rows]).astype(np.int64), counts_N, -1)
+        log_p_NK = _padded(np.concatenate([row.reconciled_N() for row in rows]), counts_N, -np.inf)
+        known_NK = torch.where(ids_NK < 0, -1, self.to_student[ids_NK.clamp(min=0)])
+        return Signal(log_p_NK, known_NK, self.temperature)
+
+    def _ids(self, student_ids: Sequence[int]) -> list[int]:
+        return [self.to_teacher[index] for index in student_ids]
+
+
+def _padded(values: np.ndarray, counts_N: np.ndarray, fill: float) -> Tensor:
+    """Ragged rows [sum counts] as [N, K], `fill` behind the end of each."""
+    inside_NK = np.arange(counts_N.max())[None] < counts_N[:, None]
+    padded = np.full(inside_NK.shape, fill, dtype=values.dtype)
+    padded[inside_NK] = values
+    return torch.from_numpy(padded)

@@ -1,0 +1,62 @@
+"""The student before it is taught: what is left of a base model, or random weights of a given shape."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from transformers import PreTrainedTokenizerBase
+
+from supertiny.core.calls import Pool
+from supertiny.core.files import whole_folder
+from supertiny.core.records import Example
+from supertiny.distill.config import StudentConfig
+from supertiny.model import checkpoint
+from supertiny.model.batches import Pack, collate
+from supertiny.model.sources import random_model
+from supertiny.prompt.compressed import PromptConfig, own_part, shared_part
+from supertiny.prune.depth import keep_layers, layer_importance, least_important
+from supertiny.prune.vocab import trim_vocabulary
+from supertiny.sft.config import PackConfig
+from supertiny.sft.pack import training_packs
+
+CALIBRATION_PACKS = 24
+"""training prompts that the importance of layers is measured on"""
+
+
+def make_student(
+    base: Path,
+    examples: Sequence[Example],
+    queries: Sequence[Example],
+    pool: Pool,
+    out: Path,
+    cfg: StudentConfig,
+    packing: PackConfig,
+    prompt: PromptConfig,
+    seed: int,
+) -> None:
+    """Make the student of `cfg` from `base` and write it to `out`.
+
+    `examples` are what it will be taught, `queries` what it may be asked besides: the tokens of both are kept.
+    """
+    tokenizer = checkpoint.load_tokenizer(base)
+    encode = checkpoint.encoder(tokenizer)
+    packs = training_packs(examples, pool, encode, tokenizer.eos_token_id, packing, prompt, Random(seed))
+    model = random_model(cfg.init, tokenizer, seed) if cfg.init else checkpoint.load_model(base)
+    if cfg.layers:
+        shown = (collate([pack], tokenizer.pad_token_id) for pack in packs[:CALIBRATION_PACKS])
+        scores = layer_importance(model, shown)
+        dropped = least_important(scores, len(scores) - cfg.layers)
+        keep_layers(model, [index for index in range(len(scores)) if index not in dropped])
+    if cfg.trim_vocabulary:
+        asked = [own_part(query, pool, prompt) for query in queries]
+        offered = [shared_part([function], prompt) for function in pool.values()]
+        model, tokenizer = trim_vocabulary(model, tokenizer, [*_texts(packs, tokenizer), *asked, *offered])
+    with whole_folder(out) as partial:
+        checkpoint.save(model, tokenizer, partial)
+
+
+def _texts(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """What the packs say, in the pieces that are tokenized alone."""
+    pieces = [pack.prefix for pack in packs]
+    pieces += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
+    return [tokenizer.decode(ids, skip_special_tokens=False) for ids in pieces]
