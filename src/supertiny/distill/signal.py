@@ -1,0 +1,104 @@
+"""The teacher signal: what a student is shown of its teacher at every response token, online or from the cache.
+
+Shapes: N response tokens, V ids of the student, K kept ids of a token, C categories to compare over: V where the
+signal is dense, else K + 1, the last being the rest bucket.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from supertiny.distill.divergence import LOG_ZERO, Pair, pair
+
+SMALLEST_SUM = 1e-37
+"""exp of a rest bucket's scores, against that of the highest, at least: the smallest that fp32 can divide by"""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The teacher's next-token distributions, not renormalised."""
+
+    log_p_NK: Tensor
+    """fp32 log-probabilities in nats; -inf where padded"""
+    ids_NK: Tensor | None = None
+    """student ids, no id twice in a row; None: dense, the K = V ids in order. -1: padded, or a token that the student
+    cannot write, whose mass is in the rest bucket"""
+    temperature: float = 1.0
+    """what the teacher's logits were divided by; the student's are divided by the same"""
+
+    def __post_init__(self) -> None:
+        if self.ids_NK is not None and self.ids_NK.shape != self.log_p_NK.shape:
+            raise ValueError(f"ids are {tuple(self.ids_NK.shape)}, log-probabilities {tuple(self.log_p_NK.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.log_p_NK)
+
+    def rows(self, rows: slice) -> "Signal":
+        """The signal of some of the tokens."""
+        ids_NK = None if self.ids_NK is None else self.ids_NK[rows]
+        return replace(self, log_p_NK=self.log_p_NK[rows], ids_NK=ids_NK)
+
+    def to(self, device: torch.device) -> "Signal":
+        """The same signal on `device`."""
+        ids_NK = None if self.ids_NK is None else self.ids_NK.to(device)
+        return replace(self, log_p_NK=self.log_p_NK.to(device), ids_NK=ids_NK)
+
+    def missing(self) -> Tensor:
+        """[N] teacher's mass outside the ids that it was kept for and that the student can write."""
+        mass_NK = self.log_p_NK.double().exp()  # fp32 would lose a rest of 1e-6 in the sum's rounding
+        if self.ids_NK is not None:
+            mass_NK = mass_NK.masked_fill(self.ids_NK < 0, 0)
+        return (1 - mass_NK.sum(-1)).clamp(min=0)
+
+
+class Comparison(Protocol):
+    """Teacher and student over the same categories."""
+
+    pair: Pair
+
+    def gradient(self, slope_NC: Tensor) -> Tensor:
+        """[N, V] derivative in the student's scores of a loss whose derivative in log q is `slope_NC`; used once."""
+
+
+def compare(scores_NV: Tensor, signal: Signal) -> Comparison:
+    """The student's scores (fp32 logits by temperature) beside its teacher."""
+    if signal.ids_NK is None:
+        return _Dense(scores_NV, signal.log_p_NK)
+    return _Truncated(scores_NV, signal, signal.ids_NK)
+
+
+class _Dense:
+    def __init__(self, scores_NV: Tensor, log_p_NV: Tensor) -> None:
+        self.pair = pair(log_p_NV.to(scores_NV.dtype), scores_NV.log_softmax(-1))
+
+    def gradient(self, slope_NC: Tensor) -> Tensor:
+        """G_j - q_j sum G: a softmax passes on what is left of the slope G."""
+        return slope_NC.addcmul_(self.pair.q_NC, slope_NC.sum(-1, keepdim=True), value=-1)
+
+
+class _Truncated:
+    """q is the softmax over the FULL vocabulary; the rest bucket's mass is the sum of its ids, not 1 - sum q."""
+
+    def __init__(self, scores_NV: Tensor, signal: Signal, ids_NK: Tensor) -> None:
+        kept_NK = ids_NK >= 0
+        self.at_NK = ids_NK.clamp(min=0).long()
+        highest_N1 = scores_NV.amax(-1, keepdim=True)
+        self.exp_NV = (scores_NV - highest_N1).exp_()
+        exp_NK = self.exp_NV.gather(-1, self.at_NK) * kept_NK
+        self.exp_NV.scatter_add_(-1, self.at_NK, -exp_NK)  # leaves the rest, and an exact 0 where an id is kept
+        rest_N1 = self.exp_NV.sum(-1, keepdim=True)
+        self.all_N1 = rest_N1 + exp_NK.sum(-1, keepdim=True)
+        self.rest_N1 = rest_N1.clamp(min=SMALLEST_SUM)
+        log_q_NK = (scores_NV.gather(-1, self.at_NK) - highest_N1 - self.all_N1.log()).masked_fill(~kept_NK, LOG_ZERO)
+        log_q_NC = torch.cat([log_q_NK, self.rest_N1.log() - self.all_N1.log()], -1)
+        log_p_NK = signal.log_p_NK.to(scores_NV.dtype).masked_fill(~kept_NK, LOG_ZERO)
+        self.pair = pair(log_p_NK, log_q_NC, signal.missing())
+
+    def gradient(self, slope_NC: Tensor) -> Tensor:
+        """The same; within the rest bucket each id gets its share of it, so the rows are only scaled."""
+        sum_N1 = slope_NC.sum(-1, keepdim=True)
+        gradient_NV = self.exp_NV.mul_(slope_NC[:, -1:] / self.rest_N1 - sum_N1 / self.all_N1)
+        kept_NK = slope_NC[:, :-1] - self.pair.q_NC[:, :-1] * sum_N1
+        return gradient_NV.scatter_add_(-1, self.at_NK, kept_NK)
