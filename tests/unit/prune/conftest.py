@@ -14,7 +14,8 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-WORDS = "turn on the kitchen light off lower newer wider kitchens lights turning thermostat to degrees".split()
+TEXT = "turn on the kitchen light off lower newer wider kitchens lights turning thermostat to degrees"
+WORDS = TEXT.split()
 CORPUS = [" ".join(WORDS[at:] + WORDS[:at]) for at in range(len(WORDS))] * 3
 END, START, CALL = "<|endoftext|>", "<|im_start|>", "<tool_call>"
 SIZES = {
