@@ -1,4 +1,4 @@
-"""Baseline: train the traditional system that the paper replaces, domain classifier and intent-slot model (3.1)."""
+"""Baseline: train the traditional system that the paper replaces, domain classifier, intent-slot models (3.1)."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from supertiny.prompt.compressed import PromptConfig
 
 
 def main(encoder: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
-    """Train both parts on the first answers of `examples`; write them to folder `out`, the curves to `log`."""
+    """Train all parts on the first answers of `examples`; write them to folder `out`, the curves to `log`."""
     cfg, prompt = load("baseline", BaselineConfig), load("prompt", PromptConfig)
     sizes, machine = load_profile("baseline", BaselineSizes), load_profile("train", TrainMachine)
     pool = read_functions(functions)
     rows = read_examples(examples, pool)[: sizes.examples or None]
     dev_rows = read_examples(dev, pool)[: sizes.dev_examples or None]
-    train(encoder, rows, dev_rows, pool, out, log, cfg, sizes, machine, prompt.history_turns, seed())
+    train(encoder, rows, dev_rows, pool, out, log, cfg, machine, prompt.history_turns, seed())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from supertiny.adapter.frames import report
 from supertiny.baseline.answer import System, workload
-from supertiny.baseline.train import DOMAIN, FRAME
+from supertiny.baseline.parts import DOMAIN, frame_folders
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
 from supertiny.core.records import read_functions
@@ -24,7 +24,7 @@ def main(model: Path, functions: Path, test: Path, ood: Path, out: Path) -> None
     rates["workload"] |= workload(answered[: len(splits["test"])])
     write_json(out / "rates.json", rates)
     write_jsonl(out / "answers.jsonl", rows)
-    write_json(out / "cost.json", cascade_cost([model / DOMAIN, model / FRAME], rates["workload"]))
+    write_json(out / "cost.json", cascade_cost([[model / DOMAIN], frame_folders(model)], rates["workload"]))
     write_json(out / "adapter.json", report(pool, [answer for one in labelled(splits) for answer in one.answers]))
 
 

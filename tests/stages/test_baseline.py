@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,9 +11,11 @@ from safetensors.torch import load_file
 
 from stages import base, baseline, baseline_bench, baseline_results, dataset
 from supertiny.baseline.answer import System
+from supertiny.baseline.parts import frame_folders, read_domains
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
+from supertiny.measure.cost import cascade_cost
 from supertiny.model import fit
 from tests.project import smoke_project
 
@@ -34,7 +37,7 @@ def project(tmp_path_factory):
 
     def change(params, profile):
         for part in ("domain", "frame"):
-            params["baseline"][part]["epochs"] = 2
+            params["baseline"][part] |= {"epochs": 2, "min_steps": 6}
         params["bench"]["clients"] = [1, 3]
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
@@ -48,25 +51,39 @@ def bytes_of(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
-def test_training_learns_and_logs_the_dev_accuracy_of_every_epoch(project):
-    rows = list(csv.DictReader((project / "data/logs/baseline.csv").open()))
+def curves():
+    """The loss curve of each part, in the order trained."""
+    with Path("data/logs/baseline.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == [str(step) for step in range(1, len(rows) + 1)]
-    for part in ("domain", "frame"):
-        curve = [row for row in rows if row["part"] == part]
-        losses = [float(row["loss"]) for row in curve]  # of whole frames, so a step of long texts has more
+    found = {}
+    for row in rows:
+        found.setdefault(row["part"], []).append(row)
+    return found
+
+
+def test_every_part_learns_and_logs_its_dev_loss_after_every_epoch(project):
+    found = curves()
+    known = read_domains(MODEL)
+    assert list(found) == ["domain", *(domain.encoder for domain in known.values() if domain.encoder)]
+    assert len(found) > 3
+    for curve in found.values():
+        losses = [float(row["loss"]) for row in curve]
         half = len(losses) // 2
-        assert sum(losses[half:]) < sum(losses[:half])
-        assert [0 <= float(row["dev_accuracy"]) <= 1 for row in curve if row["dev_accuracy"]] == [True, True]
-        assert curve[-1]["dev_accuracy"]
+        assert len(losses) >= 6 and sum(losses[half:]) < sum(losses[:half])
+    dev = [float(row["dev_loss"]) for row in found["domain"] if row["dev_loss"]]
+    assert len(dev) == 2 and dev[1] < dev[0] and found["domain"][-1]["dev_loss"]
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(project):
+@pytest.mark.parametrize("steps_done", [4, 40])
+def test_a_killed_run_goes_on_to_the_same_bytes(project, steps_done):
+    """Killed within the first part, or after it, when what is done is not done again."""
     step = fit._Trainer._step
     done = []
 
     def killed(self, number, total):
         done.append(number)
-        if len(done) == 5:
+        if len(done) > steps_done:
             raise KeyboardInterrupt
         return step(self, number, total)
 
@@ -77,14 +94,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(project):
         with patch.object(fit._Trainer, "_step", killed), pytest.raises(KeyboardInterrupt):
             train("again")
         assert not Path("data/models/again").exists()
+        at_kill = done.pop()
         done.clear()
         with patch.object(fit._Trainer, "_step", lambda self, *at: done.append(at[0]) or step(self, *at)):
             train("again")
     finally:
         path.write_text(kept)
-    assert done[0] == 4
+    assert done[0] == at_kill and len(done) == sum(map(len, curves().values())) - steps_done
     assert bytes_of(project / "data/models/again") == bytes_of(project / "data/models/baseline")
     assert Path("data/logs/again.csv").read_bytes() == Path("data/logs/baseline.csv").read_bytes()
+    shutil.rmtree("data/models/again")
 
 
 def test_results_cost_and_bench_agree_on_the_system(project):
@@ -100,6 +119,8 @@ def test_results_cost_and_bench_agree_on_the_system(project):
     assert cost["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
     assert cost["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
     assert 0 <= cost["gflops_paper"] <= cost["gflops_gemm"]
+    one_domain = cascade_cost([[MODEL / "domain"], frame_folders(MODEL)[:1]], rates["workload"])
+    assert one_domain["gflops_gemm"] == cost["gflops_gemm"] and one_domain["parameters_m"] < cost["parameters_m"]
 
     baseline_bench.main(**ASKED, answers=RESULTS / "answers.jsonl", out=RESULTS / "bench.json")
     rounds = json.loads((RESULTS / "bench.json").read_text())["rounds"]
@@ -113,6 +134,17 @@ def test_what_is_not_offered_is_refused(project):
     for row, one in zip(rows, System(MODEL, pool, 1).answer(rows), strict=True):
         assert one.frame.intent in row.candidates or one.reply in list(Refusal)
         assert one.passes in (1, 2) and one.num_tokens > 0
+
+
+def test_answers_do_not_depend_on_what_is_asked_beside_them(project):
+    """Queries are grouped by domain and computed together; each answer is that of the query alone."""
+    pool = read_functions(READ["functions"])
+    rows = read_examples(DATA / "test.jsonl", pool)[:20]
+    system = System(MODEL, pool, 1)
+    together = system.answer(rows)
+    assert len({one.frame.domain for one in together}) > 1
+    assert [one.frame for one in together] == [system.answer([row])[0].frame for row in rows]
+    assert system.answer([]) == []
 
 
 def test_a_missing_model_names_its_folder(project):

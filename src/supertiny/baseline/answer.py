@@ -7,16 +7,18 @@ from pathlib import Path
 
 from torch import Tensor
 
-from supertiny.adapter.frames import REFUSALS, Frame, domain_of, from_frame
+from supertiny.adapter.frames import REFUSALS, Frame, from_frame
 from supertiny.adapter.slots import to_slot
 from supertiny.baseline.labels import OUTSIDE, name_of, token_spans
+from supertiny.baseline.parts import DOMAIN, read_domains
 from supertiny.baseline.reading import Span, read
-from supertiny.baseline.train import DOMAIN, FRAME
 from supertiny.baseline.values import value_of
 from supertiny.core.calls import Answer, Call, Function, Malformed, Pool, Refusal, answer_from_json
 from supertiny.core.records import Example
 from supertiny.model.ask import Generation
-from supertiny.model.heads import load_headed
+from supertiny.model.heads import HeadedEncoder, load_headed
+
+Scores = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Answered:
     num_tokens: int
     """tokens of the text, special ones included"""
     passes: int
-    """encoders that read it: 1 where the domain classifier refused, else 2"""
+    """encoders that read it: 1 where the classifier refused or the domain needs no encoder, else 2"""
 
     @property
     def generation(self) -> Generation:
@@ -39,64 +41,88 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
-    """One label of the intent head: its place there, its function, the slots nobody says."""
+    """One label of an intent head: its function, and the slots nobody says."""
 
-    at: int
     function: Function
     slots: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Domain:
+    """One domain's intents, in the order of the head's labels, and its encoder if it needs one."""
+
+    name: str
+    intents: list[_Intent]
+    encoder: HeadedEncoder | None
+
+
 class System:
-    """Both encoders of a baseline folder, for one pool of functions."""
+    """All encoders of a baseline folder, for one pool of functions."""
 
     def __init__(self, folder: Path, pool: Pool, history_turns: int) -> None:
         self._pool, self._history_turns = pool, history_turns
-        self._domain, self._frame = load_headed(folder / DOMAIN), load_headed(folder / FRAME)
-        self._intents: dict[str, list[_Intent]] = {}
-        for at, label in enumerate(self._frame.labels):
-            call = answer_from_json(json.loads(label), pool)
-            assert isinstance(call, Call) or (isinstance(call, Malformed) and call.call is not None)
-            held = call if isinstance(call, Call) else call.call
-            function = pool[name_of(label)]
-            slots = {n: to_slot(v, function.parameters[n].type) for n, v in held.arguments.items()} if held else {}
-            self._intents.setdefault(domain_of(function), []).append(_Intent(at, function, slots))
+        self._classifier = load_headed(folder / DOMAIN)
+        self._domains = {
+            name: _Domain(
+                name,
+                [_intent(label, pool) for label in known.intents],
+                load_headed(folder / known.encoder) if known.encoder else None,
+            )
+            for name, known in read_domains(folder).items()
+        }
 
     def answer(self, examples: Sequence[Example], progress: str | None = None) -> list[Answered]:
-        """The answer to each example, in the order given."""
+        """The answer to each example, in the order given; each domain's encoder reads its texts together."""
         texts = [read(example, self._pool, self._history_turns).text for example in examples]
-        chosen = [self._domain.labels[int(one["label"].argmax())] for one in self._domain.scores(texts, progress)]
-        calls = [at for at, domain in enumerate(chosen) if domain in self._intents]
-        scores = dict(zip(calls, self._frame.scores([texts[at] for at in calls], progress), strict=True))
+        chosen = [self._classifier.labels[int(s["label"].argmax())] for s in self._classifier.scores(texts, progress)]
+        scores = self._frame_scores(texts, chosen)
         found = []
-        for at, (example, text, domain) in enumerate(zip(examples, texts, chosen, strict=True)):
-            spans = token_spans(text, self._frame.tokenizer)
-            if at in scores:
-                frame = self._available(self._read_frame(text, domain, scores[at], spans), example)
+        for at, (example, text, name) in enumerate(zip(examples, texts, chosen, strict=True)):
+            spans = token_spans(text, self._classifier.tokenizer)
+            if name in self._domains:
+                frame = self._available(_read_frame(text, self._domains[name], scores.get(at), spans), example)
             else:
-                frame = REFUSALS[Refusal(domain) if domain in list(Refusal) else Refusal.NO_FUNCTION]
+                frame = REFUSALS[Refusal(name) if name in list(Refusal) else Refusal.NO_FUNCTION]
             found.append(Answered(frame, from_frame(frame, self._pool), len(spans), 1 + (at in scores)))
+        return found
+
+    def _frame_scores(self, texts: Sequence[str], chosen: Sequence[str]) -> dict[int, Scores]:
+        """The scores of each text that an encoder of its domain reads, by the text's place."""
+        found: dict[int, Scores] = {}
+        for name, domain in self._domains.items():
+            places = [at for at, one in enumerate(chosen) if one == name]
+            if domain.encoder and places:
+                found |= zip(places, domain.encoder.scores([texts[at] for at in places]), strict=True)
         return found
 
     def _available(self, frame: Frame, example: Example) -> Frame:
         """A function that is not offered is not installed here: the assistant says so."""
         return frame if frame.intent in example.candidates else REFUSALS[Refusal.NO_FUNCTION]
 
-    def _read_frame(self, text: str, domain: str, scores: dict[str, Tensor], spans: list[Span]) -> Frame:
-        """The best intent of the domain, and the best tags among the slots it leaves open."""
-        intents = self._intents[domain]
-        intent = intents[int(scores["label"][[one.at for one in intents]].argmax())]
+
+def _intent(label: str, pool: Pool) -> _Intent:
+    call = answer_from_json(json.loads(label), pool)
+    assert isinstance(call, Call) or (isinstance(call, Malformed) and call.call is not None)
+    held = call if isinstance(call, Call) else call.call
+    function = pool[name_of(label)]
+    slots = {n: to_slot(v, function.parameters[n].type) for n, v in held.arguments.items()} if held else {}
+    return _Intent(function, slots)
+
+
+def _read_frame(text: str, domain: _Domain, scores: Scores | None, spans: list[Span]) -> Frame:
+    """The best intent of the domain, and the best tags among the slots it leaves open."""
+    intent = domain.intents[int(scores["label"].argmax()) if scores else 0]
+    slots = dict(intent.slots)
+    if scores and domain.encoder and "tag" in scores:
         parameters = intent.function.parameters
-        open_slots = [name for name in parameters if name not in intent.slots]
-        said = best_spans(scores["tag"], self._frame.tags, open_slots, spans)
-        slots = dict(intent.slots)
-        for name, ranked in said.items():
+        open_slots = [name for name in parameters if name not in slots]
+        for name, ranked in best_spans(scores["tag"], domain.encoder.tags, open_slots, spans).items():
             texts = [whole_words(text, span) for span in ranked]
-            value = value_of(
-                sorted(texts, key=text.find) if parameters[name].type == "array" else texts, parameters[name]
-            )
+            said = sorted(texts, key=text.find) if parameters[name].type == "array" else texts
+            value = value_of(said, parameters[name])
             if value is not None:
                 slots[name] = value
-        return Frame(domain, intent.function.name, slots)
+    return Frame(domain.name, intent.function.name, slots)
 
 
 def best_spans(

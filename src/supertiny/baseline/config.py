@@ -8,17 +8,30 @@ from supertiny.model.training import FitConfig
 
 @dataclass(kw_only=True, slots=True)
 class PartConfig:
-    """How one of its two encoders is trained."""
+    """How one of its encoders is trained."""
 
     epochs: int
     """passes over its training examples"""
-    batch_size: int
+    min_steps: int
+    """optimizer steps at least, by more passes where examples are few"""
+    texts_a_step: int
     """examples of one optimizer step"""
     fit: FitConfig
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "min_steps", "texts_a_step"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+
+    def epochs_of(self, num_rows: int) -> int:
+        """Passes over `num_rows` examples, one at least.
+
+        >>> fit = FitConfig(learning_rate=1.0, warmup_share=0.0, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)
+        >>> cfg = PartConfig(epochs=8, min_steps=100, texts_a_step=16, fit=fit)
+        >>> cfg.epochs_of(400), cfg.epochs_of(34)  # 25 steps a pass, and 3
+        (8, 34)
+        """
+        steps_an_epoch = -(-num_rows // self.texts_a_step)
+        return max(self.epochs, -(-self.min_steps // steps_an_epoch))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,7 +43,7 @@ class BaselineConfig:
     domain: PartConfig
     """the domain classifier (DC)"""
     frame: PartConfig
-    """the joint intent and slot model (ICSF)"""
+    """the joint intent and slot model of each domain (ICSF)"""
 
     def __post_init__(self) -> None:
         require(self.min_count > 0, f"min_count: expected more than 0, got {self.min_count}")
@@ -43,9 +56,9 @@ class BaselineSizes:
     examples: int
     """training examples; 0: all there are"""
     dev_examples: int
-    """dev examples whose accuracy is logged after every epoch; 0: all there are"""
+    """dev examples whose loss is logged after every epoch; 0: all there are"""
     batch_size: int
-    """texts computed at once; lower it when memory runs out"""
+    """queries answered at once; lower it when memory runs out"""
 
     def __post_init__(self) -> None:
         require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")

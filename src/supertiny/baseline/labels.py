@@ -1,4 +1,4 @@
-"""What each of the two encoders is taught: a domain or a refusal; an intent with a tag for every token.
+"""What the encoders are taught: a domain or a refusal; an intent with a tag for every token.
 
 Tags are BIO over slots (`B-area`, `I-area`, `O`) and may fall on any part of the text, so that a room of the context or
 a value of an earlier turn is a slot like any other. A value that the text nowhere says ("any lights" does not say
@@ -51,13 +51,14 @@ def domains(pool: Pool) -> list[str]:
 
 
 def intents(found: Sequence[Target], min_count: int) -> list[str]:
-    """The labels of the intent head: what was seen `min_count` times, and every function that was seen at all.
+    """The labels of an intent head: every function seen without such values, and what was seen `min_count` times.
 
     An intent with values nobody says that is rarer than that is not learned.
     """
     counts = Counter(target.intent for target in found if target.intent)
-    plain = {answer_text(Call(name_of(intent))) for intent in counts}
-    return sorted(plain | {intent for intent, count in counts.items() if count >= min_count})
+    return sorted(
+        intent for intent, count in counts.items() if count >= min_count or intent == answer_text(Call(name_of(intent)))
+    )
 
 
 def name_of(intent: str) -> str:

@@ -1,4 +1,4 @@
-"""What the traditional system reads of an example: one text, the query first, and where a slot's value may stand."""
+"""What the traditional system reads of an example, the text of every encoder, and where in it a value may stand."""
 
 import re
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from supertiny.adapter.frames import to_frame
 from supertiny.core.calls import Answer, Pool
 from supertiny.core.records import Example
+from supertiny.prompt.dialogue import SEPARATOR, parts
 
-SEPARATOR = " | "
 _WORD = re.compile(r"[\w'\u2019]+(?:[.:-]\w+)*|[%°]")
 
 Span = tuple[int, int]
@@ -27,22 +27,20 @@ class Reading:
 
 
 def read(example: Example, pool: Pool, history_turns: int) -> Reading:
-    """The query, the context, the latest turns (each with its frame in words) and the knowledge, cut from the right.
+    """The parts of the dialogue, earlier answers as their frames in words.
 
     >>> read(Example(id="1", query="lights on", context={"room": "hall"}, knowledge=("Bo: a lamp",)), {}, 1).text
     'lights on | room: hall | Bo: a lamp'
     """
-    turns = example.history[max(0, len(example.history) - history_turns) :]
-    knowledge = SEPARATOR.join(example.knowledge)
-    context = SEPARATOR.join(f"{key}: {value}" for key, value in example.context.items())
-    dialogue = SEPARATOR.join(f"{turn.query}{SEPARATOR}{_in_words(turn.answer, pool)}" for turn in reversed(turns))
+    said = parts(example, history_turns, lambda answer: _in_words(answer, pool))
     spans: dict[str, Span] = {}
     text = ""
-    for name, part in {"query": example.query, "context": context, "knowledge": knowledge, "turns": dialogue}.items():
+    for name in ("query", "context", "knowledge", "earlier"):
+        part = getattr(said, name)
         text += SEPARATOR if text and part else ""
         spans[name] = (len(text), len(text) + len(part))
         text += part
-    return Reading(text, tuple(spans[name] for name in ("query", "knowledge", "context", "turns")))
+    return Reading(text, tuple(spans[name] for name in ("query", "knowledge", "context", "earlier")))
 
 
 def _in_words(answer: Answer, pool: Pool) -> str:

@@ -25,15 +25,16 @@ def cost(model: Path, workload: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def cascade_cost(encoders: Sequence[Path], workload: dict[str, float]) -> dict[str, Any]:
+def cascade_cost(steps: Sequence[Sequence[Path]], workload: dict[str, float]) -> dict[str, Any]:
     """The same of encoders that read a text one after the other, `encoder_passes` of them on the mean.
 
-    The first reads every text. Parameters are counted in the weight files, heads included.
+    Each step has encoders of one architecture, of which one reads; the first step's reads every text. Parameters are
+    counted in the weight files of all, heads included.
     """
-    passes = [min(max(workload["encoder_passes"] - at, 0), 1) for at in range(len(encoders))]
-    shapes = [ModelShape.from_config(SimpleNamespace(**read_json(folder / "config.json"))) for folder in encoders]
     s_t = ceil(workload["prompt_tokens"])
-    files = [file for folder in encoders for file in sorted(folder.glob("*.safetensors"))]
+    shapes = [ModelShape.from_config(SimpleNamespace(**read_json(step[0] / "config.json"))) for step in steps if step]
+    passes = [min(max(workload["encoder_passes"] - at, 0), 1) for at in range(len(shapes))]
+    files = [file for step in steps for folder in step for file in sorted(folder.glob("*.safetensors"))]
 
     def gflops(attention: int) -> float:
         counts = [share * encoder_flops(shape, s_t, attention) for share, shape in zip(passes, shapes, strict=True)]
