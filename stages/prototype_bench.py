@@ -10,7 +10,7 @@ from supertiny.core.machine import Engines, describe
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.measure.load import BenchConfig, BenchSizes, bench
-from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.model.ask import ChatMachine, DecodeConfig
 from supertiny.prototype.answer import prototype
 from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
 
@@ -27,7 +27,7 @@ def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, an
     chats = prototype(encoder, expert, pool, lambda *_: [], cfg, seed()).chats(asked)
     expected = {chat: written[example.id] for chat, example in zip(chats, asked, strict=True)}
     decode = DecodeConfig(constrained=cfg.constrained, max_new_tokens=cfg.chat.max_new_tokens)
-    with serve(llm, decode, load_profile("generate", GenerateMachine)) as ask:
+    with serve(llm, decode, load_profile("chat", ChatMachine)) as ask:
         rounds = bench(ask, chats, lambda c, g: g.text.strip() == expected[c], load("bench", BenchConfig), sizes)
     write_json(out, {"engine": engine, "machine": describe(), **rounds})
 

@@ -1,5 +1,6 @@
 """The nouns between who asks a language model and the engine that answers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from supertiny.core.calls import Function
@@ -66,6 +67,12 @@ class ChatConfig:
         require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
 
 
+AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
+"""(chats, how to reply, label of the progress bar) -> a reply to each, in the order given"""
+STRUCTURED = ("json_schema", "json_object", "none")
+"""what a server can hold a reply to"""
+
+
 @dataclass(kw_only=True, slots=True)
 class ChatMachine:
     """Section `chat` of the profile: where the large model's chats are answered."""
@@ -82,10 +89,20 @@ class ChatMachine:
     """endpoint engine: the model's name there"""
     key_variable: str | None
     """endpoint engine: environment variable that holds the API key; null: none is sent"""
+    retries: int
+    """endpoint engine: how often one chat is asked again when the server is busy, away or breaks its schema"""
+    timeout_s: float
+    """endpoint engine: that one reply may take, seconds"""
+    structured: str
+    """endpoint engine: what the server can hold a reply to: json_schema | json_object (any JSON) | none"""
 
     def __post_init__(self) -> None:
         require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
         require(self.shard > 0, f"shard: expected more than 0, got {self.shard}")
+        require(self.retries >= 0, f"retries: expected 0 or more, got {self.retries}")
+        require(self.timeout_s > 0, f"timeout_s: expected more than 0, got {self.timeout_s}")
+        known = ", ".join(STRUCTURED)
+        require(self.structured in STRUCTURED, f"structured: expected one of {known}, got {self.structured!r}")
 
 
 @dataclass(kw_only=True, slots=True)
