@@ -10,7 +10,7 @@ from supertiny.core.files import write_json
 from supertiny.core.machine import Engines
 from supertiny.core.stage import run
 from supertiny.judge.calibrate import calibrate, check
-from supertiny.judge.choose import JudgeParts, choose
+from supertiny.judge.choose import choose
 from supertiny.judge.classifier import LABELS, training_rows
 from supertiny.judge.kinds import JudgeConfig, JudgeSizes
 from supertiny.judge.trial import read_trial
@@ -26,14 +26,13 @@ def main(
     """Train `encoder` on half of the `verdicts` (to `model`, `log`), measure all judges on the other (to `out`)."""
     cfg, training = load("judge", JudgeConfig), load("judge_classifier", LabellingConfig)
     asking, machine = load("judge_chat", ChatConfig), load_profile("train", TrainMachine)
-    start_chat = engines.get(load_profile("engines", Engines).chat, "chat")
-    chat = start_chat(llm, load_profile("chat", ChatMachine))
+    chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
     learnt, held_out = read_trial(functions, expert, verdicts, injections).halves(seed())
     rows, dev = training_rows(learnt), training_rows(held_out)
     labeller = train_labeller(encoder, LABELS, rows, dev, model, log, training, machine, seed())
     label = partial(label_log_probabilities, labeller)
-    parts = JudgeParts(pool=held_out.pool, label=label, chat=chat, chat_cfg=asking)
-    judges = {kind: choose(replace(cfg, kind=kind), parts) for kind in cfg.calibrate}
+    kinds = {kind: replace(cfg, kind=kind) for kind in cfg.calibrate}
+    judges = {kind: choose(one, held_out.pool, label, lambda: chat, asking) for kind, one in kinds.items()}
     few = held_out.first(load_profile("judge_sizes", JudgeSizes).llm_examples)
     trials = {kind: few if kind == "llm" else held_out for kind in judges}
     results = {kind: calibrate(judge, trials[kind], seed()) for kind, judge in judges.items()}

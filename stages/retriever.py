@@ -5,13 +5,14 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.model.labelling import LabellingConfig
 from supertiny.model.training import TrainMachine
-from supertiny.retrieve.train import RetrieverConfig, RetrieverSizes, train_classifier
+from supertiny.retrieve.train import RetrieverSizes, train_classifier
 
 
 def main(encoder: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
     """Train `encoder` on the calls of the labelled `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, sizes = load("retriever", RetrieverConfig), load_profile("retriever", RetrieverSizes)
+    cfg, sizes = load("retriever", LabellingConfig), load_profile("retriever", RetrieverSizes)
     machine = load_profile("train", TrainMachine)
     pool = read_functions(functions)
     rows = read_examples(examples, pool)[: sizes.examples or None]

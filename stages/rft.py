@@ -1,5 +1,6 @@
 """RFT data: what the judge accepts of the prototype's answers becomes the training set (paper Eq. 2, App. C)."""
 
+from functools import partial
 from pathlib import Path
 
 from supertiny import engines
@@ -8,12 +9,11 @@ from supertiny.core.files import write_json
 from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions, write_examples
 from supertiny.core.stage import run
-from supertiny.judge.choose import JudgeParts, choose
+from supertiny.judge.choose import choose
 from supertiny.judge.kinds import JudgeConfig
 from supertiny.model.ask import ChatConfig, ChatMachine
 from supertiny.model.checkpoint import encoder, load_tokenizer
-from supertiny.model.heads import load_headed
-from supertiny.model.labelling import label_log_probabilities
+from supertiny.model.labelling import load_labeller
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.rft.accept import RftSizes
 from supertiny.rft.build import build, read_answers
@@ -22,18 +22,14 @@ from supertiny.rft.build import build, read_answers
 def main(llm: Path, judge: Path, functions: Path, reference: Path, answers: Path, out: Path, report: Path) -> None:
     """Judge the `answers` to the queries of `reference`; write the accepted to `out`, the counts to `report`."""
     cfg, sizes = load("judge", JudgeConfig), load_profile("rft", RftSizes)
-    chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
+    chat = engines.get(load_profile("engines", Engines).chat, "chat")
     pool = read_functions(functions)
-    parts = JudgeParts(
-        pool=pool,
-        label=lambda: label_log_probabilities(load_headed(judge)),
-        chat=chat,
-        chat_cfg=load("judge_chat", ChatConfig),
-    )
+    label, chat = partial(load_labeller, judge), partial(chat, llm, load_profile("chat", ChatMachine))
+    verdicts = choose(cfg, pool, label, chat, load("judge_chat", ChatConfig))
     queries = read_examples(reference, pool)
     found = read_answers(answers, queries, pool)
     encode = encoder(load_tokenizer(llm))
-    examples, counts = build(queries, found, choose(cfg, parts), pool, encode, load("prompt", PromptConfig), sizes)
+    examples, counts = build(queries, found, verdicts, pool, encode, load("prompt", PromptConfig), sizes)
     write_examples(out, examples)
     write_json(report, {"judge": cfg.kind, **counts})
 

@@ -1,6 +1,6 @@
 """A language model that describes the APIs that queries need."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,7 @@ from supertiny.core.calls import Pool
 from supertiny.core.records import Example, read_examples
 from supertiny.describe.config import DescribeConfig
 from supertiny.describe.prompt import cleaned, description_chat, examples_to_show
-from supertiny.model.ask import Chat, ChatConfig, Generation
-
-AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
+from supertiny.model.ask import AskChats, Chat, ChatConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

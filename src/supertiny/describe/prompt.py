@@ -7,7 +7,7 @@ from supertiny.core.calls import Function, Pool
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.model.ask import Chat
-from supertiny.prompt.compressed import PromptConfig, own_part
+from supertiny.prototype.prompt import asked
 from supertiny.retrieve.documents import in_words
 from supertiny.retrieve.needed import needed, with_call
 
@@ -20,8 +20,8 @@ def description_chat(example: Example, shown: Sequence[Example], pool: Pool, sam
     """The conversation for `example` after the in-context examples `shown`, which all queries share and come first."""
     messages = [("system", GUIDELINES)]
     for one in shown:
-        messages += [("user", _asked(one, pool)), ("assistant", described(pool[needed(one)]))]
-    return Chat((*messages, ("user", _asked(example, pool))), sample=sample)
+        messages += [("user", asked(one, pool)), ("assistant", described(pool[needed(one)]))]
+    return Chat((*messages, ("user", asked(example, pool))), sample=sample)
 
 
 def examples_to_show(expert: Sequence[Example], pool: Pool, count: int, seed: int) -> list[Example]:
@@ -58,8 +58,3 @@ def cleaned(reply: str, max_chars: int) -> str:
         return line
     whole_words = line[: max_chars + 1].rpartition(" ")[0]
     return whole_words or line[:max_chars]
-
-
-def _asked(example: Example, pool: Pool) -> str:
-    cfg = PromptConfig(describe=False, history_turns=len(example.history))
-    return own_part(example, pool, cfg).removesuffix("\nAnswer:")

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from supertiny.core.calls import Call, Pool, parse_reply
+from supertiny.core.rates import share
 from supertiny.core.records import Example
-from supertiny.describe.config import RejectConfig
+from supertiny.describe.config import DescribeSizes, RejectConfig
 from supertiny.describe.prompt import described
 from supertiny.judge.kinds import Judge, Reply
-from supertiny.model.ask import Generation
+from supertiny.measure.workload import requests
+from supertiny.model.ask import DecodeConfig, Generation, Request
+from supertiny.model.replies import Replies
+from supertiny.prompt.compressed import PromptConfig
 from supertiny.retrieve.index import FunctionIndex
-from supertiny.retrieve.needed import needed
-from supertiny.retrieve.recall import DIGITS
+from supertiny.retrieve.needed import needed, with_call
 
 Rank = Callable[[Sequence[str], int], list[list[str]]]
 """(descriptions, k) -> for each the k nearest functions, nearest first"""
@@ -28,6 +31,21 @@ def rank_in(index: FunctionIndex) -> Rank:
         return [[name for name, _ in found] for found in index.search(index.embed(texts), k)]
 
     return rank
+
+
+def calls_by(kept: Replies[Request, DecodeConfig], pool: Pool, prompt: PromptConfig, decode: DecodeConfig) -> MakeCall:
+    """Calls by a fine-tuned model with its compressed prompt; one that was ever made is never made again.
+
+    The paper's large model calls; the one of the CPU profile is too weak for its right calls to sift descriptions.
+    """
+    return lambda examples: kept.ask(requests(examples, pool, prompt), decode, "calls")
+
+
+def sampled_and_labelled(rows: Sequence[Example], sizes: DescribeSizes) -> tuple[list[Example], list[Example]]:
+    """The queries whose descriptions are sampled and, after them, those that join as labelled; all need a call."""
+    called = with_call(rows)
+    end = sizes.queries or len(called)
+    return called[:end], called[end:][: sizes.labelled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +117,14 @@ def counts(
     """
     kept = [one for one in attempts if one.kept(cfg.keep_within)]
     tried, held = (Counter(needed(one.query) for one in rows) for rows in (attempts, kept))
-    found = sum(needed(one.query) in one.nearest[: cfg.keep_within] for one in attempts)
+    found = [needed(one.query) in one.nearest[: cfg.keep_within] for one in attempts]
     return {
         "queries": len(sampled),
         "described": sum(map(len, sampled)),
         "empty": sum(not text for texts in sampled for text in texts),
         "different": len(attempts),
-        "reference_within": found,
-        "reference_within_share": round(found / len(attempts), DIGITS) if attempts else None,
+        "reference_within": sum(found),
+        "reference_within_share": share(found),
         "right": sum(one.right for one in attempts),
         "kept": len(kept),
         "queries_with_kept": len({one.query.id for one in kept}),

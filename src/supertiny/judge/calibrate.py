@@ -4,16 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from supertiny.core.errors import UserError
+from supertiny.core.rates import DIGITS, mean_interval, share
 from supertiny.judge.judged import Judged
 from supertiny.judge.kinds import Judge, JudgeConfig
 from supertiny.judge.llm import LlmJudge
 from supertiny.judge.trial import Trial
 
-RESAMPLES = 2000
-DIGITS = 4
 Pair = tuple[bool, bool]
 """(expert says right, judge says right)"""
 
@@ -30,7 +27,7 @@ def calibrate(judge: Judge, trial: Trial, seed: int) -> dict[str, Any]:
     said = {row.id: verdict.correct for row, verdict in zip(rows, verdicts, strict=True)}
     pairs = [(row.correct, said[row.id]) for row in rows]
     agreed = [expert == judged for expert, judged in pairs]
-    low, high = interval([row.example for row in rows], agreed, seed)
+    low, high = mean_interval([row.example for row in rows], agreed, seed)
     return {
         "n": len(rows),
         "examples": len({row.example for row in rows}),
@@ -73,24 +70,6 @@ def confusion(rows: Sequence[Judged], said: Sequence[bool]) -> dict[str, dict[st
         kind: {"correct": correct, "n": len(judged), "judged_right": share(judged)}
         for (kind, correct), judged in sorted(kinds.items(), key=lambda item: (not item[0][1], item[0][0]))
     }
-
-
-def interval(groups: Sequence[str], values: Sequence[bool], seed: int) -> tuple[float | None, float | None]:
-    """Percentile bootstrap 95 % interval of the mean of `values`, resampling whole groups, whose rows hang together."""
-    if not values:
-        return None, None
-    names = {name: at for at, name in enumerate(dict.fromkeys(groups))}
-    of = [names[name] for name in groups]
-    size = np.bincount(of)
-    hits = np.bincount(of, weights=np.asarray(values, dtype=float))
-    draws = np.random.default_rng(seed).multinomial(len(size), np.full(len(size), 1 / len(size)), RESAMPLES)
-    low, high = np.quantile((draws @ hits) / (draws @ size), [0.025, 0.975])
-    return round(float(low), DIGITS), round(float(high), DIGITS)
-
-
-def share(values: Sequence[bool]) -> float | None:
-    """The mean of `values`, None without any."""
-    return round(sum(values) / len(values), DIGITS) if values else None
 
 
 def check(results: Mapping[str, Mapping[str, Any]], cfg: JudgeConfig) -> None:

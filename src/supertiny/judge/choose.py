@@ -1,32 +1,29 @@
 """The judge that params.yaml names, built only when it is asked for."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from supertiny.core.calls import Pool
 from supertiny.judge.classifier import LogProbabilities, classifier
 from supertiny.judge.kinds import Judge, JudgeConfig, by_reference
 from supertiny.judge.llm import LlmJudge
-from supertiny.model.ask import Chat, ChatConfig, Generation
+from supertiny.model.ask import AskChats, Chat, ChatConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeParts:
-    """What the kinds of judge are made of."""
-
-    pool: Pool
-    label: Callable[[], LogProbabilities]
-    """loads the classifier judge"""
-    chat: Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
-    chat_cfg: ChatConfig
-
-
-def choose(cfg: JudgeConfig, parts: JudgeParts) -> Judge:
-    """The judge of kind `cfg.kind`."""
-
-    def ask(chats: Sequence[Chat]) -> list[str]:
-        return [found.text for found in parts.chat(chats, parts.chat_cfg, "judge")]
-
+def choose(
+    cfg: JudgeConfig,
+    pool: Pool,
+    label: Callable[[], LogProbabilities],
+    chat: Callable[[], AskChats],
+    chat_cfg: ChatConfig,
+) -> Judge:
+    """The judge of kind `cfg.kind`; `label` opens the classifier judge, `chat` the large model, if it is the kind."""
     if cfg.kind == "classifier":
-        return classifier(parts.label(), parts.pool, cfg.threshold)
-    return LlmJudge(ask, parts.pool) if cfg.kind == "llm" else by_reference
+        return classifier(label(), pool, cfg.threshold)
+    if cfg.kind == "reference":
+        return by_reference
+    ask = chat()
+
+    def texts(chats: Sequence[Chat]) -> list[str]:
+        return [found.text for found in ask(chats, chat_cfg, "judge")]
+
+    return LlmJudge(texts, pool)

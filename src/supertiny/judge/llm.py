@@ -12,19 +12,20 @@ from typing import Any
 
 from supertiny.core.calls import Call, Malformed, Pool, answer_json
 from supertiny.core.records import Example, tool_json
+from supertiny.judge.classifier import LABELS
+from supertiny.judge.judged import RIGHT
 from supertiny.judge.kinds import Reply, verdict
 from supertiny.judge.reference import Failure, Verdict, judge
 from supertiny.model.ask import Chat
 
 MAX_CHARS = 8192
 """of one reply of the judge"""
-RIGHT = "right"
 SCHEMA = json.dumps(
     {
         "type": "object",
         "properties": {
             "reasoning": {"type": "string", "maxLength": 300},
-            "verdict": {"enum": [RIGHT, *(kind.value for kind in Failure if kind is not Failure.UNPARSEABLE)]},
+            "verdict": {"enum": list(LABELS)},
         },
         "required": ["reasoning", "verdict"],
         "additionalProperties": False,

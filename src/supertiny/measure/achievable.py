@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from supertiny.core.calls import Answer, Malformed, Refusal
+from supertiny.core.rates import DIGITS, RESAMPLES, share
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure, Verdict, has_right_head
-
-RESAMPLES = 2000
-DIGITS = 4
 
 Reply = Answer | Malformed
 
@@ -31,12 +29,12 @@ def achievable_rate(
     low, high = interval(sum(correct), len(correct), seed)
     return {
         "n": len(verdicts),
-        "ar": _mean(correct),
+        "ar": share(correct),
         "ar_low": low,
         "ar_high": high,
-        "exact_match": _mean([verdict.exact for verdict in verdicts]),
-        "function_accuracy": _mean([has_right_head(*pair) for pair in zip(examples, replies, strict=True)]),
-        "failures": {kind.value: _mean([verdict.failure == kind for verdict in verdicts]) for kind in Failure},
+        "exact_match": share([verdict.exact for verdict in verdicts]),
+        "function_accuracy": share([has_right_head(*pair) for pair in zip(examples, replies, strict=True)]),
+        "failures": {kind.value: share([verdict.failure == kind for verdict in verdicts]) for kind in Failure},
         "by_function": _split(([_function(example.answers[0])] for example in examples), correct),
         "by_tag": _split((sorted(set(example.tags)) for example in examples), correct),
     }
@@ -60,12 +58,8 @@ def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, di
     for names, right in zip(labels, correct, strict=True):
         for name in names:
             groups[name].append(right)
-    return {name: {"n": len(group), "ar": _mean(group)} for name, group in sorted(groups.items())}
+    return {name: {"n": len(group), "ar": share(group)} for name, group in sorted(groups.items())}
 
 
 def _function(answer: Answer) -> str:
     return answer.value if isinstance(answer, Refusal) else answer.name
-
-
-def _mean(values: Sequence[bool]) -> float | None:
-    return round(sum(values) / len(values), DIGITS) if values else None

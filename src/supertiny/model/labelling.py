@@ -9,9 +9,10 @@ import torch
 
 from supertiny.core.config import require
 from supertiny.core.files import whole_folder
+from supertiny.core.launch import is_first
 from supertiny.core.resume import resumable
 from supertiny.model.fit import Run, fit
-from supertiny.model.heads import HeadedEncoder, Labelled, collate, loss
+from supertiny.model.heads import HeadedEncoder, Labelled, collate, load_headed, loss
 from supertiny.model.texts import text_batches, text_steps
 from supertiny.model.training import FitConfig, TrainMachine
 
@@ -47,7 +48,7 @@ def train_labeller(
 ) -> HeadedEncoder:
     """Train `encoder` on (text, label) `rows`; write the model to `out`, the loss curve to `log`; give the model.
 
-    In one process whatever `machine.processes` says: the stage goes on with the model, and the sets are small.
+    It starts no processes: a stage that wants `machine.processes` of them calls `on_processes` before.
     """
     torch.manual_seed(seed)  # the head starts at random values
     model = HeadedEncoder(encoder, labels)
@@ -60,8 +61,9 @@ def train_labeller(
     )
     with resumable(out.name, encoder, cfg, machine, seed, labels, rows, dev) as state:
         fit(model, run, loss, cfg.fit, machine, seed, log, state)
-        with whole_folder(out) as partial:
-            model.save(partial)
+        if is_first():
+            with whole_folder(out) as partial:
+                model.save(partial)
     return model.eval()
 
 
@@ -70,5 +72,11 @@ def label_log_probabilities(model: HeadedEncoder) -> Callable[[Sequence[str]], l
     return lambda texts: [row["label"].tolist() for row in model.scores(texts, "label")]
 
 
+def load_labeller(folder: Path) -> Callable[[Sequence[str]], list[list[float]]]:
+    """The same of what `train_labeller` wrote."""
+    return label_log_probabilities(load_headed(folder))
+
+
 def _labelled(rows: Sequence[tuple[str, str]], labels: Sequence[str]) -> list[Labelled]:
-    return [Labelled(text, labels.index(label)) for text, label in rows]
+    place = {label: at for at, label in enumerate(labels)}
+    return [Labelled(text, place[label]) for text, label in rows]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from tqdm import tqdm
@@ -32,7 +33,7 @@ class Replies(Generic[Asked, Config]):
     def ask(self, chats: Sequence[Asked], cfg: Config, progress: str) -> list[Generation]:
         """A reply to each chat, in the order given; equal chats (and equal `cfg`) get the same one."""
         keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
-        known = self._load()
+        known = self._known
         waiting = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
         todo = list(waiting)
         with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=progress, unit="chat") as bar:
@@ -40,11 +41,13 @@ class Replies(Generic[Asked, Config]):
                 shard = todo[start : start + self._shard]
                 found = dict(zip(shard, self._answer([waiting[key] for key in shard], cfg), strict=True))
                 self._save(found)
-                known |= found
+                known.update(found)
                 bar.update(len(shard))
         return [known[key] for key in keys]
 
-    def _load(self) -> dict[str, Generation]:
+    @cached_property
+    def _known(self) -> dict[str, Generation]:
+        """Every kept reply by its key: the folder is read once, at the first question."""
         known = {}
         for path in sorted(self._folder.glob("*.jsonl")):
             for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):

@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from supertiny.core.config import require
+from supertiny.core.rates import mean_interval, share
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.measure.achievable import achievable_rate
 from supertiny.measure.workload import token_means
 from supertiny.prototype.answer import Prototype, parsed
 
+CHOSEN = "chosen"
+"""the prototype as it is"""
 KEPT = ("n", "ar", "ar_low", "ar_high", "function_accuracy", "failures")
 
 
@@ -38,25 +41,41 @@ class ChangeConfig:
 def ablate(
     model: Prototype, queries: Sequence[Example], variants: Mapping[str, ChangeConfig], seed: int
 ) -> dict[str, dict[str, Any]]:
-    """The rate and mean tokens of the prototype as it is (`chosen`) and of each variant, on the same queries."""
-    changes = {"chosen": ChangeConfig(), **variants}
+    """The rate and mean tokens of the prototype as it is (CHOSEN) and of each variant, on the same queries.
+
+    `difference` is a variant's AR less that of CHOSEN, with the 95 % interval of a bootstrap over queries, each with
+    both of its verdicts: what is hard about a query is hard for both and tells nothing. None for CHOSEN itself.
+    """
+    changes = {CHOSEN: ChangeConfig(), **variants}
     models = {name: replace(model, cfg=replace(model.cfg, **_of_prompt(one))) for name, one in changes.items()}
-    return {
-        name: {"change": one.changed(), **_rated(models[name], fewer(queries, one.candidates), name, seed)}
-        for name, one in changes.items()
-    }
+    rows: dict[str, dict[str, Any]] = {}
+    right: dict[str, list[bool]] = {}
+    for name, one in changes.items():
+        asked = fewer(queries, one.candidates)
+        generations = models[name].answer(asked, f"ablation: {name}")
+        replies = parsed(asked, generations, model.pool)
+        verdicts = list(map(judge, asked, replies))
+        right[name] = [verdict.correct for verdict in verdicts]
+        rate = achievable_rate(asked, replies, verdicts, seed)
+        rows[name] = {
+            "change": one.changed(),
+            **{key: rate[key] for key in KEPT},
+            **paired(right[name], right[CHOSEN] if name != CHOSEN else [], seed),
+            "needing_knowledge": rate["by_tag"].get("knowledge", {"n": 0, "ar": None}),
+            **token_means(generations),
+        }
+    return rows
+
+
+def paired(right: Sequence[bool], other: Sequence[bool], seed: int) -> dict[str, float | None]:
+    """How much more often `right` than `other`, verdicts on the same queries, with its interval; None without other."""
+    gains = [now - then for now, then in zip(right, other, strict=True)] if other else []
+    low, high = mean_interval(range(len(gains)), gains, seed)
+    return {"difference": share(gains), "difference_low": low, "difference_high": high}
 
 
 def _of_prompt(change: ChangeConfig) -> dict[str, Any]:
     return {name: value for name, value in change.changed().items() if name != "candidates"}
-
-
-def _rated(model: Prototype, queries: Sequence[Example], name: str, seed: int) -> dict[str, Any]:
-    generations = model.answer(queries, f"ablation: {name}")
-    replies = parsed(queries, generations, model.pool)
-    rate = achievable_rate(queries, replies, list(map(judge, queries, replies)), seed)
-    needing = rate["by_tag"].get("knowledge", {"n": 0, "ar": None})
-    return {**{key: rate[key] for key in KEPT}, "needing_knowledge": needing, **token_means(generations)}
 
 
 def fewer(queries: Sequence[Example], candidates: int | None) -> list[Example]:

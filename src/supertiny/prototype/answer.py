@@ -1,6 +1,6 @@
 """Queries become conversations, replies become answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,11 @@ from typing import Any
 from supertiny.core.calls import Answer, Malformed, Pool
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples
-from supertiny.model.ask import Chat, ChatConfig, Generation
+from supertiny.model.ask import AskChats, Chat, Generation
 from supertiny.model.encode import Encoder
 from supertiny.prototype.config import PrototypeConfig
 from supertiny.prototype.prompt import full_chat, parse_full
 from supertiny.prototype.shelf import Embed, fixed, nearest
-
-AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

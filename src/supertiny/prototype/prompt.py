@@ -35,13 +35,14 @@ def full_chat(
     functions = "".join(f"\n{signature(function, cfg)}" for function in offered)
     messages = [("system", f"{GUIDELINES}\n{FORMAT_THOUGHT if thought else FORMAT}\nFunctions:{functions}")]
     for one in shown:
-        messages += [("user", _asked(one, pool)), ("assistant", reply_text(one.answers[0], pool, thought))]
-    messages.append(("user", _asked(example, pool)))
+        messages += [("user", asked(one, pool)), ("assistant", reply_text(one.answers[0], pool, thought))]
+    messages.append(("user", asked(example, pool)))
     schema = json.dumps(reply_schema(offered, thought)) if constrained else None
     return Chat(tuple(messages), schema)
 
 
-def _asked(example: Example, pool: Pool) -> str:
+def asked(example: Example, pool: Pool) -> str:
+    """The user's turn: context, notes, every earlier turn and the query."""
     cfg = PromptConfig(describe=False, history_turns=len(example.history))
     return own_part(example, pool, cfg).removesuffix("\nAnswer:")
 

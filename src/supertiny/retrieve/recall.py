@@ -7,12 +7,11 @@ from typing import Any
 
 from supertiny.core.calls import Call
 from supertiny.core.config import require
+from supertiny.core.rates import share
 from supertiny.core.records import Example
 from supertiny.retrieve.documents import DETAILS
 from supertiny.retrieve.needed import with_call
 from supertiny.retrieve.retrievers import Retriever
-
-DIGITS = 4
 
 
 @dataclass(kw_only=True, slots=True)
@@ -37,9 +36,7 @@ def recall(examples: Sequence[Example], ranked: Sequence[Sequence[str]], cutoffs
     Right for examples whose reference is a call (`with_call`): a refusal has no function to find.
     """
     places = [_place(example, names) for example, names in zip(examples, ranked, strict=True)]
-    if not places:
-        return {str(k): None for k in cutoffs}
-    return {str(k): round(sum(place < k for place in places) / len(places), DIGITS) for k in cutoffs}
+    return {str(k): share([place < k for place in places]) for k in cutoffs}
 
 
 def split_recall(

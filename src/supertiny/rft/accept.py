@@ -7,6 +7,7 @@ from typing import Any
 
 from supertiny.core.calls import Answer, Call, Malformed
 from supertiny.core.config import require
+from supertiny.core.rates import share
 from supertiny.core.records import Example
 from supertiny.judge.kinds import Reply
 from supertiny.judge.reference import Verdict
@@ -47,11 +48,7 @@ def precision(verdicts: Sequence[Verdict], truth: Sequence[Verdict]) -> dict[str
     """Share of the accepted answers that are right by the hidden references; share of the right ones accepted."""
     right_among = [true.correct for said, true in zip(verdicts, truth, strict=True) if said.correct]
     found_among = [said.correct for said, true in zip(verdicts, truth, strict=True) if true.correct]
-    return {"precision": _share(right_among), "recall": _share(found_among)}
-
-
-def _share(values: Sequence[bool]) -> float | None:
-    return round(sum(values) / len(values), 4) if values else None
+    return {"precision": share(right_among), "recall": share(found_among)}
 
 
 def _head(reply: Reply) -> str:

@@ -6,12 +6,20 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Fault, Malformed, Refusal, answer_text
 from supertiny.core.errors import UserError
+from supertiny.core.records import Example
 from supertiny.describe.config import DescribeConfig, DescriberConfig, DescribeSizes, RejectConfig
 from supertiny.describe.describer import Describer
-from supertiny.describe.reject import Attempt, attempt, counts, pairs_to_learn, rank_in
+from supertiny.describe.reject import (
+    Attempt,
+    attempt,
+    calls_by,
+    counts,
+    pairs_to_learn,
+    rank_in,
+    sampled_and_labelled,
+)
 from supertiny.judge.kinds import by_reference
 from supertiny.judge.reference import Verdict
-from supertiny.measure.workload import requests
 from supertiny.model.ask import ChatConfig, DecodeConfig, Generation
 from supertiny.model.replies import Replies
 from supertiny.prompt.compressed import PromptConfig
@@ -151,10 +159,8 @@ def test_a_killed_run_asks_neither_description_nor_call_again(pool, need, embed,
 
         def run():
             sampled = writer.sample(queries, 2, SAMPLED)
-            return attempt(
-                queries, sampled, rank, lambda rows: kept.ask(requests(rows, pool, prompt), decode, "calls"),
-                by_reference, pool, CONFIG,
-            )  # fmt: skip
+            call = calls_by(kept, pool, prompt, decode)
+            return attempt(queries, sampled, rank, call, by_reference, pool, CONFIG)
 
         return run, asked
 
@@ -173,6 +179,19 @@ def test_a_killed_run_asks_neither_description_nor_call_again(pool, need, embed,
 
 SIZES = {"test": 1, "ood": 1, "queries": 1, "samples": 1, "labelled": 0, "shard": 1}
 TRAINING = {"epochs": 1, "group_size": 1, "groups_a_step": 1, "train_embeddings": False, "fit": None}
+
+
+@pytest.mark.parametrize(
+    ("queries", "labelled", "first", "then"),
+    [(2, 1, "02", "3"), (0, 9, "0234", ""), (3, 0, "023", ""), (1, 9, "0", "234")],
+)
+def test_labelled_queries_come_after_the_sampled_ones_and_refusals_are_neither(need, queries, labelled, first, then):
+    """Query 1 is refused; 0 queries are all of them."""
+    rows = [need(number, LOCK) for number in range(5)]
+    rows[1] = Example(id="1", query="query 1", answers=(Refusal.UNCLEAR,))
+    sizes = DescribeSizes(**(SIZES | {"queries": queries, "labelled": labelled}))
+    found = sampled_and_labelled(rows, sizes)
+    assert ["".join(row.id for row in part) for part in found] == [first, then]
 
 
 @pytest.mark.parametrize(

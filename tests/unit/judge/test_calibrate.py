@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.judge.calibrate import calibrate, check, confusion, interval, kappa
+from supertiny.judge.calibrate import calibrate, check, confusion, kappa
 from supertiny.judge.judged import Injected, Judged
 from supertiny.judge.kinds import JudgeConfig, by_reference
 from supertiny.judge.reference import Failure, Verdict
@@ -56,14 +56,6 @@ def test_confusion_by_hand():
     assert list(found) == ["right", "wrong value"]
     assert found["right"] == {"correct": True, "n": 3, "judged_right": 0.6667}
     assert found["wrong value"] == {"correct": False, "n": 2, "judged_right": 0.5}
-
-
-def test_the_interval_resamples_examples():
-    """Two examples, one all right and one all wrong: a resample holds the means 0, 1/2 and 1, however many rows."""
-    groups, values = ["a"] * 50 + ["b"] * 50, [True] * 50 + [False] * 50
-    assert interval(groups, values, 0) == (0.0, 1.0)
-    assert interval(["a", "b"], [True, True], 0) == (1.0, 1.0)
-    assert interval([], [], 0) == (None, None)
 
 
 def trial() -> Trial:

@@ -3,9 +3,9 @@
 import pytest
 
 from supertiny.core.errors import UserError
+from supertiny.model import labelling
 from supertiny.model.fit import FitConfig, TrainMachine
-from supertiny.model.heads import load_headed
-from supertiny.model.labelling import LabellingConfig, label_log_probabilities, train_labeller
+from supertiny.model.labelling import LabellingConfig, label_log_probabilities, load_labeller, train_labeller
 
 FIT = FitConfig(learning_rate=1e-2, warmup_share=0.1, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)
 MACHINE = TrainMachine(
@@ -23,9 +23,18 @@ def test_a_labeller_learns_and_is_given_back(tiny_folder, tmp_path, monkeypatch)
     )  # fmt: skip
     scores = label_log_probabilities(model)(["aaa", "bbb"])
     assert scores[0][0] > scores[0][1] and scores[1][1] > scores[1][0]
-    assert label_log_probabilities(load_headed(tmp_path / "m"))(["aaa", "bbb"]) == scores
+    assert load_labeller(tmp_path / "m")(["aaa", "bbb"]) == scores
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert len(lines) == 1 + 30 and sum(not line.endswith(",") for line in lines[1:]) == 3
+
+
+def test_only_the_first_of_several_processes_writes_the_model(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(labelling, "is_first", lambda: False)
+    cfg = LabellingConfig(epochs=1, texts_a_step=2, dev_points=0, fit=FIT)
+    log = tmp_path / "log.csv"
+    model = train_labeller(tiny_folder, ["A"], [("a", "A")], [], tmp_path / "m", log, cfg, MACHINE, 0)
+    assert model.labels == ["A"] and not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(("field", "value"), [("epochs", 0), ("texts_a_step", 0), ("dev_points", -1)])

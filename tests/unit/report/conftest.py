@@ -87,10 +87,14 @@ STEP_FILES = {
         name: {
             "change": change,
             **{"n": 60, "ar": ar, "ar_low": ar - 0.1, "ar_high": ar + 0.1, "function_accuracy": 0.6, "failures": {}},
+            **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
             "needing_knowledge": {"n": 0, "ar": None},
             **{"prompt_tokens": 900.5, "uncached_tokens": 900.5, "new_tokens": 20.0},
         }
-        for name, change, ar in (("chosen", {}, 0.4), ("no_knowledge", {"knowledge": False, "num_examples": 2}, 0.3))
+        for name, change, ar, difference in (
+            ("chosen", {}, 0.4, (None, None, None)),
+            ("no_knowledge", {"knowledge": False, "num_examples": 2}, 0.3, (-0.1, -0.15, 0.05)),
+        )
     },
     "baseline/adapter.json": {
         **{"functions": 71, "domains": 12, "answers": 700, "come_back": 699},

@@ -31,6 +31,9 @@ def test_names_are_stable_and_no_metric_is_null():
     assert (summary("descriptions")["kept"], summary("descriptions")["reference_within_share"]) == (6, 0.5)
     assert summary("rft")["accepted"] == 4 and summary("rft")["precision"] == 0.75
     assert summary("ablation")["no_knowledge"]["ar"] == 0.3
+    assert (
+        summary("ablation")["no_knowledge"]["difference"] == -0.1 and "difference" not in summary("ablation")["chosen"]
+    )
     assert summary("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
     assert "null" not in json.dumps({name: summary(name) for name in STEPS})
 
@@ -46,8 +49,8 @@ def test_names_are_stable_and_no_metric_is_null():
         ("judge", ["| wrong value | wrong | 0.000 of 10 | - |"]),
         ("descriptions", ["| 5 | 20 | 16 | 0.500 | 7 | 6 | 3 | 30 |"]),
         ("rft", ["| reference | 10 | 4 | 0.750 | - | 60 | 1,234.5 | 150.2 |"]),
-        ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
-        ("ablation", ["| no knowledge | knowledge false, num_examples 2 | 0.300 [0.200, 0.400] |"]),
+        ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | - | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
+        ("ablation", ["knowledge false, num_examples 2 | 0.300 [0.200, 0.400] | -0.100 [-0.150, 0.050] | 60 |"]),
         ("adapter", ["| 71 | 12 | 700 | 699 | 1 |"]),
     ],
 )
@@ -79,7 +82,7 @@ def test_plot_data_has_a_row_for_each_point():
 def test_a_variant_that_answered_nothing_is_a_dash_and_no_bar():
     nothing = {"n": 0, "ar": None, "ar_low": None, "ar_high": None, "function_accuracy": None}
     found = {**FOUND["ablation"], "empty": {**FOUND["ablation"]["chosen"], **nothing}}
-    assert "| empty | none | - | 0 | - |" in STEPS["ablation"].section(found)
+    assert "| empty | none | - | - | 0 | - |" in STEPS["ablation"].section(found)
     assert len(STEPS["ablation"].rows(found)) == 2
 
 

@@ -9,11 +9,13 @@ from supertiny.report.summary import Row
 
 CHOSEN = "chosen"
 """the prototype as section `prototype` of params.yaml has it"""
-MEASURED = ("n", "ar", "ar_low", "ar_high", "function_accuracy", "needing_knowledge", "prompt_tokens", "new_tokens")
+DIFFERENCE = ("difference", "difference_low", "difference_high")
+TOKENS = ("prompt_tokens", "new_tokens")
+MEASURED = ("n", "ar", "ar_low", "ar_high", *DIFFERENCE, "function_accuracy", "needing_knowledge", *TOKENS)
 
 
 def summary(found: Row) -> Row:
-    """`ablation.<variant>.ar`, ..., `.needing_knowledge.ar`, `.prompt_tokens`."""
+    """`ablation.<variant>.ar`, ..., `.difference`, `.needing_knowledge.ar`, `.prompt_tokens`."""
     return {name: {key: row[key] for key in MEASURED} for name, row in found.items()}
 
 
@@ -27,6 +29,7 @@ def rows(found: Row) -> list[Row]:
             "ar": row["ar"],
             "low": row["ar_low"],
             "high": row["ar_high"],
+            **{key: row[key] for key in DIFFERENCE},
             "prompt_tokens": row["prompt_tokens"],
         }
         for name, row in found.items()
@@ -36,20 +39,23 @@ def rows(found: Row) -> list[Row]:
 
 def section(found: Row) -> str:
     """One line a variant, the prototype as it is first."""
-    header = ["variant", "change", "AR", "n", "right function", "AR, needs knowledge", "n, needs knowledge"]
+    header = ["variant", "change", "AR", "AR less that of chosen, paired", "n", "right function"]
+    header += ["AR, needs knowledge", "n, needs knowledge", "prompt tokens", "answer tokens"]
     body = [
         [
             name.replace("_", " "),
             _change(row),
             rate(row),
+            rate(row, "difference"),
             *(number(value) for value in (row["n"], row["function_accuracy"])),
             *(number(row["needing_knowledge"][key]) for key in ("ar", "n")),
-            *(number(row[key]) for key in ("prompt_tokens", "new_tokens")),
+            *(number(row[key]) for key in TOKENS),
         ]
         for name, row in found.items()
     ]
-    return "The same dev queries under each variant; one change at a time.\n\n" + table(
-        [*header, "prompt tokens", "answer tokens"], body
+    return (
+        "The same dev queries under each variant; one change at a time. The paired difference is over these queries, "
+        "each answered by both; its 95 % interval is that of a bootstrap over queries.\n\n" + table(header, body)
     )
 
 

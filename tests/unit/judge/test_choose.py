@@ -1,0 +1,37 @@
+"""The judge that is asked for is built, and nothing else is opened."""
+
+import json
+
+import pytest
+
+from supertiny.core.calls import Call, Function
+from supertiny.core.records import Example
+from supertiny.judge.choose import choose
+from supertiny.judge.classifier import LABELS
+from supertiny.judge.kinds import KINDS, JudgeConfig
+from supertiny.model.ask import ChatConfig, Generation
+
+POOL = {"lock": Function("lock", "Locks a door")}
+CHAT = ChatConfig(temperature=0.0, max_new_tokens=9)
+WRONG = json.dumps({"reasoning": "another door", "verdict": "wrong value"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_opens_only_what_it_asks(kind):
+    """The reply is right by the reference; the scripted classifier and the scripted model say a value is wrong."""
+    opened = []
+
+    def label():
+        opened.append("classifier")
+        return lambda texts: [[0.0 if name == "wrong value" else -9.0 for name in LABELS] for _ in texts]
+
+    def chat():
+        opened.append("llm")
+        return lambda chats, cfg, progress: [Generation(WRONG, cfg.max_new_tokens, 1, 1) for _ in chats]
+
+    cfg = JudgeConfig(kind=kind, calibrate=[kind], min_agreement=0.9, threshold=0.5)
+    judge = choose(cfg, POOL, label, chat, CHAT)
+    assert opened == ([] if kind == "reference" else [kind])
+    example = Example(id="1", query="lock up", candidates=("lock",), answers=(Call("lock"),))
+    (verdict,) = judge([example], [Call("lock")])
+    assert (verdict.correct, verdict.failure) == ((True, None) if kind == "reference" else (False, "wrong value"))
