@@ -1,0 +1,145 @@
+"""What is stored of the teacher for one response, and its bytes (algorithms section 8).
+
+Shapes: T response tokens, N kept ids of all of them together (ragged: token t has `counts[t]`, one behind another).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from supertiny.core.config import require
+from supertiny.distill.bits import from_bits, sorted_from_bits, sorted_to_bits, to_bits
+
+FLOAT_BITS = 15
+"""of an fp16 log-probability, which has no sign to store"""
+
+
+@dataclass(kw_only=True, slots=True)
+class LogitsConfig:
+    """Section `logits` of params.yaml: which of the teacher's probabilities are stored."""
+
+    top_k: int
+    """most ids kept of a token (paper: 100)"""
+    top_p: float
+    """probability mass after which no more ids are kept; 1: always top_k"""
+    min_k: int
+    """fewest ids kept of a token"""
+    temperature: float
+    """of the softmax, of teacher and student"""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.top_k <= 1 << FLOAT_BITS, f"top_k: expected 1..{1 << FLOAT_BITS}, got {self.top_k}")
+        require(0 < self.top_p <= 1, f"top_p: expected more than 0 and at most 1, got {self.top_p}")
+        require(1 <= self.min_k <= self.top_k, f"min_k: expected 1..top_k = {self.top_k}, got {self.min_k}")
+        require(self.temperature > 0, f"temperature: expected more than 0, got {self.temperature}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The kept part of the teacher's distribution at every response token, and the mass of all that is not kept."""
+
+    ids: np.ndarray
+    """[N] int32, each token's most probable first"""
+    log_probs: np.ndarray
+    """[N] nats, not renormalised; stored as float16"""
+    counts: np.ndarray
+    """[T] int64, ids kept of each token; at least one"""
+    log_rest: np.ndarray
+    """[T] float16 nats, log of the probability of all other ids; as good as -inf (-65504) where there are none"""
+
+    @property
+    def missing(self) -> np.ndarray:
+        """[T] probability that is not kept, float64."""
+        return np.exp(self.log_rest.astype(np.float64))
+
+
+def reconciled(rows: Rows) -> Rows:
+    """The same in float32, such that 1 - sum of a token's kept probabilities is its stored rest.
+
+    fp16 rounds a second token's .02 by up to 2e-5, which drowns a rest of 1e-6. So where the first token has more than
+    half of the mass, it is read as what the others and the rest leave.
+    """
+    log_probs = rows.log_probs.astype(np.float64)
+    if len(log_probs):
+        first_T = np.cumsum(rows.counts) - rows.counts
+        others_N = np.exp(log_probs)
+        others_N[first_T] = 0
+        taken_T = np.add.reduceat(others_N, first_T) + rows.missing
+        log_probs[first_T] = np.where(taken_T < 0.5, np.log1p(-np.minimum(taken_T, 0.5)), log_probs[first_T])
+    return replace(rows, log_probs=log_probs.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat:
+    """How wide each number of a row is."""
+
+    vocabulary_size: int
+    """ids are below it; padded rows do not count"""
+    fewest: int
+    most: int
+    """ids kept of a token"""
+
+    @classmethod
+    def of(cls, cfg: LogitsConfig, vocabulary_size: int) -> "RowFormat":
+        """The format of rows that `cfg` asks for."""
+        return cls(vocabulary_size, min(cfg.min_k, vocabulary_size), min(cfg.top_k, vocabulary_size))
+
+    @property
+    def id_bits(self) -> int:
+        """ceil(log2 V): 18 for Qwen2.5's 151,665 ids."""
+        return (self.vocabulary_size - 1).bit_length()
+
+    @property
+    def count_bits(self) -> int:
+        """Of a count less the smallest possible; none where all are the same."""
+        return (self.most - self.fewest).bit_length()
+
+
+def encode(rows: Rows, form: RowFormat) -> bytes:
+    """The bytes of one response: counts, rests, ids, then log-probabilities, which never rise within a token."""
+    _check(rows, form)
+    num_tokens, num_kept = len(rows.counts), len(rows.ids)
+    bits = [
+        to_bits(rows.counts - form.fewest, np.full(num_tokens, form.count_bits)),
+        to_bits(_code(rows.log_rest), np.full(num_tokens, FLOAT_BITS)),
+        to_bits(rows.ids, np.full(num_kept, form.id_bits)),
+        sorted_to_bits(_code(rows.log_probs), rows.counts, FLOAT_BITS),
+    ]
+    return np.packbits(np.concatenate(bits)).tobytes()
+
+
+def decode(data: bytes, num_tokens: int, form: RowFormat) -> Rows:
+    """What `encode` wrote of `num_tokens` tokens."""
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8))
+
+    def take(num: int, width: int) -> np.ndarray:
+        nonlocal bits
+        found, bits = from_bits(bits[: num * width], np.full(num, width)), bits[num * width :]
+        return found
+
+    counts = take(num_tokens, form.count_bits) + form.fewest
+    log_rest = _float(take(num_tokens, FLOAT_BITS))
+    ids = take(int(counts.sum()), form.id_bits).astype(np.int32)
+    return Rows(ids, _float(sorted_from_bits(bits, counts, FLOAT_BITS)), counts, log_rest)
+
+
+def _check(rows: Rows, form: RowFormat) -> None:
+    counts, ids, log_probs = rows.counts, rows.ids, rows.log_probs.astype(np.float32)
+    sound = len(rows.log_rest) == len(counts) and len(ids) == len(log_probs) == counts.sum()
+    sound = sound and bool(np.all((counts >= form.fewest) & (counts <= form.most)))
+    sound = sound and bool(np.all((ids >= 0) & (ids < form.vocabulary_size)))
+    if sound:
+        falls = np.diff(log_probs) <= 0
+        falls[np.cumsum(counts)[:-1] - 1] = True  # from one token to the next
+        sound = bool(np.all(log_probs <= 0) and np.all(rows.log_rest <= 0) and np.all(falls))
+    if not sound:
+        raise ValueError(f"rows do not fit {form}, or their log-probabilities are above 0, rise, or are not numbers")
+
+
+def _code(log_probs: np.ndarray) -> np.ndarray:
+    """fp16 without its sign: an integer that grows as the probability falls."""
+    return log_probs.astype(np.float16).view(np.uint16).astype(np.int64) & 0x7FFF
+
+
+def _float(codes: np.ndarray) -> np.ndarray:
+    return -codes.astype(np.uint16).view(np.float16)
