@@ -34,6 +34,8 @@ def text_batches(rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase, m
 
 
 def _measured(rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, Labelled]]:
+    if not rows:
+        return []  # a tokenizer of no text raises
     found = tokenizer([row.text for row in rows], truncation=True, max_length=MAX_TOKENS)["input_ids"]
     return [(len(ids), row) for ids, row in zip(found, rows, strict=True)]
 

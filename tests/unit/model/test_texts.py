@@ -35,6 +35,10 @@ def test_micro_batches_hold_every_text_within_the_tokens(rows, max_tokens):
     assert all(fits(batch, max_tokens) for batch in batches)
 
 
+def test_no_text_is_no_batch():
+    assert text_batches([], TOKENIZER, 9) == []
+
+
 def test_the_order_is_the_seeds_and_new_every_epoch():
     rows = [Labelled("a" * size, size) for size in range(1, 13)]
     plan = text_steps(rows, TOKENIZER, 3, 100, 2, Random(1))
