@@ -18,7 +18,7 @@ from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json, write_json
 from supertiny.distill.rows import LogitsConfig, RowFormat, Rows, decode, encode, reconciled
-from supertiny.distill.shards import FULL, KEY_BYTES, REMEDY, STAMP_BYTES, Shard, ShardWriter, Totals
+from supertiny.distill.shards import FULL, KEY_BYTES, REMEDY, STAMP_BYTES, Shard, ShardWriter, Totals, total
 from supertiny.model.vocab import Alignment, Vocabulary, align
 
 FORMAT = 1
@@ -228,8 +228,7 @@ class CacheReader:
 
 def describe(reader: CacheReader) -> dict[str, Any]:
     """What a cache takes and misses. Bytes are of all its files: rows, keys, index and manifest."""
-    none = Totals(0, 0, 0, 0.0, 0.0)
-    totals = Totals(*map(sum, zip(none, *(shard.totals for shard in reader.shards), strict=True)))
+    totals = total([shard.totals for shard in reader.shards])
     num_bytes = sum(shard.size for shard in reader.shards) + (reader.folder / MANIFEST).stat().st_size
     tokens = max(totals.tokens, 1)
     return {

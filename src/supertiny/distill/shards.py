@@ -9,7 +9,7 @@ Only the entries of the shard in the making are in memory.
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +47,17 @@ class Totals(NamedTuple):
     """sum over tokens of the most probable id's probability"""
 
 
+def total(each: Sequence[Totals]) -> Totals:
+    """What several hold together."""
+    return Totals(
+        sum(one.examples for one in each),
+        sum(one.tokens for one in each),
+        sum(one.kept for one in each),
+        sum(one.missing for one in each),
+        sum(one.top1 for one in each),
+    )
+
+
 class Found(NamedTuple):
     """Where a key's bytes are."""
 
@@ -68,7 +79,7 @@ class ShardWriter:
     def add(self, key: bytes, data: bytes, totals: Totals) -> None:
         """Append the bytes of one response, of which `totals` says what they hold."""
         self.entries[key] = Found(self.size, len(data), totals.tokens)
-        self.totals = Totals(*map(sum, zip(self.totals, totals, strict=True)))
+        self.totals = total([self.totals, totals])
         self._write(data)
 
     def finish(self) -> str:
