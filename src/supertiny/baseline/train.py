@@ -1,4 +1,4 @@
-"""Train the encoders of the traditional system, one after the other, each from the same pretrained one."""
+"""Train the encoders of the traditional system: the domain classifier, then from it each domain's model."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.labels import targets
-from supertiny.baseline.parts import Part, known_domains, parts, write_domains
+from supertiny.baseline.parts import DOMAIN, Part, known_domains, parts, write_domains
 from supertiny.core.calls import Pool
 from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
@@ -43,8 +43,9 @@ def train(
 ) -> None:
     """Train every part; write them to folders of `out`, their losses and dev losses after every epoch to `log`.
 
-    The last weights are kept: the rate falls to zero along the epochs, whose number is tuned on dev. A killed run
-    keeps the parts that were done.
+    A domain's model begins as the classifier under new heads: its own examples may be few, and that encoder has read
+    those of all domains. The last weights are kept: the rate falls to zero along the epochs, whose number is tuned on
+    dev. A killed run keeps the parts that were done.
     """
     found, dev_found = targets(examples, pool, history_turns), targets(dev, pool, history_turns)
     curve: list[Row] = []
@@ -52,7 +53,8 @@ def train(
         done = state / "done"
         for part in parts(found, dev_found, pool, load_tokenizer(encoder), cfg):
             if not (done / part.name).is_dir():
-                _train_part(encoder, part, machine, seed, state / "now" / part.name, done / part.name)
+                start = encoder if part.name == DOMAIN else done / DOMAIN
+                _train_part(start, part, machine, seed, state / "now" / part.name, done / part.name)
             for row in _losses(done / part.name):
                 curve.append({"part": part.name, **row, "step": len(curve) + 1})
         with whole_folder(out) as partial:

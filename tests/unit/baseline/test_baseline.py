@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.adapter.frames import Frame, from_frame
-from supertiny.baseline.answer import best_spans, whole_words
+from supertiny.baseline.answer import System, best_spans, whole_words
 from supertiny.baseline.config import BaselineConfig, BaselineSizes, PartConfig
 from supertiny.baseline.labels import Target, domains, frame_rows, intents, name_of, slot_tags, targets, token_spans
 from supertiny.baseline.parts import Domain, by_domain, known_domains, parts, read_domains, write_domains
@@ -20,7 +20,7 @@ from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.judge.normalise import same
-from supertiny.model.heads import NONE, TextBatch, collate
+from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate
 from supertiny.model.training import FitConfig
 
 POOL = {
@@ -165,6 +165,32 @@ def test_every_token_of_a_value_is_tagged_and_special_ones_are_not_learned(token
     ]
     assert [one for one in named if one[1] not in ("O", "")] == [("5", "B-level"), ("5", "I-level")]
     assert frame_rows(found, [], tags, tokenizer) == [] == frame_rows(found, labels, ["O"], tokenizer)
+
+
+def classifier_of(folder, encoder, chosen):
+    """A classifier in a baseline folder that sees one domain everywhere."""
+    scorer = HeadedEncoder(encoder, domains(POOL))
+    with torch.no_grad():
+        scorer.heads["label"].bias[scorer.labels.index(chosen)] = 1e6
+    (folder / "domain").mkdir(parents=True)
+    scorer.save(folder / "domain")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reply"),
+    [
+        ("cover", Call("open", {"kind": "blind"})),  # its one label, with the slot that nobody says
+        ("other", Refusal.NO_FUNCTION),  # `add` is not offered
+        ("light", Refusal.NO_FUNCTION),  # nothing was trained there
+        ("Request unclear", Refusal.UNCLEAR),
+    ],
+)
+def test_where_no_encoder_is_needed_the_classifier_alone_answers(tmp_path, tiny_folder, chosen, reply):
+    classifier_of(tmp_path, tiny_folder, chosen)
+    labels = {"cover": Call("open", {"kind": "blind"}), "other": Call("add")}
+    write_domains(tmp_path, {name: Domain([answer_text(call)], None) for name, call in labels.items()})
+    (one,) = System(tmp_path, POOL, 1).answer([Example(id="1", query="raise it", candidates=("open", "dim"))])
+    assert (one.reply, one.passes) == (reply, 1)
 
 
 TAGS = ["O", "B-name", "I-name", "B-level", "I-level"]
