@@ -30,6 +30,7 @@ from supertiny.prompt.compressed import PromptConfig
 from supertiny.prune.depth import keep_layers
 from supertiny.report.markdown import number, rate, table
 from supertiny.sft.config import PackConfig, SftConfig
+from supertiny.sft.training_set import TrainingSet
 
 EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
 
@@ -71,8 +72,8 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
         machine = load_profile("train", TrainMachine)
         dev = rows(dataset / "dev.jsonl", DEV)
         started = time.perf_counter()
-        log = Path(scratch) / "log.csv"
-        sft(base, rows(examples, EXAMPLES), dev, pool, tuned, log, cfg, packing, prompt, machine, SEED)
+        data = TrainingSet(rows(examples, EXAMPLES), dev, pool, packing, prompt, SEED)
+        sft(base, data, tuned, Path(scratch) / "log.csv", cfg, machine)
         minutes = (time.perf_counter() - started) / 60
         splits = {"test": rows(dataset / "test.jsonl", TEST), "ood": rows(dataset / "ood.jsonl", OOD)}
         asking = load_profile("generate", GenerateMachine)

@@ -9,7 +9,7 @@ from supertiny.model.sources import ModelsConfig, fetch, identity
 
 
 def main(role: str, out: Path, card: Path) -> None:
-    """Fetch the model the profile names for `role` (llm, student or encoder) into `out`; its identity goes to `card`."""
+    """Fetch what the profile names for `role` (llm, student or encoder) into `out`; its identity goes to `card`."""
     models = load_profile("models", ModelsConfig)
     source = models.source(role)
     fetch(source, out, models.online, seed())

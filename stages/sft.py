@@ -3,24 +3,19 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.config import load, load_profile
 from supertiny.core.machine import Engines
-from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.model.training import TrainMachine
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import PackConfig, SftConfig, SftSizes
+from supertiny.sft.config import SftConfig
+from supertiny.sft.training_set import read_training_set
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
     """Train `base` on the labelled `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, packing, prompt = load("sft", SftConfig), load("pack", PackConfig), load("prompt", PromptConfig)
-    sizes, machine = load_profile("sft", SftSizes), load_profile("train", TrainMachine)
+    cfg, machine = load("sft", SftConfig), load_profile("train", TrainMachine)
     train = engines.get(load_profile("engines", Engines).sft, "sft")
-    pool = read_functions(functions)
-    rows = read_examples(examples, pool)[: sizes.examples or None]
-    dev_rows = read_examples(dev, pool)[: sizes.dev_examples]
-    train(base, rows, dev_rows, pool, out, log, cfg, packing, prompt, machine, seed())
+    train(base, read_training_set(functions, examples, dev), out, log, cfg, machine)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,19 @@
 
 from pathlib import Path
 
-from supertiny.core.config import load, load_profile, seed
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.config import load_profile
+from supertiny.core.records import read_examples
 from supertiny.core.stage import run
 from supertiny.distill.config import StudentConfig
 from supertiny.distill.student import make_student
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import PackConfig, SftSizes
+from supertiny.sft.training_set import read_training_set
 
 
-def main(name: str, base: Path, functions: Path, examples: Path, queries: Path, out: Path) -> None:
+def main(name: str, base: Path, functions: Path, examples: Path, dev: Path, queries: Path, out: Path) -> None:
     """Make student `name` from `base`; its vocabulary is that of `examples` and `queries`."""
     cfg = load_profile(f"student_models.{name}", StudentConfig)
-    packing, prompt = load("pack", PackConfig), load("prompt", PromptConfig)
-    sizes = load_profile("sft", SftSizes)
-    pool = read_functions(functions)
-    rows = read_examples(examples, pool)[: sizes.examples or None]
-    make_student(base, rows, read_examples(queries, pool), pool, out, cfg, packing, prompt, seed())
+    data = read_training_set(functions, examples, dev)
+    make_student(base, data, read_examples(queries, data.pool), out, cfg)
 
 
 if __name__ == "__main__":

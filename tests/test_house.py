@@ -132,8 +132,9 @@ def test_every_config_loads_with_every_profile(profile, tmp_path, monkeypatch):
         stage = import_module(f"stages.{path.stem}")
         for loader in ("load", "load_profile"):
             for call in calls(path, loader):
-                section, schema = ast.literal_eval(call.args[0]), getattr(stage, ast.unparse(call.args[1]))
-                getattr(config, loader)(section, schema)
+                schema = getattr(stage, ast.unparse(call.args[1]))
+                for name in named(call.args[0], yaml(f"profiles/{profile}.yaml")):
+                    getattr(config, loader)(name, schema)
     import_module("supertiny.report.models").model_configs()
 
 
@@ -200,6 +201,13 @@ def sections_read(path: Path) -> tuple[set[str], set[str]]:
 def is_section(call: ast.Call) -> bool:
     """Whether a call of some `load` is the one of core.config: `load(section, Schema)`."""
     return isinstance(call.func, ast.Name) and len(call.args) == 2 and ast.unparse(call.args[1]).endswith("Config")
+
+
+def named(node: ast.expr, profile: dict[str, Any]) -> list[str]:
+    """The section of "sft"; of f"student_models.{name}" every entry that the profile has."""
+    if isinstance(node, ast.JoinedStr):
+        return [f"{section(node)}.{name}" for name in profile[section(node)]]
+    return [ast.literal_eval(node)]
 
 
 def section(node: ast.expr) -> str:

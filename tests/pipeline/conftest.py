@@ -16,8 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT = {
     "profile": "smoke",
     "dataset.num_candidates": 3,
-    "sft.group_size": 3,
+    "pack.group_size": 3,
     "sft.dev_points": 2,
+    "teaching.epochs": 1,
+    "teaching.dev_points": 2,
     "decode.max_new_tokens": 16,
     "bench.clients": [1, 4],
 }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from supertiny.distill.cache import CacheReader, content_key
+from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import mu_at
 from supertiny.distill.signal import Signal
 from supertiny.model.batches import Batch, Pack, collate
@@ -40,10 +41,11 @@ class TaughtBatch(Batch):
         return replace(self, **moved)
 
 
-def with_mu(steps: Sequence[Sequence[Sequence[Pack]]], mu_start: float | None, mu: float) -> list[list[Lesson]]:
+def with_mu(steps: Sequence[Sequence[Sequence[Pack]]], cfg: DistillConfig) -> list[list[Lesson]]:
     """The whole run, with the head's mass of each step."""
-    total, start = len(steps), mu if mu_start is None else mu_start
-    return [[Lesson(packs, mu_at(step, total, start, mu)) for packs in micros] for step, micros in enumerate(steps)]
+    start = cfg.mu if cfg.mu_start is None else cfg.mu_start
+    values = [mu_at(step, len(steps), start, cfg.mu) for step in range(len(steps))]
+    return [[Lesson(packs, mu) for packs in micros] for micros, mu in zip(steps, values, strict=True)]
 
 
 class Teacher:
@@ -61,16 +63,25 @@ class Teacher:
 
     def signal(self, packs: Sequence[Pack]) -> Signal:
         """The teacher's distribution at every response token of `packs`, in the order of `collate`'s targets."""
-        rows = [
-            self.cache.read(content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response)))
+        rows = [self.cache.read(key) for key in self._keys(packs)]
+        counts_N = np.concatenate([row.counts for row in rows])
+        ids_NK = _padded(np.concatenate([row.ids for row in rows]).astype(np.int64), counts_N, -1)
+        log_p_NK = _padded(np.concatenate([row.log_probs for row in rows]), counts_N, -np.inf)
+        known_NK = torch.where(ids_NK < 0, -1, self.to_student[ids_NK.clamp(min=0)])
+        return Signal(log_p_NK, known_NK, self.temperature)
+
+    def must_know(self, packs: Sequence[Pack]) -> None:
+        """All logits of `packs` are in the cache; else an error, before anything is trained."""
+        for key in self._keys(packs):
+            if key not in self.cache:
+                self.cache.read(key)  # says what is missing
+
+    def _keys(self, packs: Sequence[Pack]) -> list[bytes]:
+        return [
+            content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response))
             for pack in packs
             for branch in pack.branches
         ]
-        counts_N = np.concatenate([row.counts_T for row in rows])
-        ids_NK = _padded(np.concatenate([row.ids_N for row in rows]).astype(np.int64), counts_N, -1)
-        log_p_NK = _padded(np.concatenate([row.reconciled_N() for row in rows]), counts_N, -np.inf)
-        known_NK = torch.where(ids_NK < 0, -1, self.to_student[ids_NK.clamp(min=0)])
-        return Signal(log_p_NK, known_NK, self.temperature)
 
     def _ids(self, student_ids: Sequence[int]) -> list[int]:
         return [self.to_teacher[index] for index in student_ids]

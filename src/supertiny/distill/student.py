@@ -2,54 +2,40 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 
 from transformers import PreTrainedTokenizerBase
 
-from supertiny.core.calls import Pool
 from supertiny.core.files import whole_folder
 from supertiny.core.records import Example
 from supertiny.distill.config import StudentConfig
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
 from supertiny.model.sources import random_model
-from supertiny.prompt.compressed import PromptConfig, own_part, shared_part
+from supertiny.prompt.compressed import own_part, shared_part
 from supertiny.prune.depth import keep_layers, layer_importance, least_important
 from supertiny.prune.vocab import trim_vocabulary
-from supertiny.sft.config import PackConfig
-from supertiny.sft.pack import training_packs
+from supertiny.sft.training_set import TrainingSet
 
 CALIBRATION_PACKS = 24
 """training prompts that the importance of layers is measured on"""
 
 
-def make_student(
-    base: Path,
-    examples: Sequence[Example],
-    queries: Sequence[Example],
-    pool: Pool,
-    out: Path,
-    cfg: StudentConfig,
-    packing: PackConfig,
-    prompt: PromptConfig,
-    seed: int,
-) -> None:
+def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out: Path, cfg: StudentConfig) -> None:
     """Make the student of `cfg` from `base` and write it to `out`.
 
-    `examples` are what it will be taught, `queries` what it may be asked besides: the tokens of both are kept.
+    `data` is what it will be taught, `queries` what it may be asked besides: the tokens of both are kept.
     """
     tokenizer = checkpoint.load_tokenizer(base)
-    encode = checkpoint.encoder(tokenizer)
-    packs = training_packs(examples, pool, encode, tokenizer.eos_token_id, packing, prompt, Random(seed))
-    model = random_model(cfg.init, tokenizer, seed) if cfg.init else checkpoint.load_model(base)
+    packs = data.packs(tokenizer)
+    model = random_model(cfg.init, tokenizer, data.seed) if cfg.init else checkpoint.load_model(base)
     if cfg.layers:
         shown = (collate([pack], tokenizer.pad_token_id) for pack in packs[:CALIBRATION_PACKS])
         scores = layer_importance(model, shown)
         dropped = least_important(scores, len(scores) - cfg.layers)
         keep_layers(model, [index for index in range(len(scores)) if index not in dropped])
     if cfg.trim_vocabulary:
-        asked = [own_part(query, pool, prompt) for query in queries]
-        offered = [shared_part([function], prompt) for function in pool.values()]
+        asked = [own_part(query, data.pool, data.prompt) for query in queries]
+        offered = [shared_part([function], data.prompt) for function in data.pool.values()]
         model, tokenizer = trim_vocabulary(model, tokenizer, [*_texts(packs, tokenizer), *asked, *offered])
     with whole_folder(out) as partial:
         checkpoint.save(model, tokenizer, partial)

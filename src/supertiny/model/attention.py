@@ -25,4 +25,9 @@ def attention(
     return torch.bmm(torch.softmax(scores, -1), v).reshape(B, H, T, D).transpose(1, 2).contiguous(), None
 
 
+def is_faster(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether this attention beats PyTorch's own on packs."""
+    return dtype is torch.bfloat16 and device.type == "cpu"
+
+
 AttentionInterface.register(NAME, attention)

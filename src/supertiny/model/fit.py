@@ -93,13 +93,14 @@ def fit(
     the mean over all targets of the whole step.
     """
     set_seed(seed)
-    bf16 = compute_dtype(machine.precision) is torch.bfloat16
-    accelerator = Accelerator(mixed_precision="bf16" if bf16 else "no", cpu=not torch.cuda.is_available())
+    dtype = compute_dtype(machine.precision)
+    mixed = "bf16" if dtype is torch.bfloat16 else "no"
+    accelerator = Accelerator(mixed_precision=mixed, cpu=not torch.cuda.is_available())
     model = scorer.model
     if machine.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     chosen = model.config._attn_implementation
-    if bf16 and accelerator.device.type == "cpu" and isinstance(scorer, ResponseLogits):
+    if isinstance(scorer, ResponseLogits) and attention.is_faster(dtype, accelerator.device):
         model.set_attn_implementation(attention.NAME)
     prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
     trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, state / "state.pt")
@@ -120,10 +121,14 @@ class ResponseLogits(Scorer):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [N, V] for `batch.targets`."""
-        hidden = self.model.base_model(
+        return self.model.get_output_embeddings()(self.hidden(batch))
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """What the head is applied to, [N, width of the model]."""
+        states = self.model.base_model(
             input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
         ).last_hidden_state
-        return self.model.get_output_embeddings()(hidden[batch.predict])
+        return states[batch.predict]
 
 
 class _Trainer(Generic[Micro]):

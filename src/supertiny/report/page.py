@@ -9,7 +9,7 @@ from supertiny.report.curves import Point, curve_rows
 from supertiny.report.models import Results
 from supertiny.report.pictures import learning, pareto
 from supertiny.report.step import Step
-from supertiny.report.steps import ablation, adapter, descriptions, judge, retrieval, rft
+from supertiny.report.steps import ablation, adapter, descriptions, distance, judge, logits, retrieval, rft
 from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows
 from supertiny.report.tables import results_page
 
@@ -18,6 +18,8 @@ STEPS: dict[str, Step] = {
     "descriptions": descriptions.STEP,
     "judge": judge.STEP,
     "rft": rft.STEP,
+    "logits": logits.STEP,
+    "distance": distance.STEP,
     "ablation": ablation.STEP,
     "adapter": adapter.STEP,
 }

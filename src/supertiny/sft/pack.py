@@ -1,7 +1,6 @@
 """Training examples as a model reads them: groups that share candidates, as token ids."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from random import Random
 
 from tqdm import tqdm
@@ -36,11 +35,6 @@ def training_packs(
             one, functions = rename_functions(one, pool, rng)
         packs.append(pack(one, functions, encode, end_id, prompt))
     return packs
-
-
-def unchanged(cfg: PackConfig) -> PackConfig:
-    """The same without changed candidates, as dev examples are read."""
-    return replace(cfg, function_dropout=0.0, renaming=0.0)
 
 
 def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig) -> Pack:

@@ -83,6 +83,26 @@ STEP_FILES = {
         **{"full_prompt_tokens": 1234.5, "compressed_prompt_tokens": 150.2},
         "by_function": {"light_on": {"kept": 3, "dropped": 1}, "lock": {"kept": 1, "dropped": 5}},
     },
+    "logits.json": {
+        **{"examples": 30, "tokens": 500, "shards": 1, "bytes": 9000, "bytes_per_token": 18.0, "ids_per_token": 4.5},
+        **{"missing_mass": 3.2e-5, "top1_probability": 0.98},
+        **{"top_k": 100, "top_p": 0.9999, "min_k": 4, "temperature": 1.0},
+    },
+    "distance.json": {
+        "loss": "akl",
+        "mu": 0.7,
+        "models": {
+            name: {
+                **{"tokens": 10, "alpha_mean": 0.4, "alpha_histogram": [1] * 10, "top1_below_mu": 0.1},
+                **{"missing_mass": 1e-5, "akl_nats": nats, "fkl_nats": nats, "rkl_nats": nats},
+                "slots": {
+                    slot: {"tokens": 5, "akl_nats": nats, "fkl_nats": nats, "rkl_nats": nats}
+                    for slot in ("function name", "values")
+                },
+            }
+            for name, nats in (("before", 2.0), ("rft", 0.4), ("kd", 0.2))
+        },
+    },
     "ablation.json": {
         name: {
             "change": change,

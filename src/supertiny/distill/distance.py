@@ -1,0 +1,121 @@
+"""How far a student is from its teacher, slot by slot, on responses whose teacher logits are cached (Eq. 3-5).
+
+Shapes: N response tokens.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from supertiny.distill.cache import CacheReader
+from supertiny.distill.config import DistillConfig
+from supertiny.distill.divergence import Divergence
+from supertiny.distill.lessons import Teacher
+from supertiny.distill.loss import TokenStats, token_stats
+from supertiny.distill.slots import Slot, token_slots
+from supertiny.model import checkpoint
+from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.fit import ResponseLogits
+from supertiny.model.hardware import device
+from supertiny.model.vocab import vocabulary
+from supertiny.sft.training_set import TrainingSet
+
+ALPHA_BINS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Every response token looked at; each [N]."""
+
+    slots: np.ndarray
+    alpha: np.ndarray
+    p_top1: np.ndarray
+    missing_mass: np.ndarray
+    divergence_nats: dict[str, np.ndarray]
+    """of the forward KL, the reverse KL, and the adaptive one"""
+
+
+def distances(
+    models: Mapping[str, Path], cache: CacheReader, data: TrainingSet, cfg: DistillConfig, max_tokens: int
+) -> dict[str, Any]:
+    """What `summarised` says of each of `models` on the dev examples, which the cache must hold."""
+    found = {}
+    for name, folder in models.items():
+        tokenizer = checkpoint.load_tokenizer(folder)
+        batches = micro_batches(data.dev_packs(tokenizer), max_tokens)
+        teacher = Teacher(cache, cache.align(vocabulary(folder)))
+        model = checkpoint.load_model(folder).to(device())
+        found[name] = summarised(look(model, tokenizer, teacher, batches, cfg), cfg.mu)
+    return found
+
+
+@torch.no_grad()
+def look(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    teacher: Teacher,
+    batches: Iterable[Sequence[Pack]],
+    cfg: DistillConfig,
+) -> Tokens:
+    """Compare `model` with its teacher at every response token of `batches`."""
+    score, slots, stats = ResponseLogits(model.eval()), list[Slot](), list[dict[str, TokenStats]]()
+    kinds = {kind: Divergence(kind=kind, mu=cfg.mu, alpha=cfg.alpha) for kind in ("akl", "fkl", "rkl")}
+    for packs in tqdm(batches, desc="distance to the teacher", unit="batch"):
+        logits_NV = score(collate(packs, tokenizer.pad_token_id).to(model.device))[:, : len(teacher.to_teacher)]
+        signal = teacher.signal(packs).to(model.device)
+        stats.append({name: token_stats(logits_NV, signal, kind, cfg.chunk_rows) for name, kind in kinds.items()})
+        slots += [slot for pack in packs for branch in pack.branches for slot in _slots(branch.response, tokenizer)]
+
+    def joined(kind: str, name: str) -> np.ndarray:
+        return torch.cat([getattr(one[kind], name) for one in stats]).cpu().numpy()
+
+    return Tokens(
+        np.array([slot.value for slot in slots]),
+        joined("akl", "alpha"),
+        joined("akl", "p_top1"),
+        joined("akl", "missing_mass"),
+        {kind: joined(kind, "divergence_nats") for kind in kinds},
+    )
+
+
+def summarised(tokens: Tokens, mu: float) -> dict[str, Any]:
+    """Means over all tokens and over each slot, the histogram of alpha, and how often mu decides nothing.
+
+    Where the teacher's first token alone has mass mu, the head is that token, whatever mu is.
+    """
+    counts, _ = np.histogram(tokens.alpha, bins=ALPHA_BINS, range=(0, 1))
+    slots = {slot: tokens.slots == slot.value for slot in Slot if (tokens.slots == slot.value).any()}
+    return {
+        "tokens": len(tokens.slots),
+        "alpha_mean": _mean(tokens.alpha),
+        "alpha_histogram": counts.tolist(),
+        "top1_below_mu": _mean(tokens.p_top1 < mu),
+        "missing_mass": float(f"{tokens.missing_mass.mean():.3g}"),
+        **{f"{kind}_nats": _mean(values) for kind, values in tokens.divergence_nats.items()},
+        "slots": {
+            slot.value: {
+                "tokens": int(here.sum()),
+                **{f"{kind}_nats": _mean(values[here]) for kind, values in tokens.divergence_nats.items()},
+            }
+            for slot, here in slots.items()
+        },
+    }
+
+
+def _slots(response: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[Slot]:
+    """The slot of each token of one response, the end token last."""
+    text = tokenizer.decode(response[:-1], clean_up_tokenization_spaces=False)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    if encoded["input_ids"] != list(response[:-1]):
+        raise ValueError(f"the response {text!r} does not tokenize to itself")
+    return token_slots(text, [*encoded["offset_mapping"], (len(text), len(text))])
+
+
+def _mean(values: np.ndarray) -> float:
+    return round(float(values.mean()), 5)

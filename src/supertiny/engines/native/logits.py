@@ -1,0 +1,82 @@
+"""The teacher's logits in this process: one forward pass a prompt, whoever asks for it again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from supertiny.core.files import digest, whole_folder
+from supertiny.core.resume import cache_home
+from supertiny.distill.cache import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key
+from supertiny.distill.nucleus import nucleus, real_log_probs
+from supertiny.distill.rows import LogitsConfig
+from supertiny.model import attention, checkpoint
+from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.fit import ResponseLogits
+from supertiny.model.hardware import compute_dtype, device
+from supertiny.model.training import TrainMachine
+from supertiny.model.vocab import vocabulary
+from supertiny.sft.training_set import TrainingSet
+
+
+def logits(
+    teacher: Path, data: TrainingSet, out: Path, cfg: LogitsConfig, sizes: LogitsSizes, machine: TrainMachine
+) -> None:
+    """Write the distributions of `teacher` at the response tokens of all examples, dev too, to the cache `out`.
+
+    What this teacher was ever asked is kept in this user's cache folder, so that other examples, and a killed run,
+    cost a forward pass only for what is new.
+    """
+    tokenizer = checkpoint.load_tokenizer(teacher)
+    packs = [*data.packs(tokenizer), *data.dev_packs(tokenizer)]
+    identity = TeacherIdentity(
+        weights_sha256=digest(*sorted(teacher.glob("*.safetensors"))),
+        vocabulary=vocabulary(teacher),
+        padded_size=checkpoint.load_config(teacher).vocab_size,
+    )
+    store = cache_home() / "logits" / digest(identity.to_json(), cfg, machine.precision)[:24]
+    with CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
+        _ask(teacher, packs, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine)
+    with (
+        CacheReader(store) as known,
+        whole_folder(out) as partial,
+        CacheWriter(partial, identity, cfg, sizes.shard_tokens) as written,
+    ):
+        for pack in packs:
+            for key in _keys(pack):
+                written.copy(key, known)
+
+
+def _ask(
+    teacher: Path,
+    packs: Sequence[Pack],
+    kept: CacheWriter,
+    vocabulary_size: int,
+    pad_id: int,
+    cfg: LogitsConfig,
+    machine: TrainMachine,
+) -> None:
+    """One forward pass over every pack that has a response which is not kept yet."""
+    new = [pack for pack in packs if not all(key in kept for key in _keys(pack))]
+    if not new:
+        return
+    dtype, where = compute_dtype(machine.precision), device()
+    model = checkpoint.load_model(teacher, dtype).to(where)
+    if attention.is_faster(dtype, where):
+        model.set_attn_implementation(attention.NAME)
+    # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
+    head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
+    for micro in tqdm(micro_batches(new, machine.max_tokens), desc="teacher's logits", unit="batch"):
+        with torch.no_grad():
+            logits_NV = score.hidden(collate(micro, pad_id).to(where)).float() @ head_VD.T
+        at = 0
+        for pack in micro:
+            for key, branch in zip(_keys(pack), pack.branches, strict=True):
+                rows_NV = logits_NV[at : at + len(branch.response)]
+                kept.add(key, nucleus(real_log_probs(rows_NV, vocabulary_size, cfg.temperature), cfg))
+                at += len(branch.response)
+
+
+def _keys(pack: Pack) -> list[bytes]:
+    return [content_key(pack.prefix + branch.prompt, branch.response) for branch in pack.branches]

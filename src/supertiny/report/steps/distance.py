@@ -1,0 +1,95 @@
+"""How far a student is from its teacher, slot by slot, and which way alpha leans (paper Eq. 3-5)."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from supertiny.report.canvas import COLOURS, canvas
+from supertiny.report.markdown import number, table
+from supertiny.report.step import Step
+from supertiny.report.summary import Row
+
+TITLES = {"before": "before teaching", "rft": "RFT", "kd": "KD"}
+NATS = {"akl_nats": "AKL", "fkl_nats": "forward KL", "rkl_nats": "reverse KL"}
+ALL = "all tokens"
+
+
+def summary(found: Row) -> Row:
+    """`distance.kd.akl_nats`, `distance.kd.alpha_mean`, ..., and `distance.top1_below_mu`."""
+    names = (*NATS, "alpha_mean")
+    rows = {name: {key: one[key] for key in names} for name, one in found["models"].items()}
+    first = next(iter(found["models"].values()))
+    return {**rows, "tokens": first["tokens"], "top1_below_mu": first["top1_below_mu"]}
+
+
+def rows(found: Row) -> list[Row]:
+    """A row a model and slot: the divergences; and a row a model and bin of alpha: its share of the tokens."""
+    made = []
+    for name, one in found["models"].items():
+        for slot, values in {ALL: one, **one["slots"]}.items():
+            nats = {key: values[key] for key in NATS}
+            made.append({"model": name, "kind": "slot", "slot": slot, "tokens": values["tokens"], **nats})
+        counts = one["alpha_histogram"]
+        for at, count in enumerate(counts):
+            row = {"model": name, "kind": "alpha", "slot": f"{at / len(counts):.2f}", "tokens": count}
+            made.append(row | dict.fromkeys(NATS, ""))
+    return made
+
+
+def section(found: Row) -> str:
+    """Divergence of each model and slot."""
+    models = found["models"]
+    slots = list(dict.fromkeys(slot for one in models.values() for slot in one["slots"]))
+    lines = []
+    for name, one in models.items():
+        lines.append([TITLES[name], *(number(one[key]) for key in NATS), number(one["alpha_mean"])])
+        lines[-1] += [number(one["slots"][slot]["akl_nats"]) for slot in slots]
+    first = next(iter(models.values()))
+    return (
+        f"Mean divergence from the teacher in nats at the {first['tokens']:,} response tokens of the dev examples, "
+        f"with mu {found['mu']}; to the right the AKL of each part of an answer. The teacher's likeliest token has "
+        f"less than mu at {number(first['top1_below_mu'])} of them: elsewhere the head is that one token, whatever "
+        "mu is.\n\n" + table(["student", *NATS.values(), "mean alpha", *slots], lines)
+    )
+
+
+def draw(points: list[Row], out: Path) -> None:
+    """AKL of each slot, and the histogram of alpha, a colour a model."""
+    names = list(dict.fromkeys(point["model"] for point in points))
+    with canvas(out, 10, 4) as figure:
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        _slots(left, names, [point for point in points if point["kind"] == "slot"])
+        _alphas(right, names, [point for point in points if point["kind"] == "alpha"])
+        left.legend(loc="upper right")
+
+
+def _slots(axes: Axes, names: list[str], points: list[Row]) -> None:
+    slots = list(dict.fromkeys(point["slot"] for point in points))
+    width = 0.8 / len(names)
+    for at, name in enumerate(names):
+        values: dict[str, Any] = {point["slot"]: point["akl_nats"] for point in points if point["model"] == name}
+        places = [number + at * width for number in range(len(slots))]
+        axes.bar(places, [values[slot] for slot in slots], width, color=COLOURS[at], label=TITLES[name], align="edge")
+    axes.set_xticks([number + 0.4 for number in range(len(slots))], slots, rotation=25, ha="right")
+    axes.set(ylabel="AKL from the teacher, nats (log)", yscale="log")
+
+
+def _alphas(axes: Axes, names: list[str], points: list[Row]) -> None:
+    for at, name in enumerate(names):
+        counts = [(float(point["slot"]), point["tokens"]) for point in points if point["model"] == name]
+        total, step = sum(count for _, count in counts) or 1, 1 / len(counts)
+        edges = [start for start, _ in counts] + [1.0]
+        axes.stairs([count / total for _, count in counts], edges, color=COLOURS[at], label=TITLES[name])
+        axes.set(xlabel=f"alpha (bins of {step:.2f})", ylabel="share of tokens (log)", yscale="log")
+
+
+STEP = Step(
+    stage="distance",
+    file="distance.json",
+    heading="From teacher to student, token by token (paper Eq. 3-5)",
+    summary=summary,
+    section=section,
+    rows=rows,
+    draw=draw,
+)

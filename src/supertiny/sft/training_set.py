@@ -1,0 +1,54 @@
+"""The examples that teacher and students learn from, as prompts: the same ones for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from transformers import PreTrainedTokenizerBase
+
+from supertiny.core.calls import Pool
+from supertiny.core.config import load, load_profile, seed
+from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.model import checkpoint
+from supertiny.model.batches import Pack
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.sft.config import PackConfig, SftSizes
+from supertiny.sft.pack import training_packs
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Examples, and how they become prompts."""
+
+    examples: Sequence[Example]
+    dev: Sequence[Example]
+    pool: Pool
+    packing: PackConfig
+    prompt: PromptConfig
+    seed: int
+
+    def packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
+        """The training examples in groups, some under changed candidates; equal for equal tokenizers."""
+        return self._packs(self.examples, self.packing, tokenizer)
+
+    def dev_packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
+        """The dev examples in groups, under candidates as they are."""
+        return self._packs(self.dev, replace(self.packing, function_dropout=0.0, renaming=0.0), tokenizer)
+
+    def _packs(self, rows: Sequence[Example], how: PackConfig, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
+        encode, rng = checkpoint.encoder(tokenizer), Random(self.seed)
+        return training_packs(rows, self.pool, encode, tokenizer.eos_token_id, how, self.prompt, rng)
+
+
+def read_training_set(functions: Path, examples: Path, dev: Path) -> TrainingSet:
+    """The first rows of `examples` and `dev`, as many as the profile says, with the parameters of their prompts."""
+    pool, sizes = read_functions(functions), load_profile("sft", SftSizes)
+    return TrainingSet(
+        read_examples(examples, pool)[: sizes.examples or None],
+        read_examples(dev, pool)[: sizes.dev_examples],
+        pool,
+        load("pack", PackConfig),
+        load("prompt", PromptConfig),
+        seed(),
+    )
