@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
 from torch import nn
+from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from supertiny.core.errors import UserError
@@ -54,7 +55,9 @@ def _kept(
     """Ids to keep, ascending."""
     always = {added["content"] for added in definition["added_tokens"]} | _bytes(definition)
     vocab, encode = tokenizer.get_vocab(), encoder(tokenizer)
-    used = own.union(*(encode(text) for text in texts), tokenizer.all_special_ids)
+    used = own.union(tokenizer.all_special_ids)
+    for text in tqdm(texts, desc="vocabulary", unit="text"):
+        used.update(encode(text))
     if missing := used - set(vocab.values()):
         raise UserError(f"the model's config names the token ids {sorted(missing)}, which its tokenizer does not have")
     tokens = always.union(tokenizer.convert_ids_to_tokens(sorted(used)))
@@ -69,7 +72,7 @@ def _bytes(definition: dict[str, Any]) -> set[str]:
         return {f"<0x{byte:02X}>" for byte in range(256)}
     if plain and '"ByteLevel"' in json.dumps(definition["pre_tokenizer"]):
         return set(ByteLevel.alphabet())
-    raise UserError("only byte-level BPE tokenizers (Llama, Qwen2) can be trimmed; set the vocabulary to stay whole")
+    raise UserError("only byte-level BPE tokenizers (Llama, Qwen2) can be trimmed; leave this one whole")
 
 
 def _with_parts(tokens: Iterable[str], merges: Sequence[Sequence[str]]) -> set[str]:
