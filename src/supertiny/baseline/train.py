@@ -44,8 +44,8 @@ def train(
     """Train every part; write them to folders of `out`, their losses and dev losses after every epoch to `log`.
 
     A domain's model begins as the classifier under new heads: its own examples may be few, and that encoder has read
-    those of all domains. The last weights are kept: the rate falls to zero along the epochs, whose number is tuned on
-    dev. A killed run keeps the parts that were done.
+    those of all domains. The last weights are kept, for the rate falls to zero along the epochs. A killed run keeps the
+    parts that were done.
     """
     found, dev_found = targets(examples, pool, history_turns), targets(dev, pool, history_turns)
     curve: list[Row] = []
