@@ -67,7 +67,7 @@ def token_stats(logits_NV: Tensor, signal: Signal, divergence: Divergence, chunk
     for rows, compared in _chunks(logits_NV, signal, chunk_rows):
         alpha_N[rows] = divergence.weight(compared.pair)
         divergence_N[rows] = fixed(compared.pair, alpha_N[rows])
-    return TokenStats(alpha_N, signal.log_p_NK.amax(-1).exp(), signal.missing().float(), divergence_N)
+    return TokenStats(alpha_N, signal.log_p_NK.float().amax(-1).exp(), signal.missing().float(), divergence_N)
 
 
 def _chunks(logits_NV: Tensor, signal: Signal, chunk_rows: int) -> Iterator[tuple[slice, Comparison]]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from supertiny.distill.divergence import LOG_ZERO, Pair, pair
 
-SMALLEST_SUM = 1e-37
-"""exp of a rest bucket's scores, against that of the highest, at least: the smallest that fp32 can divide by"""
+SMALLEST_Q = 1e-37
+"""q of a rest bucket at least: the smallest number that fp32 can divide by"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,21 @@ class _Truncated:
     def __init__(self, scores_NV: Tensor, signal: Signal, ids_NK: Tensor) -> None:
         kept_NK = ids_NK >= 0
         self.at_NK = ids_NK.clamp(min=0).long()
-        highest_N1 = scores_NV.amax(-1, keepdim=True)
-        self.exp_NV = (scores_NV - highest_N1).exp_()
-        exp_NK = self.exp_NV.gather(-1, self.at_NK) * kept_NK
-        self.exp_NV.scatter_add_(-1, self.at_NK, -exp_NK)  # leaves the rest, and an exact 0 where an id is kept
-        rest_N1 = self.exp_NV.sum(-1, keepdim=True)
-        self.all_N1 = rest_N1 + exp_NK.sum(-1, keepdim=True)
-        self.rest_N1 = rest_N1.clamp(min=SMALLEST_SUM)
-        log_q_NK = (scores_NV.gather(-1, self.at_NK) - highest_N1 - self.all_N1.log()).masked_fill(~kept_NK, LOG_ZERO)
-        log_q_NC = torch.cat([log_q_NK, self.rest_N1.log() - self.all_N1.log()], -1)
+        self.q_NV = scores_NV.softmax(-1)
+        log_sum_N1 = (
+            scores_NV.amax(-1, keepdim=True) - self.q_NV.amax(-1, keepdim=True).log()
+        )  # spares a second pass of exp
+        log_q_NK = (scores_NV.gather(-1, self.at_NK) - log_sum_N1).masked_fill(~kept_NK, LOG_ZERO)
+        # leaves the rest, and an exact 0 where an id is kept
+        self.q_NV.scatter_add_(-1, self.at_NK, -self.q_NV.gather(-1, self.at_NK) * kept_NK)
+        self.rest_N1 = self.q_NV.sum(-1, keepdim=True).clamp(min=SMALLEST_Q)
+        log_q_NC = torch.cat([log_q_NK, self.rest_N1.log()], -1)
         log_p_NK = signal.log_p_NK.to(scores_NV.dtype).masked_fill(~kept_NK, LOG_ZERO)
         self.pair = pair(log_p_NK, log_q_NC, signal.missing())
 
     def gradient(self, slope_NC: Tensor) -> Tensor:
         """The same; within the rest bucket each id gets its share of it, so the rows are only scaled."""
         sum_N1 = slope_NC.sum(-1, keepdim=True)
-        gradient_NV = self.exp_NV.mul_(slope_NC[:, -1:] / self.rest_N1 - sum_N1 / self.all_N1)
+        gradient_NV = self.q_NV.mul_(slope_NC[:, -1:] / self.rest_N1 - sum_N1)
         kept_NK = slope_NC[:, :-1] - self.pair.q_NC[:, :-1] * sum_N1
         return gradient_NV.scatter_add_(-1, self.at_NK, kept_NK)

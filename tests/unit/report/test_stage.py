@@ -9,10 +9,22 @@ from stages.report import main
 from supertiny.core.errors import UserError
 from supertiny.report.models import model_configs
 
-TABLES = ["ablation", "adapter", "descriptions", "functions", "judge", "learning", "pareto", "retrieval", "rft"]
-DRAWN = ["ablation", "judge", "learning", "pareto", "retrieval"]
+TABLES = [
+    "logits",
+    "distance",
+    "ablation",
+    "adapter",
+    "descriptions",
+    "functions",
+    "judge",
+    "learning",
+    "pareto",
+    "retrieval",
+    "rft",
+]
+DRAWN = ["distance", "ablation", "judge", "learning", "pareto", "retrieval"]
 FILES = sorted(["results.md", "summary.json", *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in DRAWN)])
-STEPS = ["retrieval", "descriptions", "judge", "rft", "ablation", "adapter"]
+STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "ablation", "adapter"]
 
 
 def report(out="metrics"):
