@@ -258,7 +258,7 @@ def test_nothing_kept_at_all_is_no_loss():
     """One category on both sides: q = p = 1."""
     signal = Signal(torch.full((2, 3), -math.inf), torch.full((2, 3), -1))
     value, found = gradient(torch.randn(2, V), signal, DIVERGENCES[0])
-    assert value == 0 and not found.any()
+    assert abs(value) < 1e-6 and found.abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
