@@ -19,7 +19,7 @@ def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, an
     """Load `llm` with the full prompts of `test`; an answer differs when it is not the one in `answers`."""
     cfg, sizes = load("prototype", PrototypeConfig), load_profile("bench", BenchSizes)
     sizes = replace(sizes, max_clients=load_profile("prototype", PrototypeSizes).max_clients)
-    engine = load_profile("engines", Engines).serve
+    engine = load_profile("engines", Engines).chat
     serve = engines.get(engine, "serve")
     pool = read_functions(functions)
     written = {row["id"]: row["written"] for _, row in read_jsonl(answers)}

@@ -60,12 +60,18 @@ def module_file(name: str) -> Path | None:
 def engine_files(path: Path, profile: str) -> set[Path]:
     """The engine modules that a file asks for by `engines.get(..., verb)`, as the profile chooses them."""
     chosen = yaml(f"profiles/{profile}.yaml")["engines"]
-    verbs = {
-        call.args[1].value
-        for call in calls(path, "get")
-        if ast.unparse(call.func) == "engines.get" and isinstance(call.args[1], ast.Constant)
-    }
-    return {PACKAGE / "engines" / chosen[verb] / f"{verb}.py" for verb in verbs}
+    files = set()
+    for call in calls(path, "get"):
+        if ast.unparse(call.func) == "engines.get" and isinstance(call.args[1], ast.Constant):
+            keys = engine_keys(call.args[0]) or engine_keys(tree(path))
+            files |= {PACKAGE / "engines" / chosen[key] / f"{call.args[1].value}.py" for key in keys}
+    return files
+
+
+def engine_keys(node: ast.AST) -> set[str]:
+    """The keys of the profile's section `engines` that some code reads."""
+    loads = [one for one in ast.walk(node) if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Call)]
+    return {one.attr for one in loads if ast.unparse(one.value) == "load_profile('engines', Engines)"}
 
 
 def calls(path: Path, name: str) -> list[ast.Call]:

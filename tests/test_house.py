@@ -17,7 +17,7 @@ from tests.house import (
     PACKAGE,
     ROOT,
     calls,
-    engine_files,
+    engine_keys,
     expand,
     imported,
     leaves,
@@ -37,7 +37,7 @@ CHAPTER = 3
 """floor of every other package"""
 STAGES = {name: script(stage) for name, stage in stages().items()}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-FILES = [*(f"src/supertiny/{name}" for name in MODULES), *(f"stages/{path.name}" for path in set(STAGES.values()))]
+FILES = [*(f"src/supertiny/{name}" for name in MODULES), *(f"stages/{path.name}" for path in sorted(set(STAGES.values())))]
 HEAVY = {"torch", "transformers", "accelerate", "xgrammar"}
 
 
@@ -97,8 +97,8 @@ def test_dvc_yaml_declares_the_parameters_that_a_stage_reads(name):
     sections, machine_sections = sections_read(STAGES[name])
     assert tops(ours) == sections, f"stage {name}: params of dvc.yaml, and what its code reads of params.yaml"
     assert tops(machine) == machine_sections, f"stage {name}: params of dvc.yaml, and what its code reads of a profile"
-    verbs = {file.stem for file in engine_files(STAGES[name], DEFAULT)}
-    assert {key for key in machine if key.startswith("engines")} == {f"engines.{verb}" for verb in verbs}
+    keys = engine_keys(tree(STAGES[name]))
+    assert {key for key in machine if key.startswith("engines")} == {f"engines.{key}" for key in keys}
 
 
 def test_report_depends_on_the_files_of_its_steps_and_of_the_models_in_params_alone():
