@@ -11,6 +11,7 @@ model it was tuned from, and the weights halfway and nine tenths of the way betw
 import random
 import tempfile
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,15 @@ def fill(folder: Path, cfg: LogitsConfig, num: int, made: list[Rows]) -> None:
 
 
 def memory(cfg: LogitsConfig) -> list[dict[str, Any]]:
+    """The curve of a fresh process: in this one, memory that earlier parts gave back would hide what grows."""
+    slope, top1 = KINDS["peaked, real-like tail"]
+    made = [nucleus(teacher_log_probs(RESPONSE, slope, seed, top1), cfg) for seed in range(8)]
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(streamed, (cfg, made))
+
+
+def streamed(cfg: LogitsConfig, made: list[Rows]) -> list[dict[str, Any]]:
     """Resident memory while a peaked teacher is written, and then read in random order, each response once."""
-    made = [
-        nucleus(teacher_log_probs(RESPONSE, *KINDS["peaked, real-like tail"][:1], s, (0.98, 0.99999)), cfg)
-        for s in range(8)
-    ]
     num = TOKENS // RESPONSE
     points: list[dict[str, Any]] = []
 
@@ -154,11 +159,13 @@ def draw(points: list[dict[str, Any]], out: Path) -> None:
     """Memory over tokens, from zero."""
     with canvas(out, 6, 3.2) as figure:
         axes = figure.subplots()
-        for phase, colour, mark in zip(("write", "read"), COLOURS, "os", strict=False):
+        top = 0.0
+        for phase, colour, style in zip(("write", "read"), COLOURS, ("-", "--"), strict=False):
             rows = [one for one in points if one["phase"] == phase]
             held = [one["own_mb"] + one["file_mb"] for one in rows]
-            axes.plot([one["tokens"] / 1e6 for one in rows], held, color=colour, marker=mark, ms=3, label=phase)
-        axes.set(xlabel="million response tokens", ylabel="resident memory (MB)", xlim=0, ylim=0)
+            top = max(top, *held)
+            axes.plot([one["tokens"] / 1e6 for one in rows], held, style, color=colour, lw=2, label=phase)
+        axes.set(xlabel="million response tokens", ylabel="resident memory (MB)", xlim=0, ylim=(0, 1.3 * top))
         axes.legend(loc="lower right")
 
 
