@@ -12,9 +12,13 @@ from .conftest import Checkout, ran
 
 pytestmark = pytest.mark.pipeline
 
+MODELS = ("sft", "tiny_rft", "tiny_kd")
+ROWS = {*(f"row@{name}" for name in MODELS), "system_row@prototype", "system_row@baseline"}
 ALL = {
-    *("dataset", "base@llm", "base@encoder", "prototype", "judge", "rft", "sft"),
-    *("evaluate@sft", "cost@sft", "bench@sft", "row@sft", "system_row@prototype", "system_row@baseline"),
+    *("dataset", "base@llm", "base@student", "base@encoder", "prototype", "judge", "rft", "sft"),
+    *("logits", "student@tiny", "student_rft@tiny", "distill@tiny", "distance"),
+    *(f"{verb}@{name}" for verb in ("evaluate", "cost", "bench") for name in MODELS),
+    *ROWS,
     *("prototype_results", "prototype_cost", "prototype_bench", "ablation"),
     *("baseline", "baseline_results", "baseline_bench"),
     *("retriever", "describe@zero_shot", "reject", "describer", "describe@optimized", "retrieval", "report"),
@@ -47,19 +51,37 @@ def test_metrics_and_plots_show(built, copy):
 def test_one_parameter_reruns_exactly_what_it_changes(copy):
     checkout = copy()
     said = checkout.dvc("exp", "run", "-S", "bench.clients=[1]")
-    benched = {"bench@sft", "prototype_bench", "baseline_bench"}
-    assert set(ran(said)) == {*benched, "row@sft", "system_row@prototype", "system_row@baseline", "report"}
+    benched = {*(f"bench@{name}" for name in MODELS), "prototype_bench", "baseline_bench"}
+    assert set(ran(said)) == {*benched, *ROWS, "report"}
     assert "sft.qps.cc4" in checkout.dvc("metrics", "diff")
 
 
+def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
+    checkout = copy()
+    kept = {name: content for name, content in checkout.outs().items() if name.startswith("data/logits/")}
+    said = checkout.dvc("exp", "run", "-S", "distill.mu=0.9")
+    measured = {f"{verb}@tiny_kd" for verb in ("evaluate", "cost", "bench", "row")}
+    assert set(ran(said)) == {"distill@tiny", "distance", *measured, "report"}
+    outs = checkout.outs()
+    assert kept and {name: outs[name] for name in kept} == kept, "the teacher is not asked again"
+    assert "distill.mu" in checkout.dvc("params", "diff")
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("sft.fit.learning_rate", "abc"), ("sft.epochs", "many"), ("sft.fit.schedule", "up")]
+    ("stage", "name", "value"),
+    [
+        ("sft", "sft.fit.learning_rate", "abc"),
+        ("sft", "sft.epochs", "many"),
+        ("sft", "sft.fit.schedule", "up"),
+        ("distill@tiny", "distill.mu", "abc"),
+        ("distill@tiny", "distill.loss", "ce"),
+    ],
 )
-def test_an_ill_typed_override_is_one_clear_error_and_loses_nothing(copy, built, name, value):
+def test_an_ill_typed_override_is_one_clear_error_and_loses_nothing(copy, built, stage, name, value):
     checkout = copy()
     before = checkout.outs()
     said = checkout.dvc("exp", "run", "-S", f"{name}={value}", fails=True)
-    assert ran(said) == ["sft"]
+    assert ran(said) == [stage]
     (error,) = [line for line in said.splitlines() if line.startswith("error:")]
     assert "params.yaml" in error and name.split(".")[-1] in error and value in error
     assert "Traceback" not in said and "train:" not in said
@@ -102,7 +124,7 @@ def test_a_temporary_experiment_runs_changed_code_and_leaves_the_workspace(copy)
     checkout.edit("src/supertiny/report/tables.py", "# Results", "# Other results")
     checkout.env["PYTHONPATH"] = str(Path(__file__).parents[2] / "src")
     said = checkout.dvc("exp", "run", "--temp", "--name", "other-code")
-    assert set(ran(said)) == {"row@sft", "system_row@prototype", "system_row@baseline", "report"}
+    assert set(ran(said)) == {*ROWS, "report"}
     written = checkout.run("git", "show", f"{experiment(checkout, 'other-code')}:metrics/results.md")
     assert written.startswith("# Other results")
     assert checkout.outs() == before
