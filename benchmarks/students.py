@@ -1,0 +1,218 @@
+"""Which student learns most in the same minutes: how many blocks, of which model, random, by answers or by logits.
+
+    python -m benchmarks.students --models data/models --logits data/logits --dataset data/dataset \
+        --examples data/rft/train.jsonl --minutes 3 --out benchmarks/students
+
+Every student trains for about `minutes` (its speed is tried first, then whole and part epochs are planned) with the
+parameters of section `teaching`, and answers the same test queries. Each result is a file of its own in `out`, and a
+student that has one is not run again. `out`.md is the table. `answers` is sequence-level KD: the teacher's own greedy
+answers to the same queries take the place of the labels; what writing them took is beside it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from supertiny.core.calls import Malformed, parse_reply
+from supertiny.core.config import load, load_profile
+from supertiny.core.errors import UserError
+from supertiny.core.files import read_json, write_json, write_text
+from supertiny.core.machine import describe
+from supertiny.core.records import Example, read_examples
+from supertiny.core.stage import run
+from supertiny.distill.config import DistillConfig, StudentConfig
+from supertiny.distill.student import make_student
+from supertiny.engines.native.distill import distill
+from supertiny.engines.native.generate import generate
+from supertiny.engines.native.sft import sft
+from supertiny.measure.cost import cost
+from supertiny.measure.evaluate import evaluate
+from supertiny.measure.workload import requests
+from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.model.batches import Pack
+from supertiny.model.checkpoint import load_tokenizer
+from supertiny.model.training import TrainMachine
+from supertiny.report.markdown import number, rate, table
+from supertiny.sft.config import SftConfig
+from supertiny.sft.group import group
+from supertiny.sft.training_set import TrainingSet, read_training_set
+
+TEST, OOD, TRIAL_GROUPS = 300, 100, 12
+RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """One way to make and teach a student."""
+
+    layers: int = 0
+    base: str = "student"
+    init: str | None = None
+    taught: str = "logits"
+    """logits | labels | answers"""
+
+
+STUDENTS = {
+    f"{name}, {taught}": replace(student, taught=taught)
+    for name, student in {
+        "8 blocks": Student(8),
+        "12 blocks": Student(12),
+        "20 blocks": Student(20),
+        "30 blocks": Student(30),
+        "12 blocks of the teacher": Student(12, base="sft"),
+        "random, 8 blocks of 256": Student(init=RANDOM),
+    }.items()
+    for taught in ("labels", "logits")
+} | {"12 blocks, teacher's answers": Student(12, taught="answers")}
+
+
+def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
+    """Teach each student that has no file in `out` yet, and write the table."""
+    data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
+    for name, student in STUDENTS.items():
+        file = out / f"{name.replace(' ', '_').replace(',', '')}.json"
+        if not file.exists():
+            print(f"--- {name}", flush=True)
+            result = measure(student, models, logits, dataset, data, _minutes(minutes))
+            write_json(file, {"student": name, "machine": describe(), **result})
+    write_text(out.with_suffix(".md"), _table([read_json(file) for file in sorted(out.glob("*.json"))]))
+
+
+def measure(
+    student: Student, models: Path, logits: Path, dataset: Path, data: TrainingSet, minutes: float
+) -> dict[str, Any]:
+    """Make one student, teach it for `minutes`, and let it answer."""
+    teaching, decode = load("teaching", SftConfig), load("decode", DecodeConfig)
+    asking = load_profile("generate", GenerateMachine)
+    if student.init:
+        teaching = replace(teaching, train_embeddings=True)  # they are random too
+    labelled, written_s = (
+        (_answered(data, models / "sft", decode, asking)) if student.taught == "answers" else (data, 0)
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        made, taught = Path(scratch) / "made", Path(scratch) / "taught"
+        cfg = StudentConfig(layers=student.layers, trim_vocabulary=True, init=student.init)
+        make_student(models / student.base, data, read_examples(dataset / "train.jsonl", data.pool), made, cfg)
+
+        def teach(part: TrainingSet, how: SftConfig) -> float:
+            log, machine = Path(scratch) / "log.csv", load_profile("train", TrainMachine)
+            with timed() as seconds:
+                if student.taught == "logits":
+                    distill(made, logits, part, taught, log, load("distill", DistillConfig), how, machine)
+                else:
+                    sft(made, part, taught, log, how, machine)
+            return seconds()
+
+        part, how = _planned(labelled, teaching, minutes * 60, teach)
+        took = teach(part, how)
+        seen = sum(len(pack.branches) for pack in part.packs(load_tokenizer(made))) * how.epochs
+        splits = {
+            name: read_examples(dataset / f"{name}.jsonl", data.pool)[:rows]
+            for name, rows in (("test", TEST), ("ood", OOD))
+        }
+        rates, _ = evaluate(splits, data.pool, lambda q: generate(taught, q, decode, asking), data.prompt, data.seed)
+        found = cost(taught, rates["workload"])
+    return {
+        "examples_seen": seen,
+        "train_minutes": round(took / 60, 2),
+        "teacher_minutes": round(written_s / 60, 2),
+        "cost": found,
+        "rates": rates,
+    }
+
+
+def _planned(
+    data: TrainingSet, cfg: SftConfig, seconds: float, teach: Callable[[TrainingSet, SftConfig], float]
+) -> tuple[TrainingSet, SftConfig]:
+    """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
+    few = replace(cfg, epochs=1, dev_points=0)
+    short, long = (teach(_part(data, number), few) for number in (TRIAL_GROUPS, 3 * TRIAL_GROUPS))
+    affordable = int(seconds * 2 * TRIAL_GROUPS / (long - short))
+    all_groups = len(group(data.examples, data.packing.group_size, Random(data.seed)))
+    if affordable < all_groups:
+        return _part(data, affordable), replace(cfg, epochs=1)
+    return data, replace(cfg, epochs=round(affordable / all_groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Part(TrainingSet):
+    """The first groups of a training set: the logits cache knows its groups as they are."""
+
+    num_groups: int
+
+    def packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
+        """The first of them."""
+        return TrainingSet.packs(self, tokenizer)[: self.num_groups]
+
+
+def _part(data: TrainingSet, num_groups: int) -> Part:
+    known = {field.name: getattr(data, field.name) for field in fields(TrainingSet)}
+    return Part(**known, num_groups=num_groups)
+
+
+def _answered(
+    data: TrainingSet, teacher: Path, decode: DecodeConfig, asking: GenerateMachine
+) -> tuple[TrainingSet, float]:
+    """The same queries with what the teacher answers; a malformed answer is left out."""
+    with timed() as seconds:
+        generations = generate(teacher, requests(data.examples, data.pool, data.prompt), decode, asking)
+    rows: list[Example] = []
+    for example, generation in zip(data.examples, generations, strict=True):
+        answer = parse_reply(generation.text, {name: data.pool[name] for name in example.candidates})
+        if not isinstance(answer, Malformed):
+            rows.append(replace(example, answers=(answer,)))
+    return replace(data, examples=rows), seconds()
+
+
+@contextmanager
+def timed() -> Iterator[Callable[[], float]]:
+    """Gives the seconds that its block took, once it is through."""
+    started = time.perf_counter()
+    ended: list[float] = []
+    yield lambda: ended[0] - started
+    ended.append(time.perf_counter())
+
+
+def _minutes(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--minutes: expected a number, got {text!r}") from None
+
+
+def _table(results: Sequence[dict[str, Any]]) -> str:
+    head = [
+        "student",
+        "parameters, M",
+        "GFLOPs",
+        "AR",
+        "AR OOD",
+        "answers learned from",
+        "training, min",
+        "teacher, min",
+    ]
+    lines = [
+        [
+            one["student"],
+            number(one["cost"]["parameters_m"]),
+            number(one["cost"]["gflops_gemm"]),
+            rate(one["rates"]["test"]),
+            rate(one["rates"]["ood"]),
+            number(one["examples_seen"]),
+            number(one["train_minutes"], 1),
+            number(one["teacher_minutes"], 1),
+        ]
+        for one in sorted(results, key=lambda one: list(STUDENTS).index(one["student"]))
+    ]
+    return table(head, lines) + "\n"
+
+
+if __name__ == "__main__":
+    run(main)
