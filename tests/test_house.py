@@ -37,7 +37,8 @@ CHAPTER = 3
 """floor of every other package"""
 STAGES = {name: script(stage) for name, stage in stages().items()}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-FILES = [*(f"src/supertiny/{name}" for name in MODULES), *(f"stages/{path.name}" for path in sorted(set(STAGES.values())))]
+SCRIPTS = sorted(set(STAGES.values()))
+FILES = [*(f"src/supertiny/{name}" for name in MODULES), *(f"stages/{path.name}" for path in SCRIPTS)]
 HEAVY = {"torch", "transformers", "accelerate", "xgrammar"}
 
 
@@ -128,7 +129,7 @@ def test_every_config_loads_with_every_profile(profile, tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(re.sub(r"(?m)^profile: \w+", f"profile: {profile}", text))
     monkeypatch.chdir(tmp_path)
     config.seed()
-    for path in set(STAGES.values()):
+    for path in SCRIPTS:
         stage = import_module(f"stages.{path.stem}")
         for loader in ("load", "load_profile"):
             for call in calls(path, loader):
@@ -158,7 +159,7 @@ def test_modules_and_functions_stay_short(path):
             assert length < 40, f"{path}: {node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("path", sorted(set(STAGES.values())), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_every_stage_says_what_it_does(path):
     body = {node.name: node for node in tree(path).body if isinstance(node, ast.FunctionDef)}
     assert ast.get_docstring(tree(path)) and ast.get_docstring(body["main"])
