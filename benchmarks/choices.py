@@ -20,14 +20,14 @@ from supertiny.core.files import read_json, write_json, write_text
 from supertiny.core.machine import describe
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.distill.config import StudentConfig
+from supertiny.distill.student import make_student
 from supertiny.engines.native.generate import generate
 from supertiny.engines.native.sft import sft
 from supertiny.measure.evaluate import evaluate
-from supertiny.model import checkpoint
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.prune.depth import keep_layers
 from supertiny.report.markdown import number, rate, table
 from supertiny.sft.config import PackConfig, SftConfig
 from supertiny.sft.training_set import TrainingSet
@@ -68,11 +68,11 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
 
     with tempfile.TemporaryDirectory() as scratch:
         base, tuned = Path(scratch) / "base", Path(scratch) / "tuned"
-        _cut(model, base, change.get("layers"))
+        data = TrainingSet(rows(examples, EXAMPLES), rows(dataset / "dev.jsonl", DEV), pool, packing, prompt, SEED)
+        fewer = StudentConfig(layers=change.get("layers", 0), trim_vocabulary=False, init=None)
+        make_student(model, data, [], base, fewer)
         machine = load_profile("train", TrainMachine)
-        dev = rows(dataset / "dev.jsonl", DEV)
         started = time.perf_counter()
-        data = TrainingSet(rows(examples, EXAMPLES), dev, pool, packing, prompt, SEED)
         sft(base, data, tuned, Path(scratch) / "log.csv", cfg, machine)
         minutes = (time.perf_counter() - started) / 60
         splits = {"test": rows(dataset / "test.jsonl", TEST), "ood": rows(dataset / "ood.jsonl", OOD)}
@@ -96,16 +96,6 @@ def _offered(rows: Sequence[Example], number: int | None) -> list[Example]:
         return replace(row, candidates=tuple(name for name in row.candidates if name in kept))
 
     return [fewer(row) for row in rows]
-
-
-def _cut(model: Path, out: Path, layers: int | None) -> None:
-    if layers is None:
-        out.symlink_to(model.resolve())
-        return
-    weights = checkpoint.load_model(model)
-    last = weights.config.num_hidden_layers - 1
-    keep_layers(weights, sorted({round(number * last / (layers - 1)) for number in range(layers)}))
-    checkpoint.save(weights, checkpoint.load_tokenizer(model), out)
 
 
 def _table(results: Sequence[dict[str, Any]]) -> str:

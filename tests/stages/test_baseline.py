@@ -36,7 +36,7 @@ def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder and the traditional system trained on a few examples."""
 
     def change(params, profile):
-        for part in ("domain", "frame"):
+        for part in ("domain", "all_domains", "frame"):
             params["baseline"][part] |= {"epochs": 2, "min_steps": 6}
         params["bench"]["clients"] = [1, 3]
 
@@ -65,7 +65,9 @@ def curves():
 def test_every_part_learns_and_logs_its_dev_loss_after_every_epoch(project):
     found = curves()
     known = read_domains(MODEL)
-    assert list(found) == ["domain", *(domain.encoder for domain in known.values() if domain.encoder)]
+    own = [domain.encoder for domain in known.values() if domain.encoder]
+    assert list(found) == ["domain", "frame", *own]
+    assert not (MODEL / "frame").exists(), "the model they begin as answers nothing"
     assert len(found) > 3
     for curve in found.values():
         losses = [float(row["loss"]) for row in curve]

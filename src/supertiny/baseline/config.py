@@ -42,6 +42,8 @@ class BaselineConfig:
     """training examples that must share an intent with values nobody says, for it to be a label of its own"""
     domain: PartConfig
     """the domain classifier (DC)"""
+    all_domains: PartConfig
+    """the joint intent and slot model of all domains, which each domain's begins as"""
     frame: PartConfig
     """the joint intent and slot model of each domain (ICSF)"""
 

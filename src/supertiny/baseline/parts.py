@@ -4,6 +4,9 @@
     frame-<domain>/  the joint intent and slot model of one domain
     domains.json     for every domain trained on its intents and the folder of its encoder
 
+One part more is trained and not kept: a model of the intents and slots of all domains, which each domain's begins as.
+A domain's own examples are too few to teach an encoder slots.
+
 The rule for small domains: one without an example of a label is not in domains.json, and its queries are refused; one
 with a single label and no slot that is ever said has nothing to tell apart, so it has no encoder and its label is the
 answer; every other has an encoder of its own, however few its examples (`PartConfig.min_steps`).
@@ -24,6 +27,8 @@ from supertiny.model.heads import Labelled
 
 DOMAIN = "domain"
 """folder of the classifier"""
+ALL = "frame"
+"""folder of the model that the domains' models begin as"""
 DOMAINS = "domains.json"
 
 
@@ -38,6 +43,8 @@ class Part:
     rows: list[Labelled]
     dev_rows: list[Labelled]
     cfg: PartConfig
+    start: str | None = None
+    """the part that it begins as; None: the pretrained encoder"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +85,22 @@ def known_domains(found: Sequence[Target], min_count: int) -> dict[str, Domain]:
 def parts(
     found: Sequence[Target], dev: Sequence[Target], pool: Pool, tokenizer: PreTrainedTokenizerBase, cfg: BaselineConfig
 ) -> Iterator[Part]:
-    """The classifier over all examples, then the model of each domain over the calls of that domain alone."""
+    """The classifier and the model of all domains' calls, then the model of each domain over its own calls alone."""
     labels = domains(pool)
     yield Part(DOMAIN, labels, [], domain_rows(found, labels), domain_rows(dev, labels), cfg.domain)
+    known = known_domains(found, cfg.min_count)
+    all_intents, all_tags = [label for domain in known.values() for label in domain.intents], slot_tags(found)
+    all_rows, all_dev_rows = (frame_rows(targets, all_intents, all_tags, tokenizer) for targets in (found, dev))
+    if any(domain.encoder for domain in known.values()):
+        yield Part(ALL, all_intents, all_tags, all_rows, all_dev_rows, cfg.all_domains)
     own, dev_own = by_domain(found), by_domain(dev)
-    for name, domain in known_domains(found, cfg.min_count).items():
+    for name, domain in known.items():
         if domain.encoder:
             tags = slot_tags(own[name])
             rows, dev_rows = (
                 frame_rows(targets, domain.intents, tags, tokenizer) for targets in (own[name], dev_own.get(name, []))
             )
-            yield Part(domain.encoder, domain.intents, tags, rows, dev_rows, cfg.frame)
+            yield Part(domain.encoder, domain.intents, tags, rows, dev_rows, cfg.frame, start=ALL)
 
 
 def write_domains(folder: Path, known: dict[str, Domain]) -> None:

@@ -1,4 +1,4 @@
-"""Train the encoders of the traditional system: the domain classifier, then from it each domain's model."""
+"""Train the encoders of the traditional system: the domain classifier, the frames of all domains, then each's own."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.labels import targets
-from supertiny.baseline.parts import DOMAIN, Part, known_domains, parts, write_domains
+from supertiny.baseline.narrow import narrowed
+from supertiny.baseline.parts import ALL, Part, known_domains, parts, write_domains
 from supertiny.core.calls import Pool
 from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model.checkpoint import load_tokenizer
 from supertiny.model.fit import Run, fit
-from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate
+from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate, load_headed
 from supertiny.model.texts import text_batches, text_steps
 from supertiny.model.training import TrainMachine
 
@@ -43,9 +44,7 @@ def train(
 ) -> None:
     """Train every part; write them to folders of `out`, their losses and dev losses after every epoch to `log`.
 
-    A domain's model begins as the classifier under new heads: its own examples may be few, and that encoder has read
-    those of all domains. The last weights are kept, for the rate falls to zero along the epochs. A killed run keeps the
-    parts that were done.
+    The last weights are kept, for the rate falls to zero along the epochs. A killed run keeps the parts that were done.
     """
     found, dev_found = targets(examples, pool, history_turns), targets(dev, pool, history_turns)
     curve: list[Row] = []
@@ -53,12 +52,17 @@ def train(
         done = state / "done"
         for part in parts(found, dev_found, pool, load_tokenizer(encoder), cfg):
             if not (done / part.name).is_dir():
-                start = encoder if part.name == DOMAIN else done / DOMAIN
-                _train_part(start, part, machine, seed, state / "now" / part.name, done / part.name)
+                torch.manual_seed(seed)  # new heads start at random
+                scorer = (
+                    narrowed(load_headed(done / part.start), part.labels, part.tags)
+                    if part.start
+                    else HeadedEncoder(encoder, part.labels, part.tags)
+                )
+                _train_part(scorer, part, machine, seed, state / "now" / part.name, done / part.name)
             for row in _losses(done / part.name):
                 curve.append({"part": part.name, **row, "step": len(curve) + 1})
         with whole_folder(out) as partial:
-            shutil.copytree(done, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOG))
+            shutil.copytree(done, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOG, ALL))
             write_domains(partial, known_domains(found, cfg.min_count))
         write_csv(log, curve)
 
@@ -72,11 +76,9 @@ def nll(scores: dict[str, Tensor], batch: TextBatch) -> Tensor:
     return total
 
 
-def _train_part(encoder: Path, part: Part, machine: TrainMachine, seed: int, state: Path, out: Path) -> None:
+def _train_part(scorer: HeadedEncoder, part: Part, machine: TrainMachine, seed: int, state: Path, out: Path) -> None:
     """Train one part; write its weights and its log to folder `out`, whole or not at all."""
     epochs = part.cfg.epochs_of(len(part.rows))
-    torch.manual_seed(seed)  # the heads start at random
-    scorer = HeadedEncoder(encoder, part.labels, part.tags)
     run = Run(
         text_steps(part.rows, scorer.tokenizer, part.cfg.texts_a_step, machine.max_tokens, epochs, Random(seed)),
         load=lambda texts: collate(scorer.tokenizer, texts),

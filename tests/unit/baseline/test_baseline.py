@@ -255,7 +255,7 @@ def part(**changes):
     return PartConfig(**{"epochs": 2, "min_steps": 1, "texts_a_step": 2, "fit": FIT} | changes)
 
 
-CONFIG = BaselineConfig(min_count=2, domain=part(), frame=part(epochs=3))
+CONFIG = BaselineConfig(min_count=2, domain=part(), all_domains=part(epochs=2), frame=part(epochs=3))
 
 
 @given(st.integers(1, 500), st.integers(1, 9), st.integers(1, 99), st.integers(1, 40))
@@ -290,13 +290,16 @@ def test_a_domain_has_an_encoder_only_where_there_is_something_to_tell_apart():
 
 def test_each_model_learns_the_calls_of_its_domain_alone_and_the_classifier_all(tokenizer):
     found = targets([*ROWS, example("open it", Call("open"))], POOL, 1)
-    classifier, cover, light = parts(found, found[:4], POOL, tokenizer, CONFIG)
+    classifier, shared, cover, light = parts(found, found[:4], POOL, tokenizer, CONFIG)
     assert (classifier.name, cover.name, light.name) == ("domain", "frame-cover", "frame-light")
     assert classifier.labels == domains(POOL) and len(classifier.rows) == len(found)
     assert [row.text for row in cover.rows] == ["open the blinds", "raise the blinds", "open it"]
     assert [row.text for row in light.rows] == ["dim to 5", "dim it"] == [row.text for row in light.dev_rows]
     assert light.tags == ["O", "B-level", "I-level"]
-    assert (classifier.cfg, cover.cfg) == (CONFIG.domain, CONFIG.frame)
+    assert (classifier.cfg, shared.cfg, cover.cfg) == (CONFIG.domain, CONFIG.all_domains, CONFIG.frame)
+    assert shared.labels == [*cover.labels, *light.labels]
+    assert {row.text for row in [*cover.rows, *light.rows]} <= {row.text for row in shared.rows}
+    assert (cover.start, light.start, shared.start) == ("frame", "frame", None)
 
 
 @given(st.lists(st.sampled_from(["light", "cover", "No appropriate function"]), max_size=12))
@@ -321,7 +324,7 @@ def test_domains_come_back_as_written(tmp_path):
         (lambda: part(epochs=0), "epochs"),
         (lambda: part(min_steps=0), "min_steps"),
         (lambda: part(texts_a_step=0), "texts_a_step"),
-        (lambda: BaselineConfig(min_count=0, domain=None, frame=None), "min_count"),
+        (lambda: BaselineConfig(min_count=0, domain=None, all_domains=None, frame=None), "min_count"),
         (lambda: BaselineSizes(examples=-1, dev_examples=1, batch_size=1), "examples"),
         (lambda: BaselineSizes(examples=1, dev_examples=1, batch_size=0), "batch_size"),
     ],
