@@ -4,7 +4,7 @@ Shapes: N response tokens.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from supertiny.distill.cache import CacheReader
+from supertiny.core.errors import UserError
+from supertiny.distill.cache import CacheReader, content_key
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.lessons import Teacher
 from supertiny.distill.loss import TokenStats, token_stats
 from supertiny.distill.slots import Slot, token_slots
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.batches import Branch, Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits
 from supertiny.model.hardware import device
 from supertiny.model.vocab import vocabulary
@@ -44,15 +45,27 @@ class Tokens:
 def distances(
     models: Mapping[str, Path], cache: CacheReader, data: TrainingSet, cfg: DistillConfig, max_tokens: int
 ) -> dict[str, Any]:
-    """What `summarised` says of each of `models` on the dev examples, which the cache must hold."""
+    """What `summarised` says of each of `models` on the dev examples in the cache."""
     found = {}
     for name, folder in models.items():
         tokenizer = checkpoint.load_tokenizer(folder)
-        batches = micro_batches(data.dev_packs(tokenizer), max_tokens)
         teacher = Teacher(cache, cache.align(vocabulary(folder)))
-        model = checkpoint.load_model(folder).to(device())
+        packs = [pack for one in data.dev_packs(tokenizer) if (pack := known(one, teacher)).branches]
+        if not packs:
+            raise UserError(f"{cache.folder} holds no dev example; rerun the stage that stores the teacher's logits")
+        model, batches = checkpoint.load_model(folder).to(device()), micro_batches(packs, max_tokens)
         found[name] = summarised(look(model, tokenizer, teacher, batches, cfg), cfg.mu)
     return found
+
+
+def known(pack: Pack, teacher: Teacher) -> Pack:
+    """The branches of `pack` that the teacher was asked; not those that a trimmed student spells in other tokens."""
+
+    def key(branch: Branch) -> bytes:
+        ids = [[teacher.to_teacher[index] for index in part] for part in (pack.prefix + branch.prompt, branch.response)]
+        return content_key(*ids)
+
+    return replace(pack, branches=tuple(branch for branch in pack.branches if key(branch) in teacher.cache))
 
 
 @torch.no_grad()

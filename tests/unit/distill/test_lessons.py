@@ -6,6 +6,7 @@ import torch
 
 from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
 from supertiny.distill.config import DistillConfig
+from supertiny.distill.distance import known
 from supertiny.distill.lessons import Lesson, Teacher, with_mu
 from supertiny.distill.rows import LogitsConfig, Rows
 from supertiny.model.batches import Branch, Pack
@@ -73,3 +74,11 @@ def test_mu_goes_from_start_to_end_over_the_steps_and_is_one_within_a_step():
     lessons = with_mu(steps, config(mu_start=1.0, mu=0.5))
     assert [[lesson.mu for lesson in step] for step in lessons] == [[1.0, 1.0], [0.75], [0.5]]
     assert {lesson.mu for step in with_mu(steps, config(mu_start=None, mu=0.7)) for lesson in step} == {0.7}
+
+
+def test_a_prompt_that_the_teacher_was_not_asked_is_left_out_of_the_comparison(cache):
+    teacher = Teacher(cache, cache.align(TRIMMED))
+    other = Branch([2, 2], [3, 4])
+    mixed = Pack(PACK.prefix, (PACK.branches[0], other, PACK.branches[1]))
+    assert known(mixed, teacher) == PACK
+    assert known(Pack(PACK.prefix, (other,)), teacher).branches == ()
