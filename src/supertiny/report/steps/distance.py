@@ -46,12 +46,14 @@ def section(found: Row) -> str:
         lines.append([TITLES[name], *(number(one[key]) for key in NATS), number(one["alpha_mean"])])
         lines[-1] += [number(one["slots"][slot]["akl_nats"]) for slot in slots]
     first = next(iter(models.values()))
-    return (
-        f"Mean divergence from the teacher in nats at the {first['tokens']:,} response tokens of the dev examples "
-        f"that the student spells as its teacher, with mu {found['mu']}; to the right the AKL of each part of an answer. The teacher's likeliest token has "
-        f"less than mu at {number(first['top1_below_mu'])} of them: elsewhere the head is that one token, whatever "
-        "mu is.\n\n" + table(["student", *NATS.values(), "mean alpha", *slots], lines)
+    below = number(first["top1_below_mu"])
+    told = (
+        f"Mean divergence from the teacher in nats at the {first['tokens']:,} response tokens of the dev examples that "
+        f"the student spells as its teacher, with mu {found['mu']}; to the right the AKL of each part of an answer. "
+        f"The teacher's likeliest token has less than mu at {below} of them: elsewhere the head is that one token, "
+        "whatever mu is.\n\n"
     )
+    return told + table(["student", *NATS.values(), "mean alpha", *slots], lines)
 
 
 def draw(points: list[Row], out: Path) -> None:
