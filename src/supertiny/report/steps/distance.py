@@ -63,12 +63,13 @@ def draw(points: list[Row], out: Path) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         _slots(left, names, [point for point in points if point["kind"] == "slot"])
         _alphas(right, names, [point for point in points if point["kind"] == "alpha"])
-        left.legend(loc="upper right")
+        if names:
+            left.legend(loc="upper right")
 
 
 def _slots(axes: Axes, names: list[str], points: list[Row]) -> None:
     slots = list(dict.fromkeys(point["slot"] for point in points))
-    width = 0.8 / len(names)
+    width = 0.8 / max(len(names), 1)
     for at, name in enumerate(names):
         values: dict[str, Any] = {point["slot"]: point["akl_nats"] for point in points if point["model"] == name}
         places = [number + at * width for number in range(len(slots))]
