@@ -10,6 +10,9 @@ from supertiny.report.canvas import COLOURS, MARKERS, canvas
 from supertiny.report.curves import Point
 from supertiny.report.summary import Row
 
+LEAST_LOSS = 1e-3
+"""nats; a smaller loss is drawn as this one, for the axis is logarithmic"""
+
 
 def pareto(points: list[Row], titles: dict[str, str], out: Path) -> None:
     """AR against GFLOPs a request and against QPS; the line joins the models that no other beats in both."""
@@ -34,7 +37,7 @@ def learning(curves: dict[str, list[Point]], titles: dict[str, str], out: Path) 
             axes.set_visible(False)
         for axes, (name, points) in zip(grid.flat, curves.items(), strict=False):
             _curve(axes, points)
-            axes.set(title=titles[name], xlabel="optimizer step", ylabel="loss, nats")
+            axes.set(title=titles[name], xlabel="optimizer step", ylabel="loss, nats (log)")
 
 
 def front(points: list[Row], axis: str, cheaper_is: str) -> list[Row]:
@@ -85,15 +88,17 @@ def _log_axis(axes: Axes, values: list[float]) -> None:
 
 
 def _curve(axes: Axes, points: list[Point]) -> None:
+    """Each part of a run is a line of its own, all in the same two colours: a system may have twenty parts."""
     for at, part in enumerate(dict.fromkeys(point.get("part", "") for point in points)):
         own = [point for point in points if point.get("part", "") == part]
-        _line(axes, own, "loss", f"training {part}".strip(), color=COLOURS[2 * at % len(COLOURS)])
-        _line(axes, own, "dev_loss", f"dev {part}".strip(), color=COLOURS[(2 * at + 1) % len(COLOURS)], marker="o")
-    axes.set_ylim(bottom=0)
-    axes.legend()
+        _line(axes, own, "loss", None if at else "training", color=COLOURS[0])
+        _line(axes, own, "dev_loss", None if at else "dev", color=COLOURS[1], marker="o")
+    axes.set_yscale("log")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper right")
 
 
-def _line(axes: Axes, points: list[Point], column: str, label: str, **style: Any) -> None:
-    drawn = [(int(point["step"]), float(point[column])) for point in points if point.get(column)]
+def _line(axes: Axes, points: list[Point], column: str, label: str | None, **style: Any) -> None:
+    drawn = [(int(point["step"]), max(float(point[column]), LEAST_LOSS)) for point in points if point.get(column)]
     if drawn:
         axes.plot(*zip(*drawn, strict=True), linewidth=1, markersize=4, label=label, **style)

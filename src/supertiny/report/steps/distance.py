@@ -63,8 +63,9 @@ def draw(points: list[Row], out: Path) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         _slots(left, names, [point for point in points if point["kind"] == "slot"])
         _alphas(right, names, [point for point in points if point["kind"] == "alpha"])
-        if names:
-            left.legend(loc="upper right")
+        handles, labels = left.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
 
 
 def _slots(axes: Axes, names: list[str], points: list[Row]) -> None:
