@@ -59,7 +59,8 @@ def test_one_parameter_reruns_exactly_what_it_changes(copy):
 def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
     checkout = copy()
     kept = {name: content for name, content in checkout.outs().items() if name.startswith("data/logits/")}
-    said = checkout.dvc("exp", "run", "-S", "distill.mu=0.9")
+    # at .7 and at .9 the head of a random teacher is all that is kept of it: the student would be the same
+    said = checkout.dvc("exp", "run", "-S", "distill.mu=0.2")
     measured = {f"{verb}@tiny_kd" for verb in ("evaluate", "cost", "bench", "row")}
     assert set(ran(said)) == {"distill@tiny", "distance", *measured, "report"}
     outs = checkout.outs()
