@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Call
+from benchmarks.kept import measured
 from supertiny.core.config import load, load_profile
-from supertiny.core.files import read_json, write_json, write_text
-from supertiny.core.machine import describe
+from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.distill.config import StudentConfig
@@ -28,6 +27,7 @@ from supertiny.measure.evaluate import evaluate
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
+from supertiny.prototype.ablation import fewer
 from supertiny.report.markdown import number, rate, table
 from supertiny.sft.config import PackConfig, SftConfig
 from supertiny.sft.training_set import TrainingSet
@@ -47,12 +47,8 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 def main(model: Path, dataset: Path, examples: Path, out: Path) -> None:
     """Measure each choice that has no file in `out` yet, and write the table."""
-    for name, change in CHOICES.items():
-        file = out / f"{name.replace(' ', '_')}.json"
-        if not file.exists():
-            print(f"--- {name}", flush=True)
-            write_json(file, {"choice": name, "machine": describe(), **measure(model, dataset, examples, change)})
-    write_text(out.with_suffix(".md"), _table([read_json(file) for file in sorted(out.glob("*.json"))]))
+    found = measured(CHOICES, out, lambda change: measure(model, dataset, examples, change))
+    write_text(out.with_suffix(".md"), _table(found))
 
 
 def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) -> dict[str, Any]:
@@ -64,13 +60,13 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
     pool = read_functions(dataset / "functions.json")
 
     def rows(path: Path, number: int) -> list[Example]:
-        return _offered(read_examples(path, pool)[:number], change.get("candidates"))
+        return fewer(read_examples(path, pool)[:number], change.get("candidates"))
 
     with tempfile.TemporaryDirectory() as scratch:
         base, tuned = Path(scratch) / "base", Path(scratch) / "tuned"
         data = TrainingSet(rows(examples, EXAMPLES), rows(dataset / "dev.jsonl", DEV), pool, packing, prompt, SEED)
-        fewer = StudentConfig(layers=change.get("layers", 0), trim_vocabulary=False, init=None)
-        make_student(model, data, [], base, fewer)
+        shape = StudentConfig(layers=change.get("layers", 0), trim_vocabulary=False, init=None)
+        make_student(model, data, [], base, shape)
         machine = load_profile("train", TrainMachine)
         started = time.perf_counter()
         sft(base, data, tuned, Path(scratch) / "log.csv", cfg, machine)
@@ -87,22 +83,11 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
     return result
 
 
-def _offered(rows: Sequence[Example], number: int | None) -> list[Example]:
-    """The rows with only the first `number` candidates, those that an answer calls before the others."""
-
-    def fewer(row: Example) -> Example:
-        called = {answer.name for answer in row.answers if isinstance(answer, Call)}
-        kept = sorted(row.candidates, key=lambda name: name not in called)[:number]
-        return replace(row, candidates=tuple(name for name in row.candidates if name in kept))
-
-    return [fewer(row) for row in rows]
-
-
 def _table(results: Sequence[dict[str, Any]]) -> str:
     head = ["choice", "AR", "AR OOD", "seen", "unseen", "wrong refusals", "prompt tokens", "training, min"]
     lines = []
-    for one in sorted(results, key=lambda one: list(CHOICES).index(one["choice"])):
-        lines.append(_row(one["choice"], one["rates"], one["train_minutes"]))
+    for one in results:
+        lines.append(_row(one["name"], one["rates"], one["train_minutes"]))
         if "free_rates" in one:
             lines.append(_row("free decoding", one["free_rates"], one["train_minutes"]))
     return table(head, lines) + "\n"

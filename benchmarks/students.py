@@ -20,11 +20,11 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from benchmarks.kept import measured
 from supertiny.core.calls import Malformed, parse_reply
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json, write_json, write_text
-from supertiny.core.machine import describe
+from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
 from supertiny.distill.config import DistillConfig, StudentConfig
@@ -76,13 +76,9 @@ STUDENTS = {
 def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
     """Teach each student that has no file in `out` yet, and write the table."""
     data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
-    for name, student in STUDENTS.items():
-        file = out / f"{name.replace(' ', '_').replace(',', '')}.json"
-        if not file.exists():
-            print(f"--- {name}", flush=True)
-            result = measure(student, models, logits, dataset, data, _minutes(minutes))
-            write_json(file, {"student": name, "machine": describe(), **result})
-    write_text(out.with_suffix(".md"), _table([read_json(file) for file in sorted(out.glob("*.json"))]))
+    budget = _minutes(minutes)
+    found = measured(STUDENTS, out, lambda student: measure(student, models, logits, dataset, data, budget))
+    write_text(out.with_suffix(".md"), _table(found))
 
 
 def measure(
@@ -93,9 +89,9 @@ def measure(
     asking = load_profile("generate", GenerateMachine)
     if student.init:
         teaching = replace(teaching, train_embeddings=True)  # they are random too
-    labelled, written_s = (
-        (_answered(data, models / "sft", decode, asking)) if student.taught == "answers" else (data, 0)
-    )
+    labelled, written_s = data, 0.0
+    if student.taught == "answers":
+        labelled, written_s = _answered(data, models / "sft", decode, asking)
     with tempfile.TemporaryDirectory() as scratch:
         made, taught = Path(scratch) / "made", Path(scratch) / "taught"
         cfg = StudentConfig(layers=student.layers, trim_vocabulary=True, init=student.init)
@@ -200,7 +196,7 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
     ]
     lines = [
         [
-            one["student"],
+            one["name"],
             number(one["cost"]["parameters_m"]),
             number(one["cost"]["gflops_gemm"]),
             rate(one["rates"]["test"]),
@@ -209,7 +205,7 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
             number(one["train_minutes"], 1),
             number(one["teacher_minutes"], 1),
         ]
-        for one in sorted(results, key=lambda one: list(STUDENTS).index(one["student"]))
+        for one in results
     ]
     return table(head, lines) + "\n"
 

@@ -11,6 +11,11 @@ import yaml
 TOP = Path(__file__).resolve().parents[1]
 
 
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, however deep."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
 @contextmanager
 def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Iterator[Path]:
     """Work in `folder` with the smoke profile and a cache of its own; `change(params, profile)` alters both first."""

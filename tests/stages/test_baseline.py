@@ -17,7 +17,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.measure.cost import cascade_cost
 from supertiny.model import fit
-from tests.project import smoke_project
+from tests.project import bytes_of, smoke_project
 
 DATA, MODEL, RESULTS = Path("data/dataset"), Path("data/models/baseline"), Path("data/results/baseline")
 READ = {"functions": DATA / "functions.json"}
@@ -45,10 +45,6 @@ def project(tmp_path_factory):
         base.main("encoder", Path("data/models/encoder"), Path("data/models/encoder.json"))
         train("baseline")
         yield folder
-
-
-def bytes_of(folder):
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 def curves():

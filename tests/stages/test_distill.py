@@ -9,7 +9,7 @@ import pytest
 from stages import base, dataset, distance, distill, logits, sft, student, student_rft
 from supertiny.core.errors import UserError
 from supertiny.engines.native import logits as engine
-from tests.project import smoke_project
+from tests.project import bytes_of, smoke_project
 
 DATA = Path("data/dataset")
 MODELS = Path("data/models")
@@ -46,15 +46,11 @@ def teach(out, logits=Path("data/logits"), **data):
     distill.main(**(LEARNING | paths | data))
 
 
-def bytes_of(folder):
-    return {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
-
-
 def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(project):
     student_rft.main(**LEARNING, base=MODELS / "tiny", out=MODELS / "rft", log=Path("data/logs/rft.csv"))
     teach("kd")
     teach("again")
-    assert bytes_of("data/models/kd") == bytes_of("data/models/again")
+    assert bytes_of(Path("data/models/kd")) == bytes_of(Path("data/models/again"))
     curve = list(csv.DictReader(Path("data/logs/kd.csv").read_text().splitlines()))
     assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
     folders = {"before": MODELS / "tiny", "rft": MODELS / "rft", "kd": MODELS / "kd"}
@@ -68,15 +64,15 @@ def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(proje
 
 
 def test_the_teacher_is_asked_once_whoever_asks(project, monkeypatch):
-    before = bytes_of("data/logits")
+    before = bytes_of(Path("data/logits"))
     monkeypatch.setattr(engine.checkpoint, "load_model", lambda *_: pytest.fail("the teacher was loaded again"))
     logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/again"), report=Path("data/again.json"))
-    assert bytes_of("data/again") == before
+    assert bytes_of(Path("data/again")) == before
     assert Path("data/again.json").read_text() == Path("data/logits.json").read_text()
 
 
 def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkeypatch, tmp_path):
-    before = bytes_of("data/logits")
+    before = bytes_of(Path("data/logits"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     forward, passes = engine.ResponseLogits.hidden, []
 
@@ -103,7 +99,7 @@ def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkey
     finally:
         profile.write_text(kept)
     logits.main(**LEARNING, **paths)
-    assert set(bytes_of("data/killed")) == set(before)
+    assert set(bytes_of(Path("data/killed"))) == set(before)
 
 
 def test_logits_of_other_examples_are_refused_before_a_step(project):
@@ -115,7 +111,7 @@ def test_logits_of_other_examples_are_refused_before_a_step(project):
 def test_a_flipped_bit_in_the_cache_is_refused_by_name(project, tmp_path):
     broken = tmp_path / "logits"
     broken.mkdir()
-    for name, content in bytes_of("data/logits").items():
+    for name, content in bytes_of(Path("data/logits")).items():
         flipped = bytearray(content)
         if name.endswith(".bin"):
             flipped[len(flipped) // 2] ^= 1

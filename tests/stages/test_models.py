@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from stages import base, bench, cost, dataset, evaluate, sft
 from supertiny.core.errors import UserError
-from tests.project import smoke_project
+from tests.project import bytes_of, smoke_project
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -46,10 +46,6 @@ TRAIN = DATA | {
 
 def train(name):
     sft.main(**TRAIN, out=Path(f"data/models/{name}"), log=Path(f"data/logs/{name}.csv"))
-
-
-def bytes_of(folder):
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
 def test_a_base_model_has_its_identity_on_a_card(project):

@@ -11,7 +11,7 @@ from supertiny.core.resume import cache_home
 from supertiny.distill.cache import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key
 from supertiny.distill.nucleus import nucleus, real_log_probs
 from supertiny.distill.rows import LogitsConfig
-from supertiny.model import attention, checkpoint
+from supertiny.model import attention, checkpoint, sources
 from supertiny.model.batches import Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits
 from supertiny.model.hardware import compute_dtype, device
@@ -30,10 +30,11 @@ def logits(
     """
     tokenizer = checkpoint.load_tokenizer(teacher)
     packs = [*data.packs(tokenizer), *data.dev_packs(tokenizer)]
+    card = sources.identity(teacher)
     identity = TeacherIdentity(
-        weights_sha256=digest(*sorted(teacher.glob("*.safetensors"))),
+        weights_sha256=str(card["weights_sha256"]),
         vocabulary=vocabulary(teacher),
-        padded_size=checkpoint.load_config(teacher).vocab_size,
+        padded_size=int(card["padded_vocabulary"]),
     )
     store = cache_home() / "logits" / digest(identity.to_json(), cfg, machine.precision)[:24]
     with CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:

@@ -1,0 +1,24 @@
+"""Results that are measured once: a file each, which the next run finds."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from supertiny.core.files import read_json, write_json
+from supertiny.core.machine import describe
+
+Case = TypeVar("Case")
+
+
+def measured(
+    cases: Mapping[str, Case], folder: Path, measure: Callable[[Case], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What was measured of each case, in their order; one that has a file in `folder` is not measured again."""
+    found = []
+    for name, case in cases.items():
+        file = folder / f"{''.join(char for char in name if char != ',').replace(' ', '_')}.json"
+        if not file.exists():
+            print(f"--- {name}", flush=True)
+            write_json(file, {"name": name, "machine": describe(), **measure(case)})
+        found.append(read_json(file))
+    return found
