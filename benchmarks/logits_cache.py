@@ -214,7 +214,7 @@ def value_and_gradient(logits: Tensor, signal: Signal, mu: float) -> tuple[float
     """Summed AKL and its derivative in the logits."""
     leaf = logits.clone().requires_grad_()
     value = divergence_sum(leaf * 1.0, signal, Divergence(kind="akl", mu=mu, alpha=0.5), 16)
-    value.backward()
+    torch.autograd.backward(value)
     assert leaf.grad is not None
     return value.item(), leaf.grad
 

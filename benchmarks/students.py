@@ -38,7 +38,7 @@ from supertiny.measure.workload import requests
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.model.batches import Pack
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.training import TrainMachine
+from supertiny.model.training import FrozenConfig, TrainMachine
 from supertiny.report.markdown import number, rate, table
 from supertiny.sft.config import SftConfig
 from supertiny.sft.group import group
@@ -88,7 +88,7 @@ def measure(
     teaching, decode = load("teaching", SftConfig), load("decode", DecodeConfig)
     asking = load_profile("generate", GenerateMachine)
     if student.init:
-        teaching = replace(teaching, train_embeddings=True)  # they are random too
+        teaching = replace(teaching, frozen=FrozenConfig(embeddings=False, blocks=0.0))  # they are random too
     labelled, written_s = data, 0.0
     if student.taught == "answers":
         labelled, written_s = _answered(data, models / "sft", decode, asking)

@@ -75,6 +75,7 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
         ("sft", "sft.epochs", "many"),
         ("sft", "sft.fit.schedule", "up"),
         ("distill@tiny", "distill.mu", "abc"),
+        ("distill@tiny", "distill.loss", "ce"),
     ],
 )
 def test_an_ill_typed_override_is_one_clear_error_and_loses_nothing(copy, built, stage, name, value):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from supertiny.core.config import require
 from supertiny.model.ask import ChatConfig
-from supertiny.model.training import FitConfig
+from supertiny.model.training import FitConfig, FrozenConfig
 
 
 @dataclass(kw_only=True, slots=True)
@@ -50,8 +50,8 @@ class DescriberConfig:
     """descriptions behind one copy of the prompt that they share, and its forward pass"""
     groups_a_step: int
     """groups in one optimizer step"""
-    train_embeddings: bool
-    """whether token embeddings (and a head tied to them) learn too"""
+    frozen: FrozenConfig
+    """what does not learn"""
     fit: FitConfig
 
     def __post_init__(self) -> None:

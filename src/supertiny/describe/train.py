@@ -61,7 +61,7 @@ def train_describer(
         groups = packs(lessons, tokenizer, cfg.group_size, rng)
         return Plan(steps(groups, cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng))
 
-    tune("describer", base, plan, out, log, cfg.fit, cfg.train_embeddings, machine, seed, cfg, lessons)
+    tune("describer", base, plan, out, log, cfg.fit, cfg.frozen, machine, seed, cfg, lessons)
 
 
 def packs(lessons: Sequence[Lesson], tokenizer: PreTrainedTokenizerBase, size: int, rng: Random) -> list[Pack]:

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from supertiny.core.errors import UserError
-from supertiny.distill.cache import CacheReader, content_key
+from supertiny.distill.cache import CacheReader
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.lessons import Teacher
 from supertiny.distill.loss import TokenStats, token_stats
 from supertiny.distill.slots import Slot, token_slots
 from supertiny.model import checkpoint
-from supertiny.model.batches import Branch, Pack, collate, micro_batches
+from supertiny.model.batches import Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits
 from supertiny.model.hardware import device
 from supertiny.model.vocab import vocabulary
@@ -59,13 +59,8 @@ def distances(
 
 
 def known(pack: Pack, teacher: Teacher) -> Pack:
-    """The branches of `pack` that the teacher was asked; not those that a trimmed student spells in other tokens."""
-
-    def key(branch: Branch) -> bytes:
-        ids = [[teacher.to_teacher[index] for index in part] for part in (pack.prefix + branch.prompt, branch.response)]
-        return content_key(*ids)
-
-    return replace(pack, branches=tuple(branch for branch in pack.branches if key(branch) in teacher.cache))
+    """`pack` with those branches alone that the teacher was asked."""
+    return replace(pack, branches=tuple(branch for branch in pack.branches if teacher.knows(pack, branch)))
 
 
 @torch.no_grad()

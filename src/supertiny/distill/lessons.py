@@ -14,7 +14,7 @@ from supertiny.distill.cache import CacheReader, content_key
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import mu_at
 from supertiny.distill.signal import Signal
-from supertiny.model.batches import Batch, Pack, collate
+from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.vocab import Alignment
 
 
@@ -76,12 +76,15 @@ class Teacher:
             if key not in self.cache:
                 self.cache.read(key)  # says what is missing
 
+    def knows(self, pack: Pack, branch: Branch) -> bool:
+        """Whether the logits of one answer are in the cache: not where a trimmed student spells it in other tokens."""
+        return self._key(pack, branch) in self.cache
+
     def _keys(self, packs: Sequence[Pack]) -> list[bytes]:
-        return [
-            content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response))
-            for pack in packs
-            for branch in pack.branches
-        ]
+        return [self._key(pack, branch) for pack in packs for branch in pack.branches]
+
+    def _key(self, pack: Pack, branch: Branch) -> bytes:
+        return content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response))
 
     def _ids(self, student_ids: Sequence[int]) -> list[int]:
         return [self.to_teacher[index] for index in student_ids]

@@ -7,15 +7,19 @@ prefix and itself, at the positions it would have alone, so its logits are those
 own, while the prefix is computed once (forward and backward).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 MULTIPLE = 64
 """T is rounded up to it: few distinct shapes, so memory and compiled kernels are used again"""
+
+Item = TypeVar("Item", bound=Sized)
+"""anything whose length is its number of tokens"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,10 @@ def _tree_mask(branch: Tensor) -> Tensor:
     return ((same | prefix) & real & causal | torch.eye(size, dtype=torch.bool))[:, None]
 
 
-def micro_batches(packs: Iterable[Pack], max_tokens: int) -> list[list[Pack]]:
-    """Packs of like length together, at most `max_tokens` padded tokens in each micro-batch (one pack at least)."""
-    batches: list[list[Pack]] = []
-    for one in sorted(packs, key=len):
+def micro_batches(items: Iterable[Item], max_tokens: int) -> list[list[Item]]:
+    """Items of like length together, at most `max_tokens` padded tokens in each micro-batch (one item at least)."""
+    batches: list[list[Item]] = []
+    for one in sorted(items, key=len):
         if batches and (len(batches[-1]) + 1) * len(one) <= max_tokens:
             batches[-1].append(one)
         else:
@@ -114,12 +118,12 @@ def micro_batches(packs: Iterable[Pack], max_tokens: int) -> list[list[Pack]]:
 
 
 def steps(
-    packs: Sequence[Pack], packs_a_step: int, max_tokens: int, epochs: int, rng: Random
-) -> list[list[list[Pack]]]:
+    items: Sequence[Item], items_a_step: int, max_tokens: int, epochs: int, rng: Random
+) -> list[list[list[Item]]]:
     """The whole run: for each optimizer step its micro-batches; every epoch in a new order."""
     plan = []
     for _ in range(epochs):
-        order = list(packs)
+        order = list(items)
         rng.shuffle(order)
-        plan += [micro_batches(order[at : at + packs_a_step], max_tokens) for at in range(0, len(order), packs_a_step)]
+        plan += [micro_batches(order[at : at + items_a_step], max_tokens) for at in range(0, len(order), items_a_step)]
     return plan

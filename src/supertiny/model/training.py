@@ -31,6 +31,19 @@ class FitConfig:
 
 
 @dataclass(kw_only=True, slots=True)
+class FrozenConfig:
+    """What of a language model stays as it is while the rest is fine-tuned."""
+
+    embeddings: bool
+    """token embeddings (and a head tied to them)"""
+    blocks: float
+    """share of the blocks, from the first; with the embeddings frozen too they need no backward pass"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.blocks < 1, f"blocks: expected 0 to less than 1, got {self.blocks}")
+
+
+@dataclass(kw_only=True, slots=True)
 class TrainMachine:
     """On what a model is trained: the profile's part."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from supertiny.core.files import whole_folder
 from supertiny.core.launch import is_first, on_processes
@@ -13,7 +13,7 @@ from supertiny.core.resume import resumable
 from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Pack, collate
 from supertiny.model.fit import Learnable, Loss, ResponseLogits, Run, cross_entropy, fit
-from supertiny.model.training import FitConfig, TrainMachine
+from supertiny.model.training import FitConfig, FrozenConfig, TrainMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def tune(
     out: Path,
     log: Path,
     cfg: FitConfig,
-    train_embeddings: bool,
+    frozen: FrozenConfig,
     machine: TrainMachine,
     seed: int,
     *inputs: Any,
@@ -50,15 +50,22 @@ def tune(
     """
     on_processes(machine.processes)
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
-    model.get_input_embeddings().requires_grad_(train_embeddings)
+    _freeze(model, frozen)
     made = plan(tokenizer)
 
     def plain(packs: Sequence[Pack]) -> Batch:
         return collate(packs, tokenizer.pad_token_id)
 
     run = Run(made.steps, made.load or plain, made.dev, made.dev_points, dev_load=plain, dev_loss=cross_entropy)
-    with resumable(stage, base, cfg, train_embeddings, machine, seed, *inputs) as state:
+    with resumable(stage, base, cfg, frozen, machine, seed, *inputs) as state:
         fit(ResponseLogits(model), run, made.loss, cfg, machine, seed, log, state)
         if is_first():
             with whole_folder(out) as partial:
                 checkpoint.save(model, tokenizer, partial)
+
+
+def _freeze(model: PreTrainedModel, frozen: FrozenConfig) -> None:
+    model.get_input_embeddings().requires_grad_(not frozen.embeddings)
+    blocks = model.base_model.layers
+    for block in blocks[: int(frozen.blocks * len(blocks))]:
+        block.requires_grad_(False)

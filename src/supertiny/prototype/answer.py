@@ -12,7 +12,7 @@ from supertiny.model.ask import AskChats, Chat, Generation
 from supertiny.model.encode import Encoder
 from supertiny.prototype.config import PrototypeConfig
 from supertiny.prototype.prompt import full_chat, parse_full
-from supertiny.prototype.shelf import Embed, fixed, nearest
+from supertiny.prototype.shelf import Embed, fixed, nearest, remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Prototype:
 
 def prototype(encoder: Path, expert: Path, pool: Pool, ask: AskChats, cfg: PrototypeConfig, seed: int) -> Prototype:
     """The prototype with the in-context examples of file `expert`, compared by the encoder in folder `encoder`."""
-    embed = Encoder(encoder).embed
+    embed = remembered(Encoder(encoder).embed)
     return Prototype(pool=pool, expert=read_examples(expert, pool), embed=embed, ask=ask, cfg=cfg, seed=seed)
 
 

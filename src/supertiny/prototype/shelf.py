@@ -13,6 +13,18 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 """texts -> unit vectors [N, D]"""
 
 
+def remembered(embed: Embed) -> Embed:
+    """The same function, that computes each text once."""
+    known: dict[str, np.ndarray] = {}
+
+    def vectors(texts: Sequence[str]) -> np.ndarray:
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            known.update(zip(new, embed(new), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    return vectors
+
+
 def nearest(queries: Sequence[Example], expert: Sequence[Example], count: int, embed: Embed) -> list[list[Example]]:
     """For each query the `count` expert examples of highest cosine; the nearest stands last, next to the query."""
     _enough(expert, count)

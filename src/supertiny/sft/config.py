@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
-from supertiny.model.training import FitConfig
+from supertiny.model.training import FitConfig, FrozenConfig
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,8 +33,8 @@ class SftConfig:
     """passes over the training examples"""
     groups_a_step: int
     """groups in one optimizer step"""
-    train_embeddings: bool
-    """whether token embeddings (and a head tied to them) learn too"""
+    frozen: FrozenConfig
+    """what does not learn"""
     dev_points: int
     """how often the loss on dev examples is logged"""
     fit: FitConfig

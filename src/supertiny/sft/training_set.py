@@ -11,9 +11,9 @@ from supertiny.core.calls import Pool
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack
+from supertiny.model.batches import Pack, micro_batches, steps
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import PackConfig, SftSizes
+from supertiny.sft.config import PackConfig, SftConfig, SftSizes
 from supertiny.sft.pack import training_packs
 
 
@@ -35,6 +35,14 @@ class TrainingSet:
     def dev_packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         """The dev examples in groups, under candidates as they are."""
         return self._packs(self.dev, replace(self.packing, function_dropout=0.0, renaming=0.0), tokenizer)
+
+    def steps(self, tokenizer: PreTrainedTokenizerBase, cfg: SftConfig, max_tokens: int) -> list[list[list[Pack]]]:
+        """The whole run over `packs`: for each optimizer step its micro-batches."""
+        return steps(self.packs(tokenizer), cfg.groups_a_step, max_tokens, cfg.epochs, Random(cfg.shuffle_seed))
+
+    def dev_batches(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[list[Pack]]:
+        """`dev_packs` as micro-batches."""
+        return micro_batches(self.dev_packs(tokenizer), max_tokens)
 
     def _packs(self, rows: Sequence[Example], how: PackConfig, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         encode, rng = checkpoint.encoder(tokenizer), Random(self.seed)

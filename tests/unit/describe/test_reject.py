@@ -178,7 +178,7 @@ def test_a_killed_run_asks_neither_description_nor_call_again(pool, need, embed,
 
 
 SIZES = {"test": 1, "ood": 1, "queries": 1, "samples": 1, "labelled": 0, "shard": 1}
-TRAINING = {"epochs": 1, "group_size": 1, "groups_a_step": 1, "train_embeddings": False, "fit": None}
+TRAINING = {"epochs": 1, "group_size": 1, "groups_a_step": 1, "frozen": None, "fit": None}
 
 
 @pytest.mark.parametrize(

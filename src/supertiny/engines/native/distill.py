@@ -1,7 +1,6 @@
 """Distillation in this process (paper Eq. 3-5), from cached teacher logits."""
 
 from pathlib import Path
-from random import Random
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -11,7 +10,6 @@ from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.lessons import TaughtBatch, Teacher, with_mu
 from supertiny.distill.loss import divergence_sum
-from supertiny.model.batches import micro_batches, steps
 from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
 from supertiny.model.vocab import vocabulary
@@ -43,15 +41,15 @@ def distill(
         return divergence_sum(real_NV, batch.signal, divergence, cfg.chunk_rows)
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
-        packs, shuffle = data.packs(tokenizer), Random(teaching.shuffle_seed)
-        teacher.must_know(packs)
+        training = data.steps(tokenizer, teaching, machine.max_tokens)
+        teacher.must_know([pack for step in training for packs in step for pack in packs])
         return Plan(
-            with_mu(steps(packs, teaching.groups_a_step, machine.max_tokens, teaching.epochs, shuffle), cfg),
-            micro_batches(data.dev_packs(tokenizer), machine.max_tokens),
+            with_mu(training, cfg),
+            data.dev_batches(tokenizer, machine.max_tokens),
             teaching.dev_points,
             load=lambda lesson: teacher.batch(lesson, tokenizer.pad_token_id),
             loss=loss,
         )
 
     inputs = (logits, cfg, teaching, data)
-    tune("distill", student, plan, out, log, teaching.fit, teaching.train_embeddings, machine, data.seed, *inputs)
+    tune("distill", student, plan, out, log, teaching.fit, teaching.frozen, machine, data.seed, *inputs)
