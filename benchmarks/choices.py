@@ -40,9 +40,9 @@ CHOICES: dict[str, dict[str, Any]] = {
     "5 candidates": {"candidates": 5},
     "half the groups renamed": {"pack": {"renaming": 0.5}},
     "function dropout .3": {"pack": {"function_dropout": 0.3}},
-    "half renamed, function dropout .15": {"pack": {"renaming": 0.5, "function_dropout": 0.15}},
     "a third of the blocks frozen": {"frozen": {"blocks": 0.34}},
     "half of the blocks frozen": {"frozen": {"blocks": 0.5}},
+    "half renamed, no function dropout": {"pack": {"renaming": 0.5, "function_dropout": 0.0}},
     "24 examples a step": {"sft": {"groups_a_step": 4}},
     "24 of 30 layers": {"layers": 24},
 }
