@@ -1,0 +1,76 @@
+"""How a policy is trained on rewards (paper App. E)."""
+
+from dataclasses import dataclass
+
+from supertiny.core.config import require
+from supertiny.model.training import FitConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class CollapseConfig:
+    """When a run is given up; each limit must hold for `batches` rollout batches in a row."""
+
+    reward_drop: float
+    """mean reward below that of the first batch by more than this"""
+    min_tokens: float
+    """mean response tokens below this: the policy stops thinking"""
+    max_cut_share: float
+    """share of responses cut at `max_new_tokens` above this: the policy does not end"""
+    batches: int
+    """rollout batches in a row"""
+
+    def __post_init__(self) -> None:
+        require(self.reward_drop > 0, f"reward_drop: expected more than 0, got {self.reward_drop}")
+        require(self.min_tokens >= 0, f"min_tokens: expected 0 or more, got {self.min_tokens}")
+        require(0 < self.max_cut_share <= 1, f"max_cut_share: expected above 0 to 1, got {self.max_cut_share}")
+        require(self.batches > 0, f"batches: expected more than 0, got {self.batches}")
+
+
+@dataclass(kw_only=True, slots=True)
+class RlConfig:
+    """Section `rl` of params.yaml: REINFORCE++-baseline with k2 in the loss (algorithms section 9)."""
+
+    shuffle_seed: int
+    """order of the prompts"""
+    prompts_a_batch: int
+    """prompts of one rollout batch, over whose response tokens advantages are whitened"""
+    rollouts: int
+    """replies sampled for each prompt: the group whose mean is the baseline"""
+    batches: int
+    """rollout batches in all; the paper's episodes"""
+    epochs: int
+    """passes over each rollout batch"""
+    rollouts_a_step: int
+    """replies in one optimizer step; fewer than a batch has: steps of one pass are off the sampling policy"""
+    temperature: float
+    """of the sampling, and of every log-probability in the loss"""
+    max_new_tokens: int
+    """a response is cut there"""
+    clip: float
+    """the probability ratio counts up to 1 - clip and 1 + clip (PPO)"""
+    kl_coef: float
+    """weight of k2 in the loss; 0: no reference model"""
+    kl_clamp: float
+    """a token's k2 counts up to this, and has no gradient above"""
+    reward_clip: float
+    """a reward minus its group mean is cut to +- this"""
+    variance_floor: float
+    """the least variance that advantages are divided by the root of"""
+    dev_points: int
+    """how often the answers to the dev set are judged; the best policy on it is kept"""
+    collapse: CollapseConfig
+    fit: FitConfig
+
+    def __post_init__(self) -> None:
+        require(
+            self.rollouts > 1,
+            f"rollouts: expected more than 1, for a group of one has no baseline, got {self.rollouts}",
+        )
+        for name in ("prompts_a_batch", "batches", "epochs", "rollouts_a_step", "max_new_tokens", "dev_points"):
+            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        for name in ("temperature", "kl_clamp", "reward_clip", "variance_floor"):
+            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        most = self.prompts_a_batch * self.rollouts
+        require(self.rollouts_a_step <= most, f"rollouts_a_step: a batch has {most}, got {self.rollouts_a_step}")
+        require(0 < self.clip < 1, f"clip: expected more than 0 and less than 1, got {self.clip}")
+        require(self.kl_coef >= 0, f"kl_coef: expected 0 or more, got {self.kl_coef}")

@@ -1,0 +1,101 @@
+"""The loss of one step: PPO's clipped objective plus k2 (algorithms section 9).
+
+Shapes: N response tokens, V ids. Log-probabilities are in nats, those of the softmax that was sampled from.
+
+    ratio = pi / pi_old        policy = -min(ratio A, clip(ratio, 1 - clip, 1 + clip) A)
+    k2 = (log pi - log pi_ref)^2 / 2, at most kl_clamp        loss = policy + kl_coef k2, mean over response tokens
+
+k2's gradient, (log pi - log pi_ref) grad log pi, is in expectation over pi that of KL(pi||pi_ref). The clamp is on k2
+itself, as OpenRLHF has it: at 10 that is a log-ratio of 4.47, above which a token is not pulled back any more.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from supertiny.rl.config import RlConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What is known of the response tokens before a step; each [N] and without gradient."""
+
+    old_log_p_N: Tensor
+    """under the policy that wrote them"""
+    reference_log_p_N: Tensor
+    """under the model that training began with"""
+    advantages_N: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What happened at response tokens, summed over them, so that micro-batches add up."""
+
+    num_tokens: float
+    policy: float
+    k2: float
+    ratio: float
+    clipped: float
+    """tokens where the clipped term is the smaller one: they have no gradient from the policy term"""
+    entropy: float
+    """nats; 0 where no logits were given"""
+
+    def __add__(self, other: Self) -> "Sums":
+        return Sums(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def means(self) -> dict[str, float]:
+        """Each sum but the first over the number of tokens."""
+        return {one.name: getattr(self, one.name) / self.num_tokens for one in fields(self)[1:]}
+
+
+def loss_sum(log_p_N: Tensor, rollout: Rollout, cfg: RlConfig, logits_NV: Tensor | None = None) -> tuple[Tensor, Sums]:
+    """Sum of the loss over the N tokens, and what happened; divide by the tokens of the whole step for the token mean.
+
+    `logits_NV` (at the sampling temperature) are for the entropy alone, which is logged and not optimized.
+    """
+    ratio_N = (log_p_N - rollout.old_log_p_N).exp()
+    policy_N, clipped_N = clipped_policy(ratio_N, rollout.advantages_N, cfg.clip)
+    k2_N = k2(log_p_N, rollout.reference_log_p_N, cfg.kl_clamp)
+    entropy_N = entropy(logits_NV) if logits_NV is not None else torch.zeros_like(k2_N)
+    sums = [float(each.detach().sum()) for each in (policy_N, k2_N, ratio_N, clipped_N, entropy_N)]
+    return (policy_N + cfg.kl_coef * k2_N).sum(), Sums(float(len(log_p_N)), *sums)
+
+
+def clipped_policy(ratio_N: Tensor, advantages_N: Tensor, clip: float) -> tuple[Tensor, Tensor]:
+    """[N] PPO's loss, and [N] True where the clipped term decided.
+
+    >>> loss, clipped = clipped_policy(torch.tensor([1.5, 0.5]), torch.tensor([1.0, 1.0]), 0.25)
+    >>> loss.tolist(), clipped.tolist()
+    ([-1.25, -0.5], [True, False])
+    """
+    free_N = ratio_N * advantages_N
+    bound_N = ratio_N.clamp(1 - clip, 1 + clip) * advantages_N
+    return -torch.minimum(free_N, bound_N), bound_N < free_N
+
+
+def k2(log_p_N: Tensor, reference_log_p_N: Tensor, kl_clamp: float) -> Tensor:
+    """[N] half the squared log-ratio, at most `kl_clamp`; the gradient goes through `log_p_N`.
+
+    >>> k2(torch.tensor([-1.0, -9.0]), torch.tensor([-3.0, -1.0]), 10.0).tolist()
+    [2.0, 10.0]
+    """
+    return ((log_p_N - reference_log_p_N) ** 2 / 2).clamp(max=kl_clamp)
+
+
+def log_probabilities(logits_NV: Tensor, targets_N: Tensor, temperature: float) -> Tensor:
+    """[N] log-probability of each target under the softmax at `temperature`; at least fp32."""
+    log_p_NV = _exact(logits_NV).div(temperature).log_softmax(-1)
+    return log_p_NV.gather(-1, targets_N[:, None])[:, 0]
+
+
+@torch.no_grad()
+def entropy(logits_NV: Tensor) -> Tensor:
+    """[N] entropy of the next token in nats; at least fp32."""
+    log_p_NV = _exact(logits_NV).log_softmax(-1)
+    return -(log_p_NV.exp() * log_p_NV.clamp(min=torch.finfo(log_p_NV.dtype).min)).sum(-1)
+
+
+def _exact(logits_NV: Tensor) -> Tensor:
+    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
