@@ -15,8 +15,10 @@ from supertiny.data.candidates import nearness
 from supertiny.prompt.compressed import response
 from supertiny.rl.thought import Source, Trace, head
 
-MAX_ASKED, MAX_DOCUMENT, MAX_APART, STEM = 4, 8, 2, 4
-"""Words of the query, of the answer's document and of the difference; letters by which two words are one: open, opens"""
+MAX_ASKED, MAX_DOCUMENT, MAX_APART = 4, 8, 2
+"""Words of the query, of the answer's document, and of what sets the near candidate apart."""
+STEM = 4
+"""Words that agree in so many letters are one: open, opens. A shorter one tells nothing ("the") unless a name has it"""
 REASONS = {Refusal.NO_FUNCTION: "no candidate does this", Refusal.UNCLEAR: "it is open what is wanted"}
 
 
@@ -51,7 +53,7 @@ def trace(example: Example, pool: Pool) -> Trace:
 def _asked(query: str, offered: Sequence[Function]) -> list[str]:
     """Words of the query that tell the candidates apart, in its order; where none does, its last ones.
 
-    A word tells them apart where it (its stem) is in the name or document of some, but of no more than half.
+    A word tells them apart where it (its stem) is in what some say, but no more than half.
     """
     said = list(dict.fromkeys(_words(query)))
     counts = Counter(stem for function in offered for stem in _stems(function))
@@ -74,15 +76,17 @@ def _nearest(target: Function | None, asked: Sequence[str], others: Sequence[Fun
 
 def _apart(near: Function, target: Function | None) -> str:
     """What the near one's document says and the answer's does not, in brackets; nothing where they say the same."""
-    same = _stems(target) if target else set()
-    words = [word for word in _words(near.description) if word[:STEM] not in same and len(word) > 1]
+    other = _stems(near) - (_stems(target) if target else set())
+    words = [word for word in _words(near.description) if word[:STEM] in other]
     return f" ({' '.join(words[:MAX_APART])})" if words else ""
 
 
 def _stems(function: Function) -> set[str]:
-    return {word[:STEM] for word in _words(f"{function.name} {function.description}".replace("_", " "))}
+    """What a function says of itself: the words of its name and the longer ones of its document."""
+    told = [word for word in _words(function.description) if len(word) >= STEM]
+    return {word[:STEM] for word in [*_words(function.name.replace("_", " ")), *told]}
 
 
 def _words(text: str) -> list[str]:
-    """Words in lower case without any punctuation, so that no tag can come from a query or a document."""
-    return re.findall(r"\w+", text.lower())
+    """Words in lower case without punctuation, so that no tag can come from a query or a document."""
+    return re.findall(r"\w+(?:['\u2019]\w+)*", text.lower())
