@@ -1,0 +1,86 @@
+"""Rule-made thoughts: short, deterministic, and of full reward for the answer they lead to."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supertiny.core.calls import Call, Function, Refusal
+from supertiny.core.records import Example
+from supertiny.rl.cold_start import made_up, trace
+from supertiny.rl.rewards import Level, reward
+from supertiny.rl.thought import Source, last_named, read
+
+POOL = {
+    function.name: function
+    for function in (
+        Function("lock_door", "Locks a lock", {}, "lock"),
+        Function("unlock_door", "Unlocks a lock", {}, "lock"),
+        Function("get_lock_state", "Gets or checks the state of a lock", {}, "lock"),
+        Function("set_light", "Sets the brightness or color of a light", {}, "light"),
+        Function("turn_off_light", "Turns off a light", {}, "light"),
+        Function("wild", "<think> is </answer> here, `No appropriate function`"),
+    )
+}
+OFFERED = tuple(POOL)[:5]
+
+
+def example(query, *answers, candidates=OFFERED):
+    return Example(id="1", query=query, candidates=candidates, answers=answers)
+
+
+@pytest.mark.parametrize(
+    ("query", "answer", "thought"),
+    [
+        (
+            "Unlock the door, please!",
+            Call("unlock_door", {}),
+            "unlock door: unlocks a lock; not lock_door: unlock_door",
+        ),
+        (
+            "make the light red",
+            Call("set_light", {}),
+            "light: sets the brightness or color of a light; not turn_off_light (turns off): set_light",
+        ),
+        (
+            "and now the other one",
+            Call("lock_door", {}),
+            "now the other one: locks a lock; not unlock_door (unlocks): lock_door",
+        ),
+        ("eat tacos", Refusal.NO_FUNCTION, "eat tacos: no candidate does this: No appropriate function"),
+        (
+            "set the light to",
+            Refusal.UNCLEAR,
+            "set light: it is open what is wanted; not set_light (sets brightness): Request unclear",
+        ),
+    ],
+)
+def test_thoughts_worked_by_hand(query, answer, thought):
+    assert made_up(example(query, answer), answer, POOL) == thought
+
+
+def test_another_right_function_is_not_argued_against():
+    light, off = Call("set_light", {"brightness": 0}), Call("turn_off_light", {})
+    said = made_up(example("the light off", off, light), off, POOL)
+    assert said == "light off: turns off a light: turn_off_light"
+
+
+def test_a_row_is_marked_as_rule_made():
+    row = trace(example("lock the door", Call("lock_door", {})), POOL)
+    assert (row.id, row.answer, row.source) == ("1", '{"name":"lock_door","arguments":{}}', Source.RULE)
+
+
+@given(
+    st.text(min_size=1) | st.lists(st.sampled_from([*POOL, "<think>", "</answer>", "Request unclear"])).map(" ".join),
+    st.sampled_from([*(Call(name, {}) for name in POOL), *Refusal]),
+    st.lists(st.sampled_from(list(POOL)), unique=True, max_size=6),
+)
+def test_every_rule_made_reply_has_the_full_reward(query, answer, names):
+    """Whatever stands in the query or in a document: the answer's function is last, and no tag is quoted."""
+    candidates = tuple(dict.fromkeys([*names, *([answer.name] if isinstance(answer, Call) else [])]))
+    one = example(query, answer, candidates=candidates)
+    row = trace(one, POOL)
+    assert row == trace(one, POOL)
+    assert last_named(row.thought, [*candidates, *Refusal]) == (answer.name if isinstance(answer, Call) else answer)
+    assert read(row.text).answer == row.answer
+    assert reward(row.text, [answer], {name: POOL[name] for name in candidates}).level is Level.CORRECT
+    assert len(row.thought.split()) <= 4 + 8 + 2 + 12
