@@ -20,7 +20,7 @@ from supertiny.core.calls import (
     answer_json,
 )
 from supertiny.core.records import TYPES, Example
-from supertiny.rl.rewards import NOTHING, Level, Reward, reward
+from supertiny.rl.rewards import NOTHING, Reward, level_shares, reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence
     logs = {
         "format": _mean([row.format_score for row in scored]),
         "answer": _mean([row.answer_score for row in scored]),
-        **{f"level: {level}": _mean([float(row.level is level) for row in scored]) for level in Level},
+        **{f"level: {level}": share for level, share in level_shares(scored).items()},
         "unscored": _mean([float(row is None) for row in rows]),
     }
     value = _mean([row.value for row in scored])

@@ -87,6 +87,11 @@ def reward(text: str, answers: Sequence[Answer], offered: Pool) -> Reward:
     return _reward(1.0, _level(parts.thought, parts.answer, due, offered))
 
 
+def level_shares(rewards: Sequence[Reward]) -> dict[Level, float]:
+    """The share of each level, also of those that nobody reached."""
+    return {level: sum(one.level is level for one in rewards) / len(rewards) for level in Level}
+
+
 NOTHING = Reward(0.0, ANSWER_SCORES[Level.MISSING], Level.MISSING)
 """The lowest reward, that of a reply out of the format."""
 

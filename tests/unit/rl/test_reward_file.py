@@ -1,6 +1,7 @@
 """The reward as OpenRLHF calls it: per sample, prompt and special tokens in the query, nothing may be raised."""
 
 import json
+from importlib.util import module_from_spec, spec_from_file_location
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from supertiny.core.records import Example
 from supertiny.rl.reward_file import label, read_label, reward_func
 from supertiny.rl.rewards import Level, reward
 from supertiny.rl.thought import write
+from tests.house import PACKAGE, imported, profiles, reached
 
 POOL = {
     "dim": Function(
@@ -116,3 +118,18 @@ json_values = st.recursive(
 @given(st.text(), st.one_of(st.text(), json_values.map(json.dumps), json_values))
 def test_no_label_and_no_query_raises(query, text):
     assert asked(query, "", text)["rewards"] <= 3.0
+
+
+def test_it_loads_from_its_file_alone():
+    """OpenRLHF executes the file under a name of its own and takes `reward_func`."""
+    spec = spec_from_file_location("reward_func", PACKAGE / "rl" / "reward_file.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.reward_func([PROMPT + RIGHT], [PROMPT], [LABEL])["rewards"] == 3.0
+
+
+def test_it_reaches_no_trainer():
+    start = PACKAGE / "rl" / "reward_file.py"
+    for file in {start, *reached(start, profiles()[0])}:
+        heavy = {name.split(".")[0] for name in imported(file)} & {"torch", "transformers", "accelerate", "openrlhf"}
+        assert not heavy, f"{file} imports {heavy}"

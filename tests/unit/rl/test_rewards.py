@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
-from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, reward
+from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
 from supertiny.rl.thought import TAGS, write
 
 TEXT, NUMBER = Parameter("string"), Parameter("integer")
@@ -142,6 +142,12 @@ def test_a_right_answer_that_is_not_offered_helps_nobody():
     assert earned("explode", said("explode"), explode).level is Level.UNKNOWN_FUNCTION
     assert earned("explode, dim", said("dim", name="lamp"), explode).level is Level.TARGET_UNNAMED
     assert reward(write("dim", said("dim", name="lamp")), [], OFFERED).level is Level.TARGET_UNNAMED
+
+
+def test_the_share_of_every_level_is_told():
+    shares = level_shares([NOTHING, NOTHING, NOTHING, earned("dim", said("dim"))])
+    assert (shares[Level.MISSING], shares[Level.WRONG], shares[Level.CORRECT]) == (0.75, 0.25, 0.0)
+    assert list(shares) == list(Level)
 
 
 arguments = st.fixed_dictionaries(

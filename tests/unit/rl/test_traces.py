@@ -1,0 +1,36 @@
+"""Traces come back as they were written, and say who thought them."""
+
+import json
+
+import pytest
+
+from supertiny.core.errors import UserError
+from supertiny.rl.thought import Source, Trace
+from supertiny.rl.traces import read_traces, write_traces
+
+ROW = {"id": "1", "thought": "t", "answer": "a", "source": "rule"}
+
+
+def test_what_is_written_is_read(tmp_path):
+    traces = [Trace("1", "ä: f", '{"name":"f","arguments":{}}', Source.RULE), Trace("2", "t", "a", Source.MODEL)]
+    write_traces(tmp_path / "cot.jsonl", traces)
+    assert list(read_traces(tmp_path / "cot.jsonl").values()) == traces
+    assert json.loads((tmp_path / "cot.jsonl").read_text().splitlines()[1])["source"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([], "expected the strings"),
+        ({**ROW, "thought": None}, "expected the strings"),
+        ({**ROW, "more": "x"}, "expected the strings"),
+        ({**ROW, "source": "me"}, "'source': 'me'"),
+        ({**ROW, "thought": "</think>"}, "holds a tag"),
+        (ROW, "twice"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, row, message):
+    path = tmp_path / "cot.jsonl"
+    path.write_text(f"{json.dumps(ROW)}\n{json.dumps(row)}\n")
+    with pytest.raises(UserError, match=f"line 2: .*{message}"):
+        read_traces(path)
