@@ -83,8 +83,7 @@ def reward(text: str, answers: Sequence[Answer], offered: Pool) -> Reward:
     parts = read(text)
     if isinstance(parts, TagFault):
         return _reward(0.0, Level.MISSING)
-    due = [answer for answer in answers if isinstance(answer, Refusal) or answer.name in offered]
-    return _reward(1.0, _level(parts.thought, parts.answer, due, offered))
+    return _reward(1.0, _level(parts.thought, parts.answer, answers, offered))
 
 
 def level_shares(rewards: Sequence[Reward]) -> dict[Level, float]:
