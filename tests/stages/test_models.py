@@ -25,6 +25,7 @@ def project(tmp_path_factory):
 
     def change(params, profile):
         params["sft"]["dev_points"] = 2
+        params["sft"]["frozen"] = {"embeddings": True, "blocks": 0.5}
         params["bench"]["clients"] = [1, 3]
         profile["sft"] = {"examples": 24, "dev_examples": 6}
         profile["evaluate"] = {"test": 6, "ood": 6}
@@ -61,6 +62,13 @@ def test_training_learns_and_makes_the_same_bytes_twice(project):
     train("again")
     assert bytes_of(project / "data/models/again") == bytes_of(project / "data/models/sft")
     assert (project / "data/logs/again.csv").read_bytes() == (project / "data/logs/sft.csv").read_bytes()
+
+
+def test_what_is_frozen_stays_and_the_rest_learns(project):
+    """Of two blocks half are frozen, and the embeddings with them."""
+    before, after = (load_file(f"data/models/{name}/model.safetensors") for name in ("llm", "sft"))
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {name for name in before if "embed_tokens" in name or ".layers.0." in name}
 
 
 def test_two_processes_train_to_the_weights_of_one(project):

@@ -16,7 +16,7 @@ from supertiny.prototype.ablation import ChangeConfig, ablate, fewer, paired
 from supertiny.prototype.answer import Prototype, parsed
 from supertiny.prototype.config import PrototypeConfig
 from supertiny.prototype.prompt import full_chat, parse_full, reply_schema, reply_text
-from supertiny.prototype.shelf import fixed, nearest
+from supertiny.prototype.shelf import fixed, nearest, remembered
 
 POOL = {
     "dim": Function("dim", "Dims a light", {"level": Parameter("integer", required=True), "area": Parameter("string")}),
@@ -96,6 +96,19 @@ def test_no_reply_ever_raises(text):
 def test_the_nearest_example_stands_last():
     (found,) = nearest([ask("1", "locked")], EXPERT, 2, letters)
     assert found[-1].id == "e2" and len(found) == 2
+
+
+def test_a_remembered_text_is_embedded_once():
+    asked = []
+
+    def count(texts):
+        asked.extend(texts)
+        return letters(texts)
+
+    embed = remembered(count)
+    for texts in (["a", "b", "a"], ["b", "c"]):
+        assert np.array_equal(embed(texts), letters(texts))
+    assert asked == ["a", "b", "c"]
 
 
 def test_fixed_examples_are_the_same_for_every_query_and_seed():
