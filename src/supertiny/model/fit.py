@@ -6,7 +6,7 @@ is applied to response positions only.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from math import isfinite
@@ -59,12 +59,22 @@ def cross_entropy(logits_NV: Tensor, batch: Batch) -> Tensor:
     return nn.functional.cross_entropy(logits_NV.float(), batch.targets, reduction="sum")
 
 
+class Watch(Protocol):
+    """Follows a run whose loss does not tell how well it goes."""
+
+    def columns(self, step: int, dev_due: bool) -> Mapping[str, Any]:
+        """What the log says of the step just taken (from 1), in place of a dev loss; always the same columns."""
+
+    def stop(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why the run shall end after the log's last row; None: it goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run(Generic[Micro]):
     """What to train on, in which order."""
 
     steps: Sequence[Sequence[Micro]]
-    """for every optimizer step its micro-batches"""
+    """for every optimizer step its micro-batches; they may be made when they are asked for, once and in order"""
     load: Callable[[Micro], Learnable]
     """builds one micro-batch"""
     dev: Sequence[Any] = ()
@@ -75,6 +85,7 @@ class Run(Generic[Micro]):
     """builds one of `dev`; None: as those trained on"""
     dev_loss: Loss | None = None
     """the loss that is logged, so that runs which minimize different ones compare; None: the one minimized"""
+    watch: Watch | None = None
 
 
 def fit(
@@ -159,13 +170,16 @@ class _Trainer(Generic[Micro]):
             started = time.monotonic()
             row, tokens = self._step(number, total)
             self.done = number + 1
-            row["dev_loss"] = self._dev_loss() if self.done in dev_steps else ""
+            row |= self._columns(self.done in dev_steps)
             self.rows.append(row)
             bar.set_postfix(loss=row["loss"], tok_s=round(tokens / (time.monotonic() - started)))
             bar.update()
             if self.done < total and time.monotonic() - saved > save_seconds:
                 self._save()
                 saved = time.monotonic()
+            if self.run.watch and (reason := self.run.watch.stop(self.rows)):
+                self.accelerator.print(f"stopped after step {self.done}: {reason}")
+                break
         bar.close()
 
     def _step(self, number: int, total: int) -> tuple[dict[str, Any], int]:
@@ -209,6 +223,11 @@ class _Trainer(Generic[Micro]):
             return value
         tensor = torch.tensor(value, device=self.accelerator.device, dtype=torch.float64)
         return float(self.accelerator.reduce(tensor, "sum"))
+
+    def _columns(self, dev_due: bool) -> Mapping[str, Any]:
+        if self.run.watch:
+            return self.run.watch.columns(self.done, dev_due)
+        return {"dev_loss": self._dev_loss() if dev_due else ""}
 
     @torch.no_grad()
     def _dev_loss(self) -> float:

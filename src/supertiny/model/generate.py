@@ -59,6 +59,47 @@ def generate(
     return [answers[index] for index in range(len(prompts))]
 
 
+@torch.inference_mode()
+def rollouts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    each: int,
+    sampling: Sampling,
+    batch_size: int,
+    progress: str | None = None,
+) -> list[list[list[int]]]:
+    """`each` continuations of every tokenized prompt, as token ids with the end token where one was written.
+
+    A prompt is computed once for all of them; `batch_size` continuations at most are written at once (one prompt's at
+    least).
+    """
+    torch.manual_seed(sampling.seed)
+    order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
+    some, found = max(1, batch_size // each), dict[int, list[list[int]]]()
+    with tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="prompt", leave=False) as bar:
+        for start in range(0, len(order), some):
+            rows = order[start : start + some]
+            ids, mask = _left_padded([prompts[row] for row in rows], 0, tokenizer.pad_token_id)
+            ids, mask = ids.to(model.device), mask.to(model.device)
+            cache = _read(model, ids[:, :-1], mask[:, :-1])  # the last token is left: its logits are needed
+            cache.batch_repeat_interleave(each)
+            repeated = ids.repeat_interleave(each, 0), mask.repeat_interleave(each, 0)
+            written = _written(model, tokenizer, *repeated, cache, sampling, None)
+            for at, row in enumerate(rows):
+                found[row] = [_ended(one, tokenizer.eos_token_id) for one in written[at * each : (at + 1) * each]]
+            bar.update(len(rows))
+    return [found[index] for index in range(len(prompts))]
+
+
+def _read(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Cache:
+    """Keys and values of left-padded prompts [rows, T]."""
+    cache = DynamicCache(config=model.config)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    model.base_model(ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
+    return cache
+
+
 class _Prefix:
     """The keys and values of the last shared prefix, copied for each batch that starts with it."""
 
@@ -88,10 +129,28 @@ def _batch(
     prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
     ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
+    cache = shared.cache(prefix, len(prompts)) if prefix else None
+    written = _written(model, tokenizer, ids.to(model.device), mask.to(model.device), cache, sampling, processor)
+    return [
+        _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
+        for row, prompt in zip(written, prompts, strict=True)
+    ]
+
+
+def _written(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    ids: Tensor,
+    mask: Tensor,
+    cache: Cache | None,
+    sampling: Sampling,
+    processor: LogitsProcessor | None,
+) -> list[list[int]]:
+    """What the model goes on with after each row of `ids` [rows, T], padding behind its end."""
     written = model.generate(
-        ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        past_key_values=shared.cache(prefix, len(prompts)) if prefix else None,
+        ids,
+        attention_mask=mask,
+        past_key_values=cache,
         logits_processor=LogitsProcessorList([processor] if processor else []),
         max_new_tokens=sampling.max_new_tokens,
         do_sample=sampling.temperature > 0,
@@ -99,11 +158,8 @@ def _batch(
         top_k=0 if sampling.temperature else None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-    )[:, ids.shape[1] :].tolist()
-    return [
-        _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
-        for row, prompt in zip(written, prompts, strict=True)
-    ]
+    )
+    return written[:, ids.shape[1] :].tolist()
 
 
 def common_prefix(rows: list[list[int]]) -> list[int]:
@@ -122,7 +178,11 @@ def _left_padded(prompts: list[list[int]], shared: int, pad_id: int) -> tuple[Te
 
 
 def _generation(tokenizer: PreTrainedTokenizerBase, row: list[int], prompt: int, uncached: int) -> Generation:
-    end = tokenizer.eos_token_id
-    length = row.index(end) + 1 if end in row else len(row)
-    text = tokenizer.decode(row[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return Generation(text, prompt, uncached, length)
+    ids = _ended(row, tokenizer.eos_token_id)
+    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Generation(text, prompt, uncached, len(ids))
+
+
+def _ended(row: list[int], end: int) -> list[int]:
+    """The row up to its end token; all of it where there is none."""
+    return row[: row.index(end) + 1] if end in row else row

@@ -50,7 +50,7 @@ def tune(
     """
     on_processes(machine.processes)
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
-    _freeze(model, frozen)
+    freeze(model, frozen)
     made = plan(tokenizer)
 
     def plain(packs: Sequence[Pack]) -> Batch:
@@ -64,7 +64,8 @@ def tune(
                 checkpoint.save(model, tokenizer, partial)
 
 
-def _freeze(model: PreTrainedModel, frozen: FrozenConfig) -> None:
+def freeze(model: PreTrainedModel, frozen: FrozenConfig) -> None:
+    """Take what does not learn out of the gradient."""
     model.get_input_embeddings().requires_grad_(not frozen.embeddings)
     blocks = model.base_model.layers
     for block in blocks[: int(frozen.blocks * len(blocks))]:

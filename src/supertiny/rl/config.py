@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
-from supertiny.model.training import FitConfig
+from supertiny.model.training import FitConfig, FrozenConfig
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,8 +40,9 @@ class RlConfig:
     """rollout batches in all; the paper's episodes"""
     epochs: int
     """passes over each rollout batch"""
-    rollouts_a_step: int
-    """replies in one optimizer step; fewer than a batch has: steps of one pass are off the sampling policy"""
+    prompts_a_step: int
+    """prompts, with all their replies, in one optimizer step; fewer than a batch has: later steps of a pass are off the
+    policy that wrote the replies"""
     temperature: float
     """of the sampling, and of every log-probability in the loss"""
     max_new_tokens: int
@@ -49,7 +50,7 @@ class RlConfig:
     clip: float
     """the probability ratio counts up to 1 - clip and 1 + clip (PPO)"""
     kl_coef: float
-    """weight of k2 in the loss; 0: no reference model"""
+    """weight of k2 in the loss"""
     kl_clamp: float
     """a token's k2 counts up to this, and has no gradient above"""
     reward_clip: float
@@ -59,6 +60,8 @@ class RlConfig:
     dev_points: int
     """how often the answers to the dev set are judged; the best policy on it is kept"""
     collapse: CollapseConfig
+    frozen: FrozenConfig
+    """what does not learn"""
     fit: FitConfig
 
     def __post_init__(self) -> None:
@@ -66,11 +69,22 @@ class RlConfig:
             self.rollouts > 1,
             f"rollouts: expected more than 1, for a group of one has no baseline, got {self.rollouts}",
         )
-        for name in ("prompts_a_batch", "batches", "epochs", "rollouts_a_step", "max_new_tokens", "dev_points"):
+        for name in ("prompts_a_batch", "batches", "epochs", "prompts_a_step", "max_new_tokens", "dev_points"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
         for name in ("temperature", "kl_clamp", "reward_clip", "variance_floor"):
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
-        most = self.prompts_a_batch * self.rollouts
-        require(self.rollouts_a_step <= most, f"rollouts_a_step: a batch has {most}, got {self.rollouts_a_step}")
+        most = self.prompts_a_batch
+        require(self.prompts_a_step <= most, f"prompts_a_step: a batch has {most}, got {self.prompts_a_step}")
         require(0 < self.clip < 1, f"clip: expected more than 0 and less than 1, got {self.clip}")
         require(self.kl_coef >= 0, f"kl_coef: expected 0 or more, got {self.kl_coef}")
+
+
+@dataclass(kw_only=True, slots=True)
+class RlMachine:
+    """Section `rl_machine` of the profile."""
+
+    batch_size: int
+    """replies written at once; lower it when memory runs out"""
+
+    def __post_init__(self) -> None:
+        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")

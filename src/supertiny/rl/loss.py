@@ -9,6 +9,7 @@ k2's gradient, (log pi - log pi_ref) grad log pi, is in expectation over pi that
 itself, as OpenRLHF has it: at 10 that is a log-ratio of 4.47, above which a token is not pulled back any more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -22,11 +23,26 @@ from supertiny.rl.config import RlConfig
 class Rollout:
     """What is known of the response tokens before a step; each [N] and without gradient."""
 
-    old_log_p_N: Tensor
-    """under the policy that wrote them"""
+    old_log_p_N: Tensor | None
+    """under the policy that wrote them; None: it is the one that now learns, so that every ratio is 1"""
     reference_log_p_N: Tensor
     """under the model that training began with"""
     advantages_N: Tensor
+
+    def to(self, device: torch.device) -> "Rollout":
+        """The same on `device`."""
+        old_log_p_N = None if self.old_log_p_N is None else self.old_log_p_N.to(device)
+        return Rollout(old_log_p_N, self.reference_log_p_N.to(device), self.advantages_N.to(device))
+
+
+def joined(parts: Sequence[Rollout]) -> Rollout:
+    """Several as one, in their order; the policy that wrote them is known of all or of none."""
+    old = [part.old_log_p_N for part in parts if part.old_log_p_N is not None]
+    return Rollout(
+        torch.cat(old) if old else None,
+        torch.cat([part.reference_log_p_N for part in parts]),
+        torch.cat([part.advantages_N for part in parts]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,8 @@ def loss_sum(log_p_N: Tensor, rollout: Rollout, cfg: RlConfig, logits_NV: Tensor
 
     `logits_NV` (at the sampling temperature) are for the entropy alone, which is logged and not optimized.
     """
-    ratio_N = (log_p_N - rollout.old_log_p_N).exp()
+    old_log_p_N = log_p_N.detach() if rollout.old_log_p_N is None else rollout.old_log_p_N
+    ratio_N = (log_p_N - old_log_p_N).exp()
     policy_N, clipped_N = clipped_policy(ratio_N, rollout.advantages_N, cfg.clip)
     k2_N = k2(log_p_N, rollout.reference_log_p_N, cfg.kl_clamp)
     entropy_N = entropy(logits_NV) if logits_NV is not None else torch.zeros_like(k2_N)

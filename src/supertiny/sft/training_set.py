@@ -1,7 +1,7 @@
 """The examples that teacher and students learn from, as prompts: the same ones for all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -34,7 +34,7 @@ class TrainingSet:
 
     def dev_packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         """The dev examples in groups, under candidates as they are."""
-        return self._packs(self.dev, replace(self.packing, function_dropout=0.0, renaming=0.0), tokenizer)
+        return self._packs(self.dev, self.packing.as_they_are(), tokenizer)
 
     def steps(self, tokenizer: PreTrainedTokenizerBase, cfg: SftConfig, max_tokens: int) -> list[list[list[Pack]]]:
         """The whole run over `packs`: for each optimizer step its micro-batches."""

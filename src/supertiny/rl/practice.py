@@ -1,0 +1,217 @@
+"""The steps of a run, each made when it is asked for: the policy replies, the replies earn, then it learns from them.
+
+Shapes: P prompts of a rollout batch, n replies to each, N response tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from supertiny.core.files import whole_file
+from supertiny.model import attention, checkpoint
+from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.fit import ResponseLogits
+from supertiny.model.generate import Sampling, generate, rollouts
+from supertiny.model.hardware import compute_dtype, device
+from supertiny.model.training import TrainMachine
+from supertiny.model.tune import freeze
+from supertiny.rl.advantage import advantages
+from supertiny.rl.collapse import collapsed
+from supertiny.rl.config import RlConfig, RlMachine
+from supertiny.rl.experience import Experience, RolloutBatch, collate_experiences, reply_pack
+from supertiny.rl.loss import Rollout, Sums, log_probabilities, loss_sum
+from supertiny.rl.rewards import Level, Reward, level_shares
+from supertiny.rl.tasks import Task, tasks
+from supertiny.sft.training_set import TrainingSet
+
+Replies = list[list[list[int]]]
+"""[P][n] token ids, the end token last where one was written"""
+
+
+class Practice(Sequence[list[list[Experience]]]):
+    """All steps of one run; what `fit` trains, how, and what it logs."""
+
+    def __init__(
+        self, base: Path, data: TrainingSet, cfg: RlConfig, machine: TrainMachine, rolling: RlMachine, state: Path
+    ) -> None:
+        self.cfg, self.machine, self.rolling, self.state, self.seed = cfg, machine, rolling, state, data.seed
+        self.base, self.tokenizer, self.policy = base, checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+        freeze(self.policy, cfg.frozen)
+        dtype = compute_dtype(machine.precision)
+        self.writer = checkpoint.load_model(base, dtype).to(device())
+        self.reference = checkpoint.load_model(base, dtype).to(device())
+        if attention.is_faster(dtype, device()):
+            self.reference.set_attn_implementation(attention.NAME)
+        encode = checkpoint.encoder(self.tokenizer)
+        self.asked = tasks(data.examples, data.pool, encode, data.packing, data.prompt, Random(data.seed))
+        self.dev = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
+        self.order = _order(len(self.asked), cfg.batches * cfg.prompts_a_batch, Random(cfg.shuffle_seed))
+        self.steps_a_batch = cfg.epochs * -(-cfg.prompts_a_batch // cfg.prompts_a_step)
+        self.batch, self.experiences, self.told = -1, list[Experience](), dict[str, float]()
+        self.sums: Sums | None = None
+
+    def __len__(self) -> int:
+        return self.cfg.batches * self.steps_a_batch
+
+    def __getitem__(self, number: Any) -> Any:
+        """The micro-batches of step `number`; the first of a rollout batch has the policy reply."""
+        if not self._best_file.exists():
+            self._keep_if_best(0, self._dev_columns())
+        batch, step = divmod(number, self.steps_a_batch)
+        if batch != self.batch:
+            self._practise(batch)
+        size = self.cfg.prompts_a_step
+        turns = -(-len(self.experiences) // size)
+        order = list(range(len(self.experiences)))
+        Random(f"{self.cfg.shuffle_seed} {batch} {step // turns}").shuffle(order)
+        chosen = order[step % turns * size :][:size]
+        return micro_batches([self.experiences[index] for index in chosen], self.machine.max_tokens)
+
+    def load(self, found: Sequence[Experience]) -> RolloutBatch:
+        """One micro-batch."""
+        return collate_experiences(found, self.tokenizer.pad_token_id)
+
+    def loss(self, logits_NV: Tensor, batch: RolloutBatch) -> Tensor:
+        """Summed over the batch's N response tokens."""
+        log_p_N = log_probabilities(logits_NV, batch.targets, self.cfg.temperature)
+        value, sums = loss_sum(log_p_N, batch.rollout, self.cfg, logits_NV.detach().float() / self.cfg.temperature)
+        self.sums = self.sums + sums if self.sums else sums
+        return value
+
+    def columns(self, step: int, dev_due: bool) -> Mapping[str, Any]:
+        """What the rollout batch earned, how the step went, and at dev points what greedy replies to dev earn."""
+        means = {name: round(value, 5) for name, value in self.sums.means().items()} if self.sums else {}
+        self.sums = None
+        dev = self._dev_columns() if dev_due else {}
+        if dev_due:
+            self._keep_if_best(step, dev)
+        told = {"batch": self.batch + 1, **self.told, **means}
+        return told | {name: dev.get(name, "") for name in ("dev_reward", "dev_ar", "dev_tokens")}
+
+    def stop(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why the run is given up."""
+        return collapsed(list({row["batch"]: row for row in rows}.values()), self.cfg.collapse)
+
+    def best(self) -> PreTrainedModel:
+        """The policy that earned most on dev; the base model where none earned more."""
+        kept = torch.load(self._best_file, map_location="cpu", weights_only=True)
+        model = checkpoint.load_model(self.base)
+        if kept["model"]:
+            model.load_state_dict(kept["model"])
+        return model
+
+    @property
+    def _best_file(self) -> Path:
+        return self.state / "best.pt"
+
+    def _practise(self, batch: int) -> None:
+        """Have the policy reply to the prompts of rollout batch `batch`, and score the replies."""
+        size = self.cfg.prompts_a_batch
+        chosen = [self.asked[index] for index in self.order[batch * size : (batch + 1) * size]]
+        replies, old = self._replies(batch, chosen)
+        packs = [reply_pack(task.prompt, row) for task, row in zip(chosen, replies, strict=True)]
+        rewards = [[task.reward(self._text(reply)) for reply in row] for task, row in zip(chosen, replies, strict=True)]
+        counts = torch.tensor([len(reply) for row in replies for reply in row])
+        mask_RT = torch.arange(int(counts.max()))[None] < counts[:, None]
+        values_Pn = torch.tensor([[one.value for one in row] for row in rewards])
+        spread_RT = advantages(values_Pn, mask_RT, self.cfg.reward_clip, self.cfg.variance_floor)
+        gained = torch.split(spread_RT[mask_RT], [pack.num_responses for pack in packs])
+        reference = self._log_p(self.reference, packs)
+        self.batch, self.experiences = (
+            batch,
+            [
+                Experience(pack, Rollout(one, before, gain))
+                for pack, one, before, gain in zip(packs, old, reference, gained, strict=True)
+            ],
+        )
+        self.told = self._summary([one for row in rewards for one in row], counts, replies)
+
+    def _replies(self, batch: int, chosen: Sequence[Task]) -> tuple[Replies, Sequence[Tensor | None]]:
+        """The replies and, where several steps learn from them, their log-probabilities: kept for a killed run."""
+        kept = self.state / f"rollouts-{batch}.pt"
+        if kept.is_file():
+            found = torch.load(kept, weights_only=True)
+            return found["replies"], found["old"]
+        self._refresh()
+        sampling = Sampling(self.cfg.max_new_tokens, self.cfg.temperature, self.seed * 1_000_003 + batch)
+        prompts = [task.prompt for task in chosen]
+        each, at_once = self.cfg.rollouts, self.rolling.batch_size
+        replies = rollouts(self.writer, self.tokenizer, prompts, each, sampling, at_once, "replies")
+        old: Sequence[Tensor | None] = [None] * len(chosen)
+        if self.steps_a_batch > 1:
+            old = self._log_p(self.policy, [reply_pack(*pair) for pair in zip(prompts, replies, strict=True)])
+            with whole_file(kept) as partial:
+                torch.save({"replies": replies, "old": old}, partial)
+        return replies, old
+
+    @torch.no_grad()
+    def _log_p(self, model: PreTrainedModel, packs: Sequence[Pack]) -> list[Tensor]:
+        """For every pack [N] the log-probability of its response tokens under `model`."""
+        score, dtype = ResponseLogits(model), compute_dtype(self.machine.precision)
+        found: dict[int, Tensor] = {}
+        places = {id(pack): at for at, pack in enumerate(packs)}
+        for micro in micro_batches(packs, self.machine.max_tokens):
+            batch = collate(micro, self.tokenizer.pad_token_id).to(device())
+            with torch.autocast(device().type, torch.bfloat16, enabled=dtype is torch.bfloat16):
+                logits_NV = score(batch)
+            log_p_N = log_probabilities(logits_NV, batch.targets, self.cfg.temperature).cpu()
+            for pack, part in zip(micro, torch.split(log_p_N, [pack.num_responses for pack in micro]), strict=True):
+                found[places[id(pack)]] = part
+        return [found[at] for at in range(len(packs))]
+
+    @torch.no_grad()
+    def _refresh(self) -> None:
+        """Give the policy's weights to the copy that writes, in its precision."""
+        self.writer.load_state_dict(self.policy.state_dict())
+
+    def _text(self, reply: Sequence[int]) -> str:
+        return self.tokenizer.decode(reply, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _summary(self, rewards: Sequence[Reward], counts: Tensor, replies: Replies) -> dict[str, float]:
+        cut = [reply[-1] != self.tokenizer.eos_token_id for row in replies for reply in row]
+        told = {
+            "reward": sum(one.value for one in rewards) / len(rewards),
+            "format": sum(one.format_score for one in rewards) / len(rewards),
+            "tokens": float(counts.float().mean()),
+            "cut_share": sum(cut) / len(cut),
+        }
+        shares = {f"share: {level}": value for level, value in level_shares(rewards).items()}
+        return {name: round(value, 5) for name, value in (told | shares).items()}
+
+    def _dev_columns(self) -> dict[str, float]:
+        """Greedy replies to the dev set."""
+        self._refresh()
+        prompts = [task.prompt for task in self.dev]
+        size = self.rolling.batch_size
+        found = generate(self.writer, self.tokenizer, prompts, Sampling(self.cfg.max_new_tokens), size, progress="dev")
+        rewards = [task.reward(one.text) for task, one in zip(self.dev, found, strict=True)]
+        right = sum(one.level is Level.CORRECT for one in rewards)
+        return {
+            "dev_reward": round(sum(one.value for one in rewards) / len(rewards), 4),
+            "dev_ar": round(right / len(rewards), 4),
+            "dev_tokens": round(sum(one.new_tokens for one in found) / len(found), 2),
+        }
+
+    def _keep_if_best(self, step: int, dev: Mapping[str, float]) -> None:
+        """Keep the policy where it earns more on dev than any before; of step 0 nothing but what it earns."""
+        file = self._best_file
+        if file.exists() and torch.load(file, weights_only=True)["dev_reward"] >= dev["dev_reward"]:
+            return
+        tqdm.write(f"step {step}: dev reward {dev['dev_reward']}, right {dev['dev_ar']}: the best so far")
+        model = self.policy.state_dict() if step else {}
+        with whole_file(file) as partial:
+            torch.save({"dev_reward": dev["dev_reward"], "step": step, "model": model}, partial)
+
+
+def _order(num_tasks: int, wanted: int, rng: Random) -> list[int]:
+    """Which task is asked when: all of them in a new order, again and again."""
+    order: list[int] = []
+    while len(order) < wanted:
+        order += rng.sample(range(num_tasks), num_tasks)
+    return order[:wanted]
