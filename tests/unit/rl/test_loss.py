@@ -144,7 +144,7 @@ def test_entropy_is_logged_at_the_tokens_and_not_optimized(cfg):
         ({"kl_coef": -0.1}, "kl_coef"),
         ({"kl_clamp": 0.0}, "kl_clamp"),
         ({"variance_floor": 0.0}, "variance_floor"),
-        ({"rollouts_a_step": 10_000}, "rollouts_a_step"),
+        ({"prompts_a_step": 10_000}, "prompts_a_step"),
     ],
 )
 def test_what_cannot_be_trained_with_is_refused_by_field(cfg, change, named):

@@ -94,8 +94,7 @@ def test_sampled_replies_are_the_seeds(tiny, tokenizer):
 def test_the_policy_learns_what_is_rewarded_and_the_best_on_dev_is_kept(tiny_folder, tmp_path, cfg):
     rows, weights = train(tiny_folder, tmp_path, replace(cfg, batches=40))
     assert len(rows) == 40 and [row["dev_reward"] != "" for row in rows].count(True) == 2
-    first, last = (sum(float(row["reward"]) for row in part) / 4 for part in (rows[:4], rows[-4:]))
-    assert last > first + 2, "at most 5 lie between a good and a bad reply"
+    assert float(rows[0]["reward"]) < 2 and float(rows[-1]["reward"]) > 2.8, "a bad reply earns -2, a good one 3"
     assert float(rows[-1]["dev_ar"]) == 1.0
     assert all(float(row["ratio"]) == 1.0 and float(row["clipped"]) == 0.0 for row in rows), "one step: on the policy"
     assert float(rows[0]["k2"]) == 0.0 < float(rows[-1]["k2"])
@@ -124,7 +123,7 @@ def test_a_run_killed_between_two_steps_of_a_batch_ends_at_the_same_weights(tiny
 
 
 def test_collapse_ends_the_run_and_the_base_model_stays_where_nothing_was_better(tiny_folder, tmp_path, cfg, capsys):
-    """Replies are one token and so cut, all of them: after two batches it is given up; dev was asked at step 0 alone."""
+    """One-token replies are cut, all of them: after two batches it is given up; dev was asked at step 0 alone."""
     limits = replace(NEVER, max_cut_share=0.5, batches=2)
     rows, weights = train(tiny_folder, tmp_path, replace(cfg, collapse=limits, dev_points=1))
     assert len(rows) == 2
