@@ -15,6 +15,7 @@ class Engines:
     sft: str
     logits: str
     distill: str
+    rl: str
     generate: str
     serve: str
 

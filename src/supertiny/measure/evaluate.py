@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Malformed, Pool, answer_json, parse_reply
+from supertiny.core.calls import Malformed, Pool, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples
@@ -14,6 +14,7 @@ from supertiny.measure.achievable import Reply, achievable_rate
 from supertiny.measure.workload import requests, token_means
 from supertiny.model.ask import Generation, Request
 from supertiny.prompt.compressed import PromptConfig
+from supertiny.prompt.thought import read_answer
 
 Generate = Callable[[Sequence[Request]], list[Generation]]
 
@@ -37,7 +38,7 @@ def evaluate(
     examples = labelled(splits)
     generations = generate(requests(examples, pool, prompt))
     replies = [
-        parse_reply(g.text, {name: pool[name] for name in e.candidates})
+        read_answer(g.text, {name: pool[name] for name in e.candidates})
         for e, g in zip(examples, generations, strict=True)
     ]
     return rate(splits, replies, generations, seed)

@@ -11,6 +11,7 @@ from supertiny.model.ask import Chat, Generation, Request
 from supertiny.model.constrain import Constraint
 from supertiny.model.generate import Sampling, generate
 from supertiny.model.hardware import compute_dtype, device
+from supertiny.prompt.thought import THINKS
 
 
 class Loaded:
@@ -22,7 +23,8 @@ class Loaded:
 
     @cached_property
     def _constraint(self) -> Constraint:
-        return Constraint(self._tokenizer, self._model.config.vocab_size)
+        config = self._model.config
+        return Constraint(self._tokenizer, config.vocab_size, thinks=getattr(config, THINKS, False))
 
     def answer(
         self,

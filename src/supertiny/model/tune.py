@@ -1,7 +1,7 @@
 """Fine-tuning a causal language model from one folder into another (paper Eq. 1): what every such stage shares."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Plan:
     """builds one micro-batch; None: `collate`"""
     loss: Loss = cross_entropy
     """what is minimized"""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """entries of the config.json of the model that comes of it"""
 
 
 def tune(
@@ -60,6 +62,7 @@ def tune(
     with resumable(stage, base, cfg, frozen, machine, seed, *inputs) as state:
         fit(ResponseLogits(model), run, made.loss, cfg, machine, seed, log, state)
         if is_first():
+            model.config.update(dict(made.record))
             with whole_folder(out) as partial:
                 checkpoint.save(model, tokenizer, partial)
 

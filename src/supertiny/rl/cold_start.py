@@ -13,7 +13,7 @@ from supertiny.core.calls import Answer, Call, Function, Pool, Refusal
 from supertiny.core.records import Example
 from supertiny.data.candidates import nearness
 from supertiny.prompt.compressed import response
-from supertiny.rl.thought import Source, Trace, head
+from supertiny.prompt.thought import Source, Trace, head
 
 MAX_ASKED, MAX_DOCUMENT, MAX_APART = 4, 8, 2
 """Words of the query, of the answer's document, and of what sets the near candidate apart."""

@@ -32,6 +32,10 @@ class RlConfig:
 
     shuffle_seed: int
     """order of the prompts"""
+    function_dropout: float
+    """share of prompts that lose a function they need"""
+    renaming: float
+    """share of prompts whose functions go by other names, the words of each in another order"""
     prompts_a_batch: int
     """prompts of one rollout batch, over whose response tokens advantages are whitened"""
     rollouts: int
@@ -75,16 +79,35 @@ class RlConfig:
             require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
         most = self.prompts_a_batch
         require(self.prompts_a_step <= most, f"prompts_a_step: a batch has {most}, got {self.prompts_a_step}")
+        for name in ("function_dropout", "renaming"):
+            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
         require(0 < self.clip < 1, f"clip: expected more than 0 and less than 1, got {self.clip}")
         require(self.kl_coef >= 0, f"kl_coef: expected 0 or more, got {self.kl_coef}")
 
 
 @dataclass(kw_only=True, slots=True)
 class RlMachine:
-    """Section `rl_machine` of the profile."""
+    """Section `rollouts` of the profile."""
 
     batch_size: int
     """replies written at once; lower it when memory runs out"""
 
     def __post_init__(self) -> None:
         require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
+
+
+@dataclass(kw_only=True, slots=True)
+class ThoughtSizes:
+    """Section `thoughts` of the profile: training examples with a chain of thought."""
+
+    rule: int
+    """rule-made ones, for the cold start; 0: all examples"""
+    model: int
+    """examples that the trained policy answers, whose right answers a student learns; 0: all"""
+    shard: int
+    """answers kept at once: what a killed run can lose"""
+
+    def __post_init__(self) -> None:
+        for name in ("rule", "model"):
+            require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
+        require(self.shard > 0, f"shard: expected more than 0, got {self.shard}")

@@ -4,6 +4,7 @@ Shapes: P prompts of a rollout batch, n replies to each, N response tokens.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,7 +50,8 @@ class Practice(Sequence[list[list[Experience]]]):
         if attention.is_faster(dtype, device()):
             self.reference.set_attn_implementation(attention.NAME)
         encode = checkpoint.encoder(self.tokenizer)
-        self.asked = tasks(data.examples, data.pool, encode, data.packing, data.prompt, Random(data.seed))
+        changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
+        self.asked = tasks(data.examples, data.pool, encode, changed, data.prompt, Random(data.seed))
         self.dev = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
         self.order = _order(len(self.asked), cfg.batches * cfg.prompts_a_batch, Random(cfg.shuffle_seed))
         self.steps_a_batch = cfg.epochs * -(-cfg.prompts_a_batch // cfg.prompts_a_step)

@@ -12,7 +12,7 @@ from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, parse_r
 from supertiny.core.records import Example
 from supertiny.judge.normalise import same
 from supertiny.judge.reference import judge
-from supertiny.rl.thought import TagFault, head, named, read
+from supertiny.prompt.thought import TagFault, head, named, read
 
 
 class Level(StrEnum):

@@ -1,14 +1,35 @@
 """Chain-of-thought data as files: one trace a line, each saying who thought it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from supertiny.core.calls import Pool
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl, write_jsonl
-from supertiny.rl.thought import TAGS, Source, Trace
+from supertiny.core.records import Example
+from supertiny.prompt.thought import TAGS, Source, Thought, Trace, read
+from supertiny.rl.rewards import Level, reward
 
 FIELDS = set(Trace.__slots__)
+
+
+def accepted(examples: Sequence[Example], texts: Sequence[str], pool: Pool) -> list[Trace]:
+    """The replies that earn the whole reward, as a model's own thoughts."""
+    found = []
+    for example, text in zip(examples, texts, strict=True):
+        parts = read(text)
+        level = reward(text, example.answers, {name: pool[name] for name in example.candidates}).level
+        if level is Level.CORRECT and isinstance(parts, Thought):
+            found.append(Trace(example.id, parts.thought, parts.answer, Source.MODEL))
+    return found
+
+
+def counts(num_asked: int, traces: Sequence[Trace]) -> dict[str, Any]:
+    """How many replies there were, how many were kept, and how long a thought is in words."""
+    words = [len(one.thought.split()) for one in traces]
+    return {"asked": num_asked, "kept": len(traces), "words": round(sum(words) / max(len(words), 1), 2)}
 
 
 def write_traces(path: Path, traces: Iterable[Trace]) -> None:

@@ -14,6 +14,8 @@ from supertiny.sft.config import PackConfig
 from supertiny.sft.group import Group, group
 
 Encode = Callable[[str], list[int]]
+Write = Callable[[Example, Pool], str]
+"""what a model is to reply to a labelled example"""
 
 
 def training_packs(
@@ -24,8 +26,9 @@ def training_packs(
     cfg: PackConfig,
     prompt: PromptConfig,
     rng: Random,
+    write: Write,
 ) -> list[Pack]:
-    """The training examples as a model reads them: in groups, some under changed candidates."""
+    """The training examples as a model reads them: in groups, some under changed candidates; and what it `write`s."""
     packs = []
     for one in tqdm(group(examples, cfg.group_size, rng), desc="tokenize", unit="group"):
         functions = pool
@@ -33,17 +36,24 @@ def training_packs(
             one = drop_function(one, rng)
         if rng.random() < cfg.renaming:
             one, functions = rename_functions(one, pool, rng)
-        packs.append(pack(one, functions, encode, end_id, prompt))
+        packs.append(pack(one, functions, encode, end_id, prompt, write))
     return packs
 
 
-def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig) -> Pack:
-    """One group as token ids: the candidates as prefix, each query with its answer as a branch."""
+def with_answer(example: Example, pool: Pool) -> str:
+    """The first answer, and nothing else (App. C)."""
+    return response(example.answers[0], pool)
+
+
+def pack(
+    group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig, write: Write = with_answer
+) -> Pack:
+    """One group as token ids: the candidates as prefix, each query with its reply as a branch."""
     prompts = [render(example, pool, cfg) for example in group.examples]
     return Pack(
         encode(prompts[0].shared),
         tuple(
-            Branch(encode(prompt.own), [*encode(" " + response(example.answers[0], pool)), end_id])
+            Branch(encode(prompt.own), [*encode(" " + write(example, pool)), end_id])
             for prompt, example in zip(prompts, group.examples, strict=True)
         ),
     )

@@ -1,7 +1,7 @@
 """The examples that teacher and students learn from, as prompts: the same ones for all of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -14,7 +14,7 @@ from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, micro_batches, steps
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import PackConfig, SftConfig, SftSizes
-from supertiny.sft.pack import training_packs
+from supertiny.sft.pack import training_packs, with_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,12 @@ class TrainingSet:
     packing: PackConfig
     prompt: PromptConfig
     seed: int
+    replies: Mapping[str, str] | None = None
+    """what is to be written for an example of this id, under its candidates as they are; None: its first answer"""
 
     def packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         """The training examples in groups, some under changed candidates; equal for equal tokenizers."""
-        return self._packs(self.examples, self.packing, tokenizer)
+        return self._packs(self.examples, self.packing.as_they_are() if self.replies else self.packing, tokenizer)
 
     def dev_packs(self, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         """The dev examples in groups, under candidates as they are."""
@@ -46,7 +48,11 @@ class TrainingSet:
 
     def _packs(self, rows: Sequence[Example], how: PackConfig, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
         encode, rng = checkpoint.encoder(tokenizer), Random(self.seed)
-        return training_packs(rows, self.pool, encode, tokenizer.eos_token_id, how, self.prompt, rng)
+        write = with_answer if self.replies is None else self._reply
+        return training_packs(rows, self.pool, encode, tokenizer.eos_token_id, how, self.prompt, rng, write)
+
+    def _reply(self, example: Example, pool: Pool) -> str:
+        return (self.replies or {})[example.id]
 
 
 def read_training_set(functions: Path, examples: Path, dev: Path) -> TrainingSet:
@@ -60,3 +66,9 @@ def read_training_set(functions: Path, examples: Path, dev: Path) -> TrainingSet
         load("prompt", PromptConfig),
         seed(),
     )
+
+
+def with_replies(data: TrainingSet, replies: Mapping[str, str]) -> TrainingSet:
+    """Those examples of `data` that have one of `replies`, which is then what is learned."""
+    kept = [[row for row in rows if row.id in replies] for rows in (data.examples, data.dev)]
+    return replace(data, examples=kept[0], dev=kept[1], replies=replies)

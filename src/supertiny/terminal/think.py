@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from supertiny.adapter.frames import to_frame
-from supertiny.core.calls import Malformed, Pool, answer_text, parse_reply
+from supertiny.core.calls import Malformed, Pool, answer_text
 from supertiny.core.records import Example
 from supertiny.data.dataset import Knowledge
 from supertiny.data.knowledge import lookup
 from supertiny.measure.workload import requests
 from supertiny.model.ask import Generation, Request
 from supertiny.prompt.compressed import PromptConfig
+from supertiny.prompt.thought import read_answer
 from supertiny.retrieve.retrievers import Retriever
 
 Generate = Callable[[Sequence[Request]], list[Generation]]
@@ -43,7 +44,7 @@ def think(example: Example, mind: Mind) -> Iterator[tuple[str, str]]:
     (generation,) = mind.generate([request])
     yield "tokens", f"{generation.prompt_tokens} in the prompt, {generation.new_tokens} written"
     yield "answer", generation.text.strip()
-    reply = parse_reply(generation.text, {name: mind.pool[name] for name in example.candidates})
+    reply = read_answer(generation.text, {name: mind.pool[name] for name in example.candidates})
     if isinstance(reply, Malformed):
         yield "call", f"none: {reply.fault} ({reply.detail})"
         return

@@ -8,7 +8,7 @@ from supertiny.core.calls import Call, Function, Refusal
 from supertiny.core.records import Example
 from supertiny.rl.cold_start import made_up, trace
 from supertiny.rl.rewards import Level, reward
-from supertiny.rl.thought import Source, last_named, read
+from supertiny.prompt.thought import Source, last_named, read
 
 POOL = {
     function.name: function

@@ -11,7 +11,7 @@ from supertiny.core.calls import Call, Function, Parameter, Refusal
 from supertiny.core.records import Example
 from supertiny.rl.reward_file import label, read_label, reward_func
 from supertiny.rl.rewards import Level, reward
-from supertiny.rl.thought import write
+from supertiny.prompt.thought import write
 from tests.house import PACKAGE, imported, profiles, reached
 
 POOL = {

@@ -10,7 +10,7 @@ from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
-from supertiny.rl.thought import TAGS, write
+from supertiny.prompt.thought import TAGS, write
 
 TEXT, NUMBER = Parameter("string"), Parameter("integer")
 DIM = Function("dim", "Dims a light", {"name": Parameter("string", "", True), "level": NUMBER, "area": TEXT})

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.rl.thought import Source, Trace
+from supertiny.prompt.thought import Source, Trace
 from supertiny.rl.traces import read_traces, write_traces
 
 ROW = {"id": "1", "thought": "t", "answer": "a", "source": "rule"}

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supertiny.core.calls import Answer, Call
+from supertiny.core.calls import Answer, Call, Fault, Malformed, Pool, parse_reply
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 """Each stands in a reply exactly once, in this order."""
+THINKS = "thinks"
+"""entry of the config.json of a model that writes this format, and not the answer alone"""
 
 
 class TagFault(StrEnum):
@@ -93,6 +95,18 @@ def read(text: str) -> Thought | TagFault:
     if outside.strip():
         return TagFault.OUTSIDE
     return Thought(text[starts[0] : at[1]].strip(), text[starts[2] : at[3]].strip())
+
+
+def read_answer(text: str, pool: Pool) -> Answer | Malformed:
+    """The answer of a small model that may think first; a reply with a tag must be in the format. Total.
+
+    >>> read_answer("<think>open</think><answer>Request unclear</answer>", {})
+    <Refusal.UNCLEAR: 'Request unclear'>
+    """
+    if not any(tag in text for tag in TAGS):
+        return parse_reply(text, pool)
+    parts = read(text)
+    return Malformed(Fault.NOT_A_CALL, parts.value) if isinstance(parts, TagFault) else parse_reply(parts.answer, pool)
 
 
 def head(answer: Answer) -> str:

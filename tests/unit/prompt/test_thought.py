@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.rl.thought import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, write
+from supertiny.prompt.thought import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, write
 
 pieces = st.lists(st.sampled_from([*TAGS, " ", "\n", "x", "<", ">", "think", "/"]), max_size=9).map("".join)
 

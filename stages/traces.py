@@ -1,0 +1,37 @@
+"""Traces: what a trained policy thinks before right answers, for a smaller model to learn (KD*, App. E)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from supertiny import engines
+from supertiny.core.config import load, load_profile
+from supertiny.core.files import digest, write_json
+from supertiny.core.machine import Engines
+from supertiny.core.stage import run
+from supertiny.measure.workload import requests
+from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.replies import Replies
+from supertiny.rl.config import ThoughtSizes
+from supertiny.rl.traces import accepted, counts, write_traces
+from supertiny.sft.training_set import read_training_set
+
+
+def main(policy: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:
+    """Have `policy` answer the first `examples` and all of `dev`; write the right ones to `out`, counts to `report`."""
+    decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
+    generate = engines.get(load_profile("engines", Engines).generate, "generate")
+    data, sizes = read_training_set(functions, examples, dev), load_profile("thoughts", ThoughtSizes)
+    rows = [*data.examples[: sizes.model or None], *data.dev]
+
+    def answer(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
+        return generate(policy, asked, how, machine)
+
+    kept = Replies(digest(policy, machine.precision), answer, sizes.shard)
+    found = kept.ask(requests(rows, data.pool, data.prompt), decode, "thoughts")
+    traces = accepted(rows, [one.text for one in found], data.pool)
+    write_traces(out, traces)
+    write_json(report, counts(len(rows), traces))
+
+
+if __name__ == "__main__":
+    run(main)
