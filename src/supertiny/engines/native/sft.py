@@ -14,7 +14,7 @@ def sft(base: Path, data: TrainingSet, out: Path, log: Path, cfg: SftConfig, mac
     """Train `base` on the first answer of each example; write the model to `out`, the loss curve to `log`."""
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
-        training = data.steps(tokenizer, cfg, machine.max_tokens)
+        training = data.steps(tokenizer, cfg, machine)
         return Plan(training, data.dev_batches(tokenizer, machine.max_tokens), cfg.dev_points)
 
     tune("sft", base, plan, out, log, cfg.fit, cfg.frozen, machine, data.seed, cfg, data)
