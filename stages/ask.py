@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.calls import Malformed, answer_from_json
+from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.machine import Engines
@@ -15,6 +15,7 @@ from supertiny.data.knowledge import read_knowledge
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.retrieve.open import retriever
+from supertiny.retrieve.recall import RetrievalConfig
 from supertiny.terminal.think import Mind, think
 
 HOME = Path("data/models")
@@ -34,13 +35,13 @@ def main(
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.get(load_profile("engines", Engines).generate, "generate")
     pool = read_functions(DATA / "functions.json")
-    answer = answer_from_json(json.loads(earlier_answer), pool) if earlier_answer else None
+    answer = _answer(earlier_answer, pool) if earlier_answer else None
     if isinstance(answer, Malformed) or (answer is None) != (earlier is None):
         raise UserError(f"--earlier and --earlier-answer: expected a query and a valid answer to it, got {answer}")
     mind = Mind(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
-        retriever=retriever(by, HOME / "retriever", HOME / "encoder", pool),
+        retriever=retriever(by, HOME / "retriever", HOME / "encoder", pool, load("retrieval", RetrievalConfig).detail),
         num_candidates=load("dataset", DatasetConfig).num_candidates,
         prompt=load("prompt", PromptConfig),
         generate=lambda requests: generate(model, requests, decode, machine),
@@ -49,6 +50,13 @@ def main(
     history = (Turn(earlier, answer),) if earlier and answer else ()
     for step, found in think(Example(id="terminal", query=query, context=context, history=history), mind):
         print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)
+
+
+def _answer(text: str, pool: Pool) -> Answer | Malformed:
+    try:
+        return answer_from_json(json.loads(text), pool)
+    except ValueError as error:
+        raise UserError(f"--earlier-answer: not a JSON value ({error})") from None
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ from supertiny.core.files import write_jsonl
 from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.data.dataset import DatasetConfig
 from supertiny.model.ask import ChatMachine
+from supertiny.model.encode import Encoder
 from supertiny.prototype.answer import prototype, row
 from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+from supertiny.retrieve.offer import offered
+from supertiny.retrieve.recall import RetrievalConfig
 
 
 def main(llm: Path, encoder: Path, functions: Path, expert: Path, queries: Path, out: Path) -> None:
@@ -18,7 +22,9 @@ def main(llm: Path, encoder: Path, functions: Path, expert: Path, queries: Path,
     cfg, sizes = load("prototype", PrototypeConfig), load_profile("prototype", PrototypeSizes)
     chat = engines.get(load_profile("engines", Engines).chat, "chat")
     pool = read_functions(functions)
-    asked = read_examples(queries, pool)[: sizes.train or None]
+    bare = read_examples(queries, pool)[: sizes.train or None]
+    detail, count = load("retrieval", RetrievalConfig).detail, load("dataset", DatasetConfig).num_candidates
+    asked = offered(bare, pool, lambda: Encoder(encoder).embed, detail, count)
     model = prototype(encoder, expert, pool, chat(llm, load_profile("chat", ChatMachine)), cfg, seed())
     write_jsonl(out, map(row, asked, model.answer(asked, "prototype")))
 

@@ -24,7 +24,7 @@ def project(tmp_path_factory):
     """A project folder with a dataset, a random base model and that model fine-tuned on a few examples."""
 
     def change(params, profile):
-        params["sft"]["dev_points"] = 2
+        params["sft"] |= {"dev_points": 2, "groups_a_step": 2}  # a group for each of two processes
         params["sft"]["frozen"] = {"embeddings": True, "blocks": 0.5}
         params["bench"]["clients"] = [1, 3]
         profile["sft"] = {"examples": 24, "dev_examples": 6}

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.labels import targets
@@ -20,7 +19,7 @@ from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model.checkpoint import load_tokenizer
 from supertiny.model.fit import Run, fit
-from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate, load_headed
+from supertiny.model.heads import HeadedEncoder, collate, load_headed, loss
 from supertiny.model.texts import text_batches, text_steps
 from supertiny.model.training import TrainMachine
 
@@ -67,27 +66,26 @@ def train(
         write_csv(log, curve)
 
 
-def nll(scores: dict[str, Tensor], batch: TextBatch) -> Tensor:
-    """-log p(label) - sum over tokens of log p(tag), summed over texts: the whole frame's, in fp32."""
-    total = nn.functional.cross_entropy(scores["label"].float(), batch.targets, reduction="sum")
-    if "tag" in scores:
-        flat = scores["tag"].float().flatten(0, 1)
-        total = total + nn.functional.cross_entropy(flat, batch.tags.flatten(), reduction="sum", ignore_index=NONE)
-    return total
-
-
 def _train_part(scorer: HeadedEncoder, part: Part, machine: TrainMachine, seed: int, state: Path, out: Path) -> None:
     """Train one part; write its weights and its log to folder `out`, whole or not at all."""
     epochs = part.cfg.epochs_of(len(part.rows))
     run = Run(
-        text_steps(part.rows, scorer.tokenizer, part.cfg.texts_a_step, machine.max_tokens, epochs, Random(seed)),
+        text_steps(
+            part.rows,
+            scorer.tokenizer,
+            part.cfg.texts_a_step,
+            machine.max_tokens,
+            epochs,
+            Random(seed),
+            machine.processes,
+        ),
         load=lambda texts: collate(scorer.tokenizer, texts),
         dev=text_batches(part.dev_rows, scorer.tokenizer, machine.max_tokens) if part.dev_rows else (),
         dev_points=epochs if part.dev_rows else 0,
     )
     state.mkdir(parents=True, exist_ok=True)
     with whole_folder(out) as partial:
-        fit(scorer, run, nll, part.cfg.fit, machine, seed, partial / LOG, state)
+        fit(scorer, run, loss, part.cfg.fit, machine, seed, partial / LOG, state)
         scorer.save(partial)
     shutil.rmtree(state)
 

@@ -143,7 +143,10 @@ def answer_json(answer: Answer) -> Any:
 
 def answer_from_json(value: Any, pool: Pool) -> Answer | Malformed:
     """The answer that a data file's JSON value stands for, under the same checks as a model's reply."""
-    return parse_reply(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), pool)
+    if isinstance(value, str):
+        words = [refusal.value for refusal in Refusal]
+        return Refusal(value) if value in words else Malformed(Fault.NOT_A_CALL, f"a text that is none of {words}")
+    return parse_reply(json.dumps(value, ensure_ascii=False), pool)
 
 
 def read_value(text: str) -> Any:

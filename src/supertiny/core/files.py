@@ -94,7 +94,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 except (ValueError, RecursionError) as error:
                     raise UserError(f"{path}, line {number}: not a JSON value ({error})") from None
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
+        raise UserError(f"{path} does not exist; run the stage that makes it (`dvc repro`)") from None
 
 
 def digest(*parts: Any) -> str:

@@ -25,6 +25,7 @@ def describe() -> dict[str, str | int]:
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 0),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": platform.system(),
         "python": platform.python_version(),

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from supertiny.core.calls import Function
 from supertiny.core.config import require
+from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.judge.judged import Judged
 
@@ -122,3 +124,9 @@ class DatasetSizes:
 
 Source = Callable[[DatasetConfig, DatasetSizes, int], Dataset]
 """(parameters, sizes, seed) -> the same dataset every time"""
+
+
+def must_be_file(parameter: str, path: str | None) -> None:
+    """A file that the user brings is there, or an error names the parameter; None is no file."""
+    if path is not None and not Path(path).is_file():
+        raise UserError(f"params.yaml: {parameter}: {path} does not exist; put the file there, or name another")

@@ -13,7 +13,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example
 from supertiny.data.candidates import Oracle
-from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes
+from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, must_be_file
 
 _SLOT = re.compile(r"\[\s*([^\[\]:]+?)\s*:\s*([^\[\]]+?)\s*\]")
 _FIELDS = ("id", "partition", "scenario", "intent", "utt", "annot_utt")
@@ -35,6 +35,7 @@ class Utterance:
 
 def massive(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     """The file's own partitions; scenarios in `ood_scenarios` appear in the ood split alone."""
+    must_be_file("dataset.massive.path", cfg.massive.path)
     rng = random.Random(f"massive:{seed}")
     utterances = read_utterances(Path(cfg.massive.path))
     held_out = set(cfg.massive.ood_scenarios)

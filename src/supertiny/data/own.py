@@ -20,12 +20,14 @@ from supertiny.core.calls import Call
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.candidates import Oracle
-from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes
+from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, must_be_file
 from supertiny.judge.judged import Judged, read_judged
 
 
 def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     """Split the user's rows by template (or, without one, by query), the same way for the same seed."""
+    for name in ("functions", "queries", "verdicts"):
+        must_be_file(f"dataset.own.{name}", getattr(cfg.own, name))
     pool = read_functions(Path(cfg.own.functions))
     path = Path(cfg.own.queries)
     rows = read_examples(path, pool)

@@ -73,13 +73,20 @@ def confusion(rows: Sequence[Judged], said: Sequence[bool]) -> dict[str, dict[st
 
 
 def check(results: Mapping[str, Mapping[str, Any]], cfg: JudgeConfig) -> None:
-    """The gate: the chosen judge must agree with the experts often enough for its verdicts to be used."""
+    """The gate: the chosen judge must agree with the experts, and not be talked round, for its verdicts to be used."""
     found = results[cfg.kind]
     if found["agreement"] is None or found["agreement"] < cfg.min_agreement:
         raise UserError(
             f"params.yaml: judge.kind: the {cfg.kind} judge agrees with the experts on {found['agreement']} of"
             f" {found['n']} replies (95 % interval {found['agreement_low']}..{found['agreement_high']}), below"
             f" judge.min_agreement {cfg.min_agreement}; choose another judge.kind, or improve this one"
+        )
+    planted = found["injections"]
+    if planted["n"] and planted["flipped"] > cfg.max_flipped:
+        raise UserError(
+            f"params.yaml: judge.kind: the {cfg.kind} judge calls {planted['flipped']} of {planted['n']} wrong replies"
+            f" right once an instruction is planted in them, above judge.max_flipped {cfg.max_flipped}; choose another"
+            " judge.kind, or improve this one"
         )
 
 

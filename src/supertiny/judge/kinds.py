@@ -25,6 +25,8 @@ class JudgeConfig:
     """kinds measured against the experts; `kind` among them"""
     min_agreement: float
     """share of the experts' verdicts that `kind` must give too; the paper's judge: .93"""
+    max_flipped: float
+    """share of wrong replies that an instruction planted in the data may turn to right by `kind`"""
     threshold: float
     """classifier: P(right) from which a reply counts as right; higher: fewer accepted, more of them right"""
 
@@ -33,7 +35,8 @@ class JudgeConfig:
             require(kind in KINDS, f"kind, calibrate: {kind!r} is none of {', '.join(KINDS)}")
         require(self.kind in self.calibrate, f"calibrate: the chosen kind {self.kind!r} must be among {self.calibrate}")
         require(0 < self.threshold < 1, f"threshold: expected between 0 and 1, got {self.threshold}")
-        require(0 <= self.min_agreement <= 1, f"min_agreement: expected 0..1, got {self.min_agreement}")
+        for name in ("min_agreement", "max_flipped"):
+            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
 
 
 @dataclass(kw_only=True, slots=True)

@@ -5,7 +5,7 @@
 A product of (m, k) with (k, n) is 2mkn operations. Generation computes logits for the last position only, attention as
 the dense s_u x s_t rectangle (what eager and fused kernels without block skipping execute; the causal mask saves
 nothing), and never feeds the last answer token back, so n_out tokens take one prefill and n_out - 1 decode steps.
-Both counts are of one request; a workload's figure is the mean over its own requests, for neither is linear in lengths.
+Both counts are of one request; a workload's figure is that of its mean lengths, rounded up to whole tokens.
 """
 
 from dataclasses import dataclass

@@ -106,24 +106,31 @@ def _tree_mask(branch: Tensor) -> Tensor:
     return ((same | prefix) & real & causal | torch.eye(size, dtype=torch.bool))[:, None]
 
 
-def micro_batches(items: Iterable[Item], max_tokens: int) -> list[list[Item]]:
-    """Items of like length together, at most `max_tokens` padded tokens in each micro-batch (one item at least)."""
+def micro_batches(items: Iterable[Item], max_tokens: int, at_least: int = 1) -> list[list[Item]]:
+    """Items of like length together, at most `max_tokens` padded tokens in each micro-batch (one item at least).
+
+    There are `at_least` of them, one for each process that shares a step, or as many as items where those are fewer.
+    """
     batches: list[list[Item]] = []
     for one in sorted(items, key=len):
         if batches and (len(batches[-1]) + 1) * len(one) <= max_tokens:
             batches[-1].append(one)
         else:
             batches.append([one])
+    while len(batches) < at_least and (largest := max(batches, key=len, default=[])) and len(largest) > 1:
+        at, half = batches.index(largest), len(largest) // 2
+        batches[at : at + 1] = [largest[:half], largest[half:]]
     return batches
 
 
 def steps(
-    items: Sequence[Item], items_a_step: int, max_tokens: int, epochs: int, rng: Random
+    items: Sequence[Item], items_a_step: int, max_tokens: int, epochs: int, rng: Random, processes: int = 1
 ) -> list[list[list[Item]]]:
     """The whole run: for each optimizer step its micro-batches; every epoch in a new order."""
     plan = []
     for _ in range(epochs):
         order = list(items)
         rng.shuffle(order)
-        plan += [micro_batches(order[at : at + items_a_step], max_tokens) for at in range(0, len(order), items_a_step)]
+        some = [order[at : at + items_a_step] for at in range(0, len(order), items_a_step)]
+        plan += [micro_batches(step, max_tokens, processes) for step in some]
     return plan

@@ -41,7 +41,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_config(folder: Path) -> AutoConfig:
     """The architecture of `folder`, without its weights."""
     _must_be_model(folder)
-    return AutoConfig.from_pretrained(folder, local_files_only=True)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder}: its config.json cannot be read: {error}") from error
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

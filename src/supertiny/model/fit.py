@@ -163,6 +163,7 @@ class _Trainer(Generic[Micro]):
         total = len(self.run.steps)
         dev_steps = {round(total * point / self.run.dev_points) for point in range(1, self.run.dev_points + 1)}
         saved = time.monotonic()
+        self._warn_of_idle()
         bar = tqdm(
             total=total, initial=self.done, desc="train", unit="step", disable=not self.accelerator.is_main_process
         )
@@ -218,6 +219,14 @@ class _Trainer(Generic[Micro]):
         missing = -(-len(step) // world) - len(mine)
         return mine + [step[0]] * missing, [1] * len(mine) + [0] * missing
 
+    def _warn_of_idle(self) -> None:
+        world, most = self.accelerator.num_processes, max(map(len, self.run.steps), default=0)
+        if most < world:
+            self.accelerator.print(
+                f"warning: {world - most} of {world} processes have nothing to learn from: a step has {most} "
+                "micro-batches at most; raise groups_a_step (texts_a_step), or lower train.processes of the profile"
+            )
+
     def _sum(self, value: float) -> float:
         if self.accelerator.num_processes == 1:
             return value
@@ -251,6 +260,7 @@ class _Trainer(Generic[Micro]):
                 "done": self.done,
                 "rows": self.rows,
                 "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             }
             with whole_file(self.state) as partial:
                 torch.save(content, partial)
@@ -268,6 +278,8 @@ class _Trainer(Generic[Micro]):
         self.optimizer.load_state_dict(content["optimizer"])
         self.done, self.rows = content["done"], content["rows"]
         torch.set_rng_state(content["random"])
+        if content["random_cuda"]:
+            torch.cuda.set_rng_state_all(content["random_cuda"])
         self.accelerator.print(f"resuming after step {self.done}")
 
 

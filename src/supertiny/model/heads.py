@@ -123,11 +123,9 @@ def load_headed(folder: Path) -> HeadedEncoder:
 
 
 def loss(scores: Mapping[str, Tensor], batch: TextBatch) -> Tensor:
-    """Cross-entropy of the labels, plus the mean over each text's tags of theirs; summed over texts."""
+    """-log p(label) and, with tags, - sum over tokens of log p(tag), summed over texts: the whole frame's, in fp32."""
     total = nn.functional.cross_entropy(scores["label"].float(), batch.targets, reduction="sum")
     if "tag" in scores:
-        each = nn.functional.cross_entropy(
-            scores["tag"].float().transpose(1, 2), batch.tags, reduction="none", ignore_index=NONE
-        )
-        total = total + (each.sum(1) / (batch.tags != NONE).sum(1).clamp(min=1)).sum()
+        flat = scores["tag"].float().flatten(0, 1)
+        total = total + nn.functional.cross_entropy(flat, batch.tags.flatten(), reduction="sum", ignore_index=NONE)
     return total

@@ -54,7 +54,15 @@ def train_labeller(
     model = HeadedEncoder(encoder, labels)
     train_rows, dev_rows = _labelled(rows, labels), _labelled(dev, labels)
     run = Run(
-        text_steps(train_rows, model.tokenizer, cfg.texts_a_step, machine.max_tokens, cfg.epochs, Random(seed)),
+        text_steps(
+            train_rows,
+            model.tokenizer,
+            cfg.texts_a_step,
+            machine.max_tokens,
+            cfg.epochs,
+            Random(seed),
+            machine.processes,
+        ),
         load=lambda texts: collate(model.tokenizer, texts),
         dev=text_batches(dev_rows, model.tokenizer, machine.max_tokens),
         dev_points=cfg.dev_points if dev_rows else 0,

@@ -29,9 +29,11 @@ def text_steps(
     max_tokens: int,
     epochs: int,
     rng: Random,
+    processes: int = 1,
 ) -> list[Step]:
     """The whole run; every epoch in a new order, its last step with what is left."""
-    return [_rows(step) for step in steps(_measured(rows, tokenizer), texts_a_step, max_tokens, epochs, rng)]
+    found = steps(_measured(rows, tokenizer), texts_a_step, max_tokens, epochs, rng, processes)
+    return [_rows(step) for step in found]
 
 
 def text_batches(rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> Step:

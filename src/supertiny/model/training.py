@@ -50,7 +50,7 @@ class TrainMachine:
     precision: str
     """auto | float32 | bfloat16 (weights and optimizer state stay float32)"""
     max_tokens: int
-    """padded tokens of one micro-batch; lower it when memory runs out"""
+    """padded tokens of one micro-batch, which holds one pack or text at least; lower it when memory runs out"""
     gradient_checkpointing: bool
     """recompute activations in the backward pass: less memory, a third more time"""
     save_minutes: float

@@ -66,6 +66,7 @@ def row(query: Example, generation: Generation) -> dict[str, Any]:
     """One answered query as the prototype's file holds it."""
     return {
         "id": query.id,
+        "candidates": list(query.candidates),
         "written": generation.text,
         "prompt_tokens": generation.prompt_tokens,
         "uncached_tokens": generation.uncached_tokens,

@@ -1,15 +1,13 @@
 """The pool's documents in a FAISS index, searched by cosine (paper 3.1). Shapes: B queries, D dimensions."""
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import faiss
 import numpy as np
 
 from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json, whole_folder, write_json
 from supertiny.retrieve.documents import document
 
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -56,25 +54,3 @@ class FunctionIndex:
             [(self.names[rows[at]], float(scores[at])) for at in order]
             for rows, scores, order in zip(rows_BF, scores_BF, order_BF, strict=True)
         ]
-
-    def save(self, folder: Path) -> None:
-        """Write vectors and names; `load` gives the index back."""
-        if self._index is None:
-            raise UserError("an index without functions cannot be saved")
-        with whole_folder(folder) as partial:
-            faiss.write_index(self._index, str(partial / "index.faiss"))
-            write_json(partial / "functions.json", {"names": self.names, "detail": self.detail})
-
-    @classmethod
-    def load(cls, folder: Path, embed: Embed) -> Self:
-        """What `save` wrote; `embed` must be the encoder that it was made with."""
-        held = read_json(folder / "functions.json")
-        index = cls(embed, (), held["detail"])
-        try:
-            index._index = faiss.read_index(str(folder / "index.faiss"))
-        except RuntimeError as error:
-            raise UserError(f"{folder / 'index.faiss'} cannot be read as an index: {error}; make it again") from None
-        index.names = held["names"]
-        if index._index.ntotal != len(index.names):
-            raise UserError(f"{folder}: {index._index.ntotal} vectors for {len(index.names)} names; make it again")
-        return index

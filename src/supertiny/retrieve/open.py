@@ -10,10 +10,13 @@ from supertiny.retrieve.index import FunctionIndex
 from supertiny.retrieve.retrievers import ClassifierRetriever, EmbeddingRetriever, Retriever, dialogues
 
 
-def retriever(kind: str, classifier: Path, encoder: Path, pool: Pool) -> Retriever:
-    """`classifier` as trained in its folder, or `embedding`: the documents of `pool` nearest to the dialogue."""
+def retriever(kind: str, classifier: Path, encoder: Path, pool: Pool, detail: str) -> Retriever:
+    """`classifier` as trained in its folder, or `embedding`: the documents of `pool` nearest to the dialogue.
+
+    `detail` is how much a document says.
+    """
     if kind == "classifier":
         return ClassifierRetriever(load_headed(classifier))
     if kind == "embedding":
-        return EmbeddingRetriever(FunctionIndex(Encoder(encoder).embed, pool.values(), "description"), dialogues)
-    raise UserError(f"retriever: expected classifier or embedding, got {kind!r}")
+        return EmbeddingRetriever(FunctionIndex(Encoder(encoder).embed, pool.values(), detail), dialogues)
+    raise UserError(f"--by: expected classifier or embedding, got {kind!r}")

@@ -1,7 +1,7 @@
 """The training set and what it took: answers judged, prompts compressed (paper Eq. 2, App. C)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example
 from supertiny.judge.kinds import Judge, Reply, by_reference
+from supertiny.judge.reference import Verdict
 from supertiny.prompt.compressed import PromptConfig, render
 from supertiny.prototype.prompt import parse_full
 from supertiny.rft.accept import RftSizes, accepted, kept_and_dropped, precision
@@ -31,11 +32,14 @@ def read_answers(path: Path, queries: Sequence[Example], pool: Pool) -> list[Ans
     by_id = {query.id: query for query in queries}
     found = []
     for number, row in read_jsonl(path):
-        query = by_id.get(row.get("id", "")) if isinstance(row, dict) else None
-        if query is None or not isinstance(row.get("written"), str) or not isinstance(row.get("prompt_tokens"), int):
-            raise UserError(f"{path}, line {number}: no reply to a query of the pool; run stage prototype again")
-        reply = parse_full(row["written"], {name: pool[name] for name in query.candidates})
-        found.append(Answered(query, reply, row["prompt_tokens"]))
+        match row:
+            case {"id": str(name), "candidates": [*names], "written": str(text), "prompt_tokens": int(tokens)} if (
+                name in by_id and all(isinstance(one, str) and one in pool for one in names)
+            ):
+                query = replace(by_id[name], candidates=tuple(names))
+                found.append(Answered(query, parse_full(text, {one: pool[one] for one in names}), tokens))
+            case _:
+                raise UserError(f"{path}, line {number}: no reply to a query of the pool; run stage prototype again")
     return found
 
 
@@ -53,19 +57,27 @@ def build(
     verdicts = judge(asked, replies)
     kept = accepted(asked, replies, verdicts)
     seen = {query.id for query in asked}
-    labelled = [query for query in queries if query.id not in seen][: sizes.labelled]
+    labelled = [query for query in queries if query.id not in seen and query.answers][: sizes.labelled]
     if not kept and not labelled:
         raise UserError("rft: the judge accepted no answer and profile rft.labelled is 0: nothing to train on")
     counts = {
         "answered": len(asked),
         "accepted": len(kept),
         "labelled": len(labelled),
-        **precision(verdicts, by_reference(asked, replies)),
+        **precision(*_of_labelled(asked, verdicts, by_reference(asked, replies))),
         "full_prompt_tokens": _mean([one.prompt_tokens for one in answers]),
         "compressed_prompt_tokens": _mean([_compressed(query, pool, encode, prompt) for query in asked]),
         "by_function": kept_and_dropped(replies, verdicts),
     }
     return kept + labelled, counts
+
+
+def _of_labelled(
+    asked: Sequence[Example], verdicts: Sequence[Verdict], truth: Sequence[Verdict]
+) -> tuple[list[Verdict], list[Verdict]]:
+    """What was said and what is true where there is a hidden reference to tell."""
+    rows = [pair for query, *pair in zip(asked, verdicts, truth, strict=True) if query.answers]
+    return [said for said, _ in rows], [true for _, true in rows]
 
 
 def _compressed(query: Example, pool: Pool, encode: Encode, cfg: PromptConfig) -> int:

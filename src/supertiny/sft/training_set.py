@@ -12,6 +12,7 @@ from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, micro_batches, steps
+from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import PackConfig, SftConfig, SftSizes
 from supertiny.sft.pack import training_packs, with_answer
@@ -38,9 +39,12 @@ class TrainingSet:
         """The dev examples in groups, under candidates as they are."""
         return self._packs(self.dev, self.packing.as_they_are(), tokenizer)
 
-    def steps(self, tokenizer: PreTrainedTokenizerBase, cfg: SftConfig, max_tokens: int) -> list[list[list[Pack]]]:
+    def steps(
+        self, tokenizer: PreTrainedTokenizerBase, cfg: SftConfig, machine: TrainMachine
+    ) -> list[list[list[Pack]]]:
         """The whole run over `packs`: for each optimizer step its micro-batches."""
-        return steps(self.packs(tokenizer), cfg.groups_a_step, max_tokens, cfg.epochs, Random(cfg.shuffle_seed))
+        packs, shuffle = self.packs(tokenizer), Random(cfg.shuffle_seed)
+        return steps(packs, cfg.groups_a_step, machine.max_tokens, cfg.epochs, shuffle, machine.processes)
 
     def dev_batches(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[list[Pack]]:
         """`dev_packs` as micro-batches."""

@@ -14,13 +14,12 @@ from supertiny.baseline.config import BaselineConfig, BaselineSizes, PartConfig
 from supertiny.baseline.labels import Target, domains, frame_rows, intents, name_of, slot_tags, targets, token_spans
 from supertiny.baseline.parts import Domain, by_domain, known_domains, parts, read_domains, write_domains
 from supertiny.baseline.reading import Reading, read
-from supertiny.baseline.train import nll
 from supertiny.baseline.values import align, value_of
 from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.judge.normalise import same
-from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate
+from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate, loss
 from supertiny.model.training import FitConfig
 
 POOL = {
@@ -244,8 +243,8 @@ def test_the_loss_is_that_of_the_whole_frame():
     """Uniform scores over 4 labels and 2 tags, 3 tokens to learn: ln 4 + 3 ln 2 = 5 ln 2."""
     scores = {"label": torch.zeros(1, 4), "tag": torch.zeros(1, 4, 2)}
     one = batch([2], [[NONE, 0, 1, 0]])
-    assert float(nll(scores, one)) == pytest.approx(5 * 0.6931472)
-    assert float(nll({"label": scores["label"]}, one)) == pytest.approx(2 * 0.6931472)
+    assert float(loss(scores, one)) == pytest.approx(5 * 0.6931472)
+    assert float(loss({"label": scores["label"]}, one)) == pytest.approx(2 * 0.6931472)
 
 
 FIT = FitConfig(learning_rate=1e-3, warmup_share=0.1, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)

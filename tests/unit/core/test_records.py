@@ -83,7 +83,8 @@ GOOD = {"id": "2", "query": "dim the hall", "answers": [{"name": "dim", "argumen
         ({"history": [{"answer": "Request unclear"}]}, "field 'history[0]': field 'query': missing"),
         ({"history": [{"query": "x"}]}, "field 'history[0].answer': not a call"),
         ({"answers": {}}, "field 'answers': expected list"),
-        ({"answers": ["maybe"]}, "field 'answers[0]': not JSON"),
+        ({"answers": ["maybe"]}, "field 'answers[0]': not a call (a text that is none of"),
+        ({"answers": ['{"name":"dim","arguments":{}}']}, "field 'answers[0]': not a call (a text that is none of"),
         (
             {"answers": ["Request unclear", {"name": "fly", "arguments": {}}]},
             "field 'answers[1]': unknown function ('fly')",

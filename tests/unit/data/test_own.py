@@ -103,3 +103,10 @@ def test_broken_files_are_named(tmp_path):
 def test_too_few_labels_is_a_clear_error(tmp_path):
     with pytest.raises(UserError, match="only 0 labelled templates"):
         own(config(tmp_path, [row(n, None) for n in range(9)]), SIZES, 0)
+
+
+def test_a_missing_file_names_its_parameter(tmp_path):
+    cfg = config(tmp_path, rows())
+    (tmp_path / "queries.jsonl").unlink()
+    with pytest.raises(UserError, match=r"params.yaml: dataset.own.queries: .*queries.jsonl does not exist"):
+        own(cfg, SIZES, 0)

@@ -26,8 +26,8 @@ def examples(*names: str) -> dict[str, Example]:
 
 
 def config(**changes) -> JudgeConfig:
-    values = {"kind": "reference", "calibrate": ["reference"], "min_agreement": 0.93, "threshold": 0.5}
-    return JudgeConfig(**values | changes)
+    values = {"kind": "reference", "calibrate": ["reference"], "min_agreement": 0.93, "max_flipped": 0.0}
+    return JudgeConfig(**values | {"threshold": 0.5} | changes)
 
 
 def test_kappa_by_hand():
@@ -100,13 +100,18 @@ def test_halves_share_no_example_and_lose_none():
 
 
 def test_the_gate_names_the_parameter_and_the_numbers():
-    results = {"reference": {"agreement": 0.8, "n": 50, "agreement_low": 0.7, "agreement_high": 0.9}}
+    agreement = {"agreement": 0.8, "n": 50, "agreement_low": 0.7, "agreement_high": 0.9}
+    results = {"reference": agreement | {"injections": {"n": 0, "flipped": None}}}
     message = r"judge.kind: the reference judge.*0.8 of 50 replies.*0.7\.\.0.9.*judge.min_agreement 0.93"
     with pytest.raises(UserError, match=message):
         check(results, config())
     check(results, config(min_agreement=0.8))
     with pytest.raises(UserError, match="min_agreement"):
         check({"reference": results["reference"] | {"agreement": None}}, config(min_agreement=0.0))
+    flips = {"reference": results["reference"] | {"injections": {"n": 20, "flipped": 0.05}}}
+    with pytest.raises(UserError, match=r"calls 0.05 of 20 wrong replies.*judge.max_flipped 0.0"):
+        check(flips, config(min_agreement=0.8))
+    check(flips, config(min_agreement=0.8, max_flipped=0.05))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_each_kind_opens_only_what_it_asks(kind):
         opened.append("llm")
         return lambda chats, cfg, progress: [Generation(WRONG, cfg.max_new_tokens, 1, 1) for _ in chats]
 
-    cfg = JudgeConfig(kind=kind, calibrate=[kind], min_agreement=0.9, threshold=0.5)
+    cfg = JudgeConfig(kind=kind, calibrate=[kind], min_agreement=0.9, max_flipped=0.0, threshold=0.5)
     judge = choose(cfg, POOL, label, chat, CHAT)
     assert opened == ([] if kind == "reference" else [kind])
     example = Example(id="1", query="lock up", candidates=("lock",), answers=(Call("lock"),))

@@ -57,7 +57,7 @@ def test_one_step_is_adamw_on_the_token_mean_of_the_whole_step(tiny, tmp_path):
     assert float(row["loss"]) == pytest.approx(torch.cat(losses).mean().item(), abs=1e-4)
 
 
-def test_a_killed_run_ends_at_the_same_weights_and_log(tiny, tmp_path, monkeypatch):
+def test_a_killed_run_ends_at_the_same_weights_and_log(tiny, tmp_path, monkeypatch, capsys):
     whole = train(copy.deepcopy(tiny), tmp_path / "whole", run())
     step = fit_module._Trainer._step
 
@@ -71,6 +71,7 @@ def test_a_killed_run_ends_at_the_same_weights_and_log(tiny, tmp_path, monkeypat
         train(copy.deepcopy(tiny), tmp_path / "killed", run())
     monkeypatch.setattr(fit_module._Trainer, "_step", step)
     resumed = train(copy.deepcopy(tiny), tmp_path / "killed", run())
+    assert "resuming after step 3" in capsys.readouterr().out
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert (tmp_path / "whole/log.csv").read_bytes() == (tmp_path / "killed/log.csv").read_bytes()
 

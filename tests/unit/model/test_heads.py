@@ -37,15 +37,15 @@ def test_label_loss_is_a_sum_of_cross_entropies():
     assert loss({"label": logs([0.25, 0.75], [0.5, 0.5])}, batch).item() == pytest.approx(log(8))
 
 
-def test_tags_add_their_mean_over_each_text():
-    """Text 1: labels log 2, tags -log .5 and -log .125 (the third is not learned), mean log(16) / 2 = log 4.
+def test_tags_add_theirs_one_by_one():
+    """Text 1: labels log 2, tags -log .5 and -log .125 (the third is not learned), log 16.
 
-    Text 2: label log 2, one tag of probability .2, log 5. Text 3 has no tags: its label's log 2 alone. Sum: log 160.
+    Text 2: label log 2, one tag of probability .2, log 5. Text 3 has no tags: its label's log 2 alone. Sum: log 640.
     """
     batch = batch_of([0, 0, 1], [[0, 1, NONE], [NONE, NONE, 1], [NONE, NONE, NONE]])
     half = [0.5, 0.5]
     tag = torch.stack([logs(half, [0.875, 0.125], [0.9, 0.1]), logs(half, half, [0.8, 0.2]), logs(half, half, half)])
-    assert loss({"label": logs(half, half, half), "tag": tag}, batch).item() == pytest.approx(log(160))
+    assert loss({"label": logs(half, half, half), "tag": tag}, batch).item() == pytest.approx(log(640))
 
 
 def test_collate_pads_ids_and_tags(tokenizer):

@@ -43,31 +43,10 @@ def test_functions_added_one_by_one_are_found_as_if_they_had_been_there(pool, em
     assert grown.search(vectors) == FunctionIndex(embed, pool.values(), "description").search(vectors)
 
 
-def test_a_folder_gives_the_index_back_and_has_the_same_bytes_twice(pool, embed, tmp_path):
-    index = FunctionIndex(embed, pool.values(), "description")
-    index.save(tmp_path / "a")
-    index.save(tmp_path / "b")
-    for file in (tmp_path / "a").iterdir():
-        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
-    loaded = FunctionIndex.load(tmp_path / "a", embed)
-    fan = Function("turn_on_fan", "Turns on a fan")
-    index.add(fan)
-    loaded.add(fan)
-    vectors = embed(["turn on the fan", "lock"])
-    assert loaded.search(vectors) == index.search(vectors)
-    assert loaded.search(vectors, 1)[0][0][0] == "turn_on_fan"
-
-
-def test_faults_are_named(pool, embed, tmp_path):
+def test_faults_are_named(pool, embed):
     index = FunctionIndex(embed, pool.values(), "name")
     with pytest.raises(UserError, match="'lock_door' is already in the index"):
         index.add(Function("unlock", ""), pool["lock_door"])
     assert len(index.names) == len(index.search(embed(["x"]))[0]) == 4
     with pytest.raises(UserError, match="9 dimensions, the query has 2"):
         index.search(np.ones((1, 2), dtype=np.float32))
-    with pytest.raises(UserError, match="without functions"):
-        FunctionIndex(embed, (), "name").save(tmp_path / "none")
-    index.save(tmp_path / "index")
-    (tmp_path / "index/index.faiss").write_bytes(b"junk")
-    with pytest.raises(UserError, match=r"index\.faiss cannot be read"):
-        FunctionIndex.load(tmp_path / "index", embed)

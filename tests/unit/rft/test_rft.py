@@ -1,6 +1,7 @@
 """What the judge accepts becomes the training set, and every count is of what happened."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,17 @@ def test_labelled_rows_join_after_the_accepted_and_are_never_those_that_were_ask
     assert counts["full_prompt_tokens"] == 600.0 and 0 < counts["compressed_prompt_tokens"] < 20
 
 
+def test_unlabelled_queries_are_judged_but_never_taken_as_labelled_or_counted_as_wrong():
+    """Both accepted, one with a reference that says so: precision 1 of 1. Of the rest only the labelled one joins."""
+    bare = [replace(ask(str(n)), answers=()) for n in range(3)]
+    queries = [ask("a"), bare[0], bare[1], bare[2], ask("b")]
+    answers = [Answered(queries[0], Call("dim"), 5), Answered(queries[1], Call("lock"), 5)]
+    every = lambda asked, replies: [RIGHT] * len(asked)  # noqa: E731
+    examples, counts = build(queries, answers, every, POOL, str.split, PROMPT, RftSizes(labelled=9))
+    assert [one.id for one in examples] == ["a", "0", "b"]
+    assert (counts["precision"], counts["recall"], counts["labelled"]) == (1.0, 1.0, 1)
+
+
 def test_nothing_to_train_on_is_an_error_that_names_the_parameter():
     queries = [ask("0")]
     with pytest.raises(UserError, match=r"rft\.labelled"):
@@ -69,11 +81,16 @@ def test_nothing_to_train_on_is_an_error_that_names_the_parameter():
 
 def test_the_prototypes_file_is_checked_line_by_line(tmp_path):
     path = tmp_path / "train.jsonl"
-    row = {"id": "0", "written": '{"answer":{"name":"dim","arguments":{}}}', "prompt_tokens": 9}
+    row = {
+        "id": "0",
+        "candidates": ["dim", "lock"],
+        "written": '{"answer":{"name":"dim","arguments":{}}}',
+        "prompt_tokens": 9,
+    }
     path.write_text(json.dumps(row) + "\n")
     (found,) = read_answers(path, [ask("0")], POOL)
     assert (found.reply, found.prompt_tokens) == (Call("dim"), 9)
-    for bad in ({"id": "7"}, {"written": 1}, {"prompt_tokens": None}):
+    for bad in ({"id": "7"}, {"written": 1}, {"prompt_tokens": None}, {"candidates": ["fly"]}):
         path.write_text(json.dumps(row) + "\n" + json.dumps(row | bad) + "\n")
         with pytest.raises(UserError, match="line 2: no reply"):
             read_answers(path, [ask("0")], POOL)

@@ -81,6 +81,14 @@ def test_micro_batches_hold_every_pack_and_keep_the_bound(sizes, max_tokens):
     assert all(len(batch) == 1 or len(batch) * max(batch) <= max_tokens for batch in batches)
 
 
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(10, 2000), st.integers(1, 9))
+def test_a_step_has_a_micro_batch_for_every_process_where_it_has_packs_enough(sizes, max_tokens, processes):
+    batches = micro_batches([Sized(size) for size in sizes], max_tokens, processes)
+    assert len(batches) >= min(processes, len(sizes)) and all(batches)
+    assert sorted(size for batch in batches for size in batch) == sorted(sizes)
+    assert all(len(batch) == 1 or len(batch) * max(batch) <= max_tokens for batch in batches)
+
+
 def test_every_epoch_sees_every_pack_once():
     packs = [Sized(size) for size in range(1, 11)]
     plan = steps(packs, 4, 1000, 2, Random(0))

@@ -1,7 +1,6 @@
 """The templates: the package's grammar, rewritten where only a grammar would say it, and our own phrases."""
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +111,3 @@ def _domains(intent: str, block: Any, text: str) -> list[str]:
     if "bs_occupancy" in text:
         domains = ["detector" if domain == "binary_sensor" else domain for domain in domains]
     return [domain if (intent, domain) in FUNCTION_OF else "" for domain in domains] if domains != [""] else [""]
-
-
-def templates_per_function(templates: list[Template]) -> Counter[str]:
-    """How many sentences serve each function."""
-    return Counter(template.function for template in templates)

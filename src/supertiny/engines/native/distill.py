@@ -41,7 +41,7 @@ def distill(
         return divergence_sum(real_NV, batch.signal, divergence, cfg.chunk_rows)
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
-        training = data.steps(tokenizer, teaching, machine.max_tokens)
+        training = data.steps(tokenizer, teaching, machine)
         teacher.must_know([pack for step in training for packs in step for pack in packs])
         return Plan(
             with_mu(training, cfg),

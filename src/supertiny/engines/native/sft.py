@@ -15,7 +15,7 @@ def sft(base: Path, data: TrainingSet, out: Path, log: Path, cfg: SftConfig, mac
     """Train `base` on the reply to each example; write the model to `out`, the loss curve to `log`."""
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
-        training = data.steps(tokenizer, cfg, machine.max_tokens)
+        training = data.steps(tokenizer, cfg, machine)
         dev = data.dev_batches(tokenizer, machine.max_tokens)
         return Plan(training, dev, cfg.dev_points, record={THINKS: True} if data.replies else {})
 
