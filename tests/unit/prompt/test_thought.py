@@ -81,3 +81,20 @@ def test_of_names_that_share_a_place_the_longest_is_meant():
 
 def test_a_trace_is_the_reply_it_teaches():
     assert Trace("1", "t", "a", Source.RULE).text == "<think>t</think><answer>a</answer>"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Request unclear", Refusal.UNCLEAR),
+        (" <think>so: lock</think><answer>No appropriate function</answer>", Refusal.NO_FUNCTION),
+        ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Call("lock")),
+    ],
+)
+def test_an_answer_is_read_with_or_without_a_thought(text, answer):
+    assert read_answer(text, {"lock": Function("lock", "")}) == answer
+
+
+@pytest.mark.parametrize("text", ["<think>x</think>Request unclear", "Request unclear</answer>", "<answer></answer>"])
+def test_a_reply_with_a_tag_out_of_the_format_is_no_answer(text):
+    assert isinstance(read_answer(text, {}), Malformed)

@@ -1,0 +1,89 @@
+"""Cold start, reinforcement learning, the teacher's own traces and KD*, in process on the smoke profile's sizes."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from stages import base, dataset, evaluate, rl, rl_history, thinker, thoughts, traces
+from supertiny.core.records import read_examples, read_functions
+from supertiny.model.checkpoint import load_config
+from supertiny.prompt.thought import THINKS, Source, read
+from supertiny.rl.rewards import Level, reward
+from supertiny.rl.traces import read_traces
+from tests.project import bytes_of, smoke_project
+
+MODELS, DATA = Path("data/models"), Path("data/dataset")
+EXAMPLES = {
+    "functions": DATA / "functions.json",
+    "examples": DATA / "train.reference.jsonl",
+    "dev": DATA / "dev.jsonl",
+}
+RULE = Path("data/thoughts/rule.jsonl")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    def change(params, profile):
+        profile["sft"] = {"examples": 24, "dev_examples": 4}
+        profile["thoughts"] |= {"rule": 20, "model": 8}
+        params["rl"] |= {"prompts_a_batch": 2, "prompts_a_step": 2, "rollouts": 3, "batches": 2, "dev_points": 1}
+        params["rl"] |= {"max_new_tokens": 8}
+
+    with smoke_project(tmp_path_factory.mktemp("rl"), change) as folder:
+        dataset.main(DATA)
+        base.main("llm", MODELS / "llm", MODELS / "llm.json")
+        thoughts.main(**EXAMPLES, out=RULE)
+        thinker.main(
+            MODELS / "llm", **EXAMPLES, traces=RULE, out=MODELS / "thinking", log=Path("data/logs/thinking.csv")
+        )
+        yield folder
+
+
+def learn(name):
+    rl.main(MODELS / "thinking", **EXAMPLES, out=MODELS / name, log=Path(f"data/logs/{name}.csv"))
+
+
+def test_every_rule_made_thought_earns_the_whole_reward(project):
+    pool = read_functions(EXAMPLES["functions"])
+    found = read_traces(RULE)
+    rows = [*read_examples(EXAMPLES["examples"], pool)[:20], *read_examples(EXAMPLES["dev"], pool)[:4]]
+    assert list(found) == [row.id for row in rows]
+    for row in rows:
+        offered = {name: pool[name] for name in row.candidates}
+        assert reward(found[row.id].text, row.answers, offered).level is Level.CORRECT
+        assert found[row.id].source is Source.RULE
+
+
+def test_a_model_that_learned_thoughts_says_so_and_is_held_to_the_format(project):
+    assert getattr(load_config(MODELS / "thinking"), THINKS) is True
+    assert not hasattr(load_config(MODELS / "llm"), THINKS)
+    out = Path("data/results/thinking")
+    evaluate.main(
+        MODELS / "thinking", EXAMPLES["functions"], DATA / "test.jsonl", DATA / "ood.jsonl",
+        out / "rates.json", out / "answers.jsonl",
+    )  # fmt: skip
+    written = [json.loads(line)["written"] for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert all(text.startswith("<think>") for text in written)
+
+
+def test_the_same_run_makes_the_same_bytes_and_its_log_is_a_history(project):
+    learn("policy")
+    learn("again")
+    assert bytes_of(MODELS / "policy") == bytes_of(MODELS / "again")
+    rows = list(csv.DictReader(Path("data/logs/policy.csv").open()))
+    assert [row["batch"] for row in rows] == ["1", "2"] and float(rows[0]["tokens"]) <= 8
+    assert getattr(load_config(MODELS / "policy"), THINKS) is True
+    log = Path("data/logs/policy.csv")
+    rl_history.main(log, log, log, Path("data/results/rl.json"))
+    assert json.loads(Path("data/results/rl.json").read_text())["tiny_rl"]["steps"] == 2
+
+
+def test_only_right_thoughts_of_the_policy_are_kept(project):
+    """A random model is never right, so nothing is kept; the rows that would be are those of the reward."""
+    out, report = Path("data/thoughts/policy.jsonl"), Path("data/results/traces.json")
+    traces.main(MODELS / "thinking", **EXAMPLES, out=out, report=report)
+    found = json.loads(report.read_text())
+    assert found["asked"] == 8 + 4 and found["kept"] == len(read_traces(out))
+    assert all(not isinstance(read(one.text), str) for one in read_traces(out).values())
