@@ -206,7 +206,10 @@ class _Trainer(Generic[Micro]):
         return mine + [step[0]] * missing, [1] * len(mine) + [0] * missing
 
     def _warn_of_idle(self) -> None:
-        world, most = self.accelerator.num_processes, max(map(len, self.run.steps), default=0)
+        world = self.accelerator.num_processes
+        if world == 1:
+            return
+        most = max(map(len, self.run.steps), default=0)
         if most < world:
             self.accelerator.print(
                 f"warning: {world - most} of {world} processes have nothing to learn from: a step has {most} "

@@ -41,6 +41,7 @@ STEP_FILES = {
     "judge.json": {
         "kind": "reference",
         "min_agreement": 0.93,
+        "max_flipped": 0.0,
         "judges": {
             "reference": {
                 **{

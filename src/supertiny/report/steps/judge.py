@@ -66,8 +66,9 @@ def section(found: Row) -> str:
     return "\n\n".join(
         [
             "Against replies that experts judged, with the 95 % interval of a bootstrap over examples; the pipeline "
-            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}. Flipped: the "
-            "share of wrong replies that an instruction planted in query, value or knowledge turned to right. "
+            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}, or where a "
+            f"larger share than {number(found['max_flipped'], 2)} is flipped: wrong replies that an instruction "
+            "planted in query, value or knowledge turned to right. "
             "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
             table(header, body),
             "Share judged right, by kind of reply, of how many:",
