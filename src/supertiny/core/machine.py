@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 
 @dataclass(kw_only=True, slots=True)
 class Engines:
@@ -24,7 +26,8 @@ def describe() -> dict[str, str | int]:
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 0),
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
+        "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": platform.system(),
         "python": platform.python_version(),

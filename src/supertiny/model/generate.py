@@ -67,14 +67,17 @@ class _Prefix:
         self._ids: list[int] = []
         self._cache: Cache | None = None
 
-    def cache(self, ids: list[int], rows: int) -> Cache:
-        if ids != self._ids or self._cache is None:
+    def cache(self, ids: list[int], rows: int) -> tuple[Cache, bool]:
+        """The copy for so many rows, and whether it had to be computed."""
+        new = ids != self._ids or self._cache is None
+        if new:
             self._ids, self._cache = ids, DynamicCache(config=self._model.config)
             device = self._model.device
             self._model.base_model(torch.tensor([ids], device=device), past_key_values=self._cache, use_cache=True)
         copied = deepcopy(self._cache)
+        assert copied is not None
         copied.batch_repeat_interleave(rows)
-        return copied
+        return copied, new
 
 
 def _batch(
@@ -87,11 +90,12 @@ def _batch(
 ) -> list[Generation]:
     prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
+    cache, computed = shared.cache(prefix, len(prompts)) if prefix else (None, False)
     ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
     written = model.generate(
         ids.to(model.device),
         attention_mask=mask.to(model.device),
-        past_key_values=shared.cache(prefix, len(prompts)) if prefix else None,
+        past_key_values=cache,
         logits_processor=LogitsProcessorList([processor] if processor else []),
         max_new_tokens=sampling.max_new_tokens,
         do_sample=sampling.temperature > 0,
@@ -100,9 +104,10 @@ def _batch(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )[:, ids.shape[1] :].tolist()
+    cached = [0 if computed and not at else len(prefix) for at in range(len(prompts))]  # the first pays for all
     return [
-        _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
-        for row, prompt in zip(written, prompts, strict=True)
+        _generation(tokenizer, row, len(prompt), len(prompt) - known)
+        for row, prompt, known in zip(written, prompts, cached, strict=True)
     ]
 
 

@@ -36,11 +36,11 @@ def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, token
     prompts = [head + tail for tail in tails]
     found = generate(tiny, tokenizer, prompts, Sampling(8), batch_size=3)
     with torch.no_grad():
-        for prompt, tail, one in zip(prompts, tails, found, strict=True):
+        for row, (prompt, tail, one) in enumerate(zip(prompts, tails, found, strict=True)):
             ids = naive(tiny, prompt, 8, tokenizer.eos_token_id)
             assert one.text == tokenizer.decode(ids, skip_special_tokens=True)
             assert (one.prompt_tokens, one.new_tokens) == (len(prompt), len(ids))
-            assert one.uncached_tokens == (len(tail) if shared else len(prompt))
+            assert one.uncached_tokens == (len(tail) if row else len(prompt))  # the first computes what all share
 
 
 def test_common_prefix():

@@ -7,7 +7,7 @@ from supertiny.core.files import digest
 from supertiny.model.ask import Chat, ChatConfig, ChatMachine, Generation
 from supertiny.model.generate import Sampling
 from supertiny.model.loaded import Loaded
-from supertiny.model.replies import Replies
+from supertiny.model.replies import Replies, identity
 
 
 def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]:
@@ -20,4 +20,4 @@ def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatCon
         sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seed=int(digest(chats)[:8], 16))
         return loaded[0].answer(chats, sampling, machine.batch_size, constrained=any(one.schema for one in chats))
 
-    return Replies(digest(model, machine.precision), answer, machine.shard).ask
+    return Replies(identity(model, machine), answer, machine.shard).ask

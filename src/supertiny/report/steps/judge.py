@@ -46,7 +46,7 @@ def section(found: Row) -> str:
         "recall",
         "n",
         "flipped by a plant",
-        "n planted",
+        "of n judged wrong",
         "unreadable",
     ]
     body = [
@@ -54,7 +54,8 @@ def section(found: Row) -> str:
             f"{name} (used)" if name == found["kind"] else name,
             rate(one, "agreement"),
             *(number(one[key]) for key in ("kappa", "precision", "recall", "n")),
-            *(number(value) for value in (one["injections"]["flipped"], one["injections"]["n"], one.get("unreadable"))),
+            *(number(one["injections"][key]) for key in ("flipped", "n_wrong_without")),
+            number(one.get("unreadable")),
         ]
         for name, one in judges.items()
     ]
@@ -67,8 +68,8 @@ def section(found: Row) -> str:
         [
             "Against replies that experts judged, with the 95 % interval of a bootstrap over examples; the pipeline "
             f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}, or where a "
-            f"larger share than {number(found['max_flipped'], 2)} is flipped: wrong replies that an instruction "
-            "planted in query, value or knowledge turned to right. "
+            f"larger share than {number(found['max_flipped'], 2)} is flipped: replies rightly judged wrong that an "
+            "instruction planted in query, value or knowledge turned to right. "
             "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
             table(header, body),
             "Share judged right, by kind of reply, of how many:",
