@@ -32,7 +32,8 @@ class Sampling:
     max_new_tokens: int
     temperature: float = 0.0
     """0: the likeliest token"""
-    seed: int = 0
+    seeds: Sequence[int] = ()
+    """above 0: one for each prompt, whose sample depends on no other's"""
 
 
 def generate(
@@ -45,18 +46,34 @@ def generate(
     progress: str | None = None,
 ) -> list[Generation]:
     """The continuation of each tokenized prompt, in the order given."""
-    torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
     shared = _Prefix(model)
     answers: dict[int, Generation] = {}
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            processor = constrain(rows)
-            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processor)
+            processors = [one for one in (constrain(rows), _sampler(sampling, rows)) if one]
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processors)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
     return [answers[index] for index in range(len(prompts))]
+
+
+class Sampler(LogitsProcessor):
+    """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; every row draws from its own seed."""
+
+    def __init__(self, temperature: float, seeds: Sequence[int]) -> None:
+        self._temperature = temperature
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """[rows, vocabulary] scores by temperature, with noise."""
+        drawn = torch.stack([torch.rand(scores.shape[-1], generator=one) for one in self._generators])
+        return scores.float() / self._temperature - drawn.to(scores.device).log().neg().log()
+
+
+def _sampler(sampling: Sampling, rows: Sequence[int]) -> Sampler | None:
+    return Sampler(sampling.temperature, [sampling.seeds[row] for row in rows]) if sampling.temperature else None
 
 
 class _Prefix:
@@ -86,7 +103,7 @@ def _batch(
     prompts: list[list[int]],
     sampling: Sampling,
     shared: _Prefix,
-    processor: LogitsProcessor | None,
+    processors: Sequence[LogitsProcessor],
 ) -> list[Generation]:
     prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
@@ -96,11 +113,9 @@ def _batch(
         ids.to(model.device),
         attention_mask=mask.to(model.device),
         past_key_values=cache,
-        logits_processor=LogitsProcessorList([processor] if processor else []),
+        logits_processor=LogitsProcessorList(processors),
         max_new_tokens=sampling.max_new_tokens,
-        do_sample=sampling.temperature > 0,
-        temperature=sampling.temperature or None,
-        top_k=0 if sampling.temperature else None,
+        do_sample=False,  # `Sampler` is the sampling
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )[:, ids.shape[1] :].tolist()

@@ -17,7 +17,8 @@ def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatCon
     def answer(chats: Sequence[Chat], cfg: ChatConfig) -> list[Generation]:
         if not loaded:
             loaded.append(Loaded(model, machine.precision))
-        sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seed=int(digest(chats)[:8], 16))
+        seeds = [int(digest(one)[:8], 16) for one in chats]
+        sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seeds)
         return loaded[0].answer(chats, sampling, machine.batch_size, constrained=any(one.schema for one in chats))
 
     return Replies(identity(model, machine), answer, machine.shard).ask
