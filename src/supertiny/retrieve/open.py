@@ -26,7 +26,7 @@ def retriever(kind: str, models: Path, pool: Pool, detail: str, writer: Callable
     if kind == "classifier":
         return ClassifierRetriever(load_headed(_made(models / "retriever", "retriever")))
     encoder = _made(models / "encoder", "base@encoder")
-    describe = dialogues
+    describe: Describe = dialogues
     if kind in WRITERS:
         name, stage = WRITERS[kind]
         describe = writer(_made(models / name, stage))
