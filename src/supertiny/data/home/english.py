@@ -31,8 +31,8 @@ _ONES = [
 ]
 _TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _NUMERIC = frozenset(
-    "brightness position fan_speed temperature color_temperature percent number volume volume_step "
-    "volume_step_up volume_step_down timer_hours timer_minutes timer_seconds".split()
+    ("brightness", "position", "fan_speed", "temperature", "color_temperature", "percent", "number", "volume")
+    + ("volume_step_up", "volume_step_down", "timer_hours", "timer_minutes", "timer_seconds")
 )
 """slots that say a number"""
 _SPOKEN_AS = {"device": "name"}
@@ -48,6 +48,7 @@ _FIXES = [
     (r"\b(1|one) and half hours?\b", "an hour and a half"),
     (r"\b(1|one) and half minutes?\b", "a minute and a half"),
     (rf"\b({_NUMBER}) and half (hour|minute)s?\b", r"\1 and a half \2s"),
+    (rf"\b({_NUMBER}) and a half (hour|minute)\b(?! timer)", r"\1 and a half \2s"),
     (r"\ba half an hours?\b|\bhalf an hours?\b", "half an hour"),
     (r"\bhalf a minutes?\b", "half a minute"),
     (r"\b(the|my|our|an?) (?=(the|my|our|an?)\b)", ""),
@@ -61,6 +62,8 @@ _FIXES = [
     (r"\bis (the [\w ]*?(?:lights|spotlights))\b", r"are \1"),
     (r"\bwhat is (the [\w ]*?(?:lights|spotlights))\b", r"what are \1"),
     (r" (%|°)", r"\1"),
+    (r"(?<=[a-z])%", " percent"),
+    (r"(?<=[a-z])°", " degrees"),
     (r"\s+", " "),
 ]
 _PATTERNS = [(re.compile(pattern), into) for pattern, into in _FIXES]
@@ -105,8 +108,8 @@ def skeleton(marked: str) -> str:
 
     >>> skeleton("Turn on the \\x01name:light\\x02desk lamp\\x03 please")
     'turn on {name}'
-    >>> skeleton("\\x01brightness\\x025\\x03%") == skeleton("\\x01position\\x02forty\\x03 percent") == "{number} percent"
-    True
+    >>> skeleton("\\x01brightness\\x025\\x03%"), skeleton("\\x01position\\x02forty\\x03 percent")
+    ('{number} percent', '{number} percent')
     """
     text = MARK.sub(lambda match: "{" + sounds_like(match[1].partition(":")[0]) + "}", marked).lower()
     text = re.sub(r"[^\w{}%' ]", " ", text).replace("%", " percent")

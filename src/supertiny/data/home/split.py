@@ -28,7 +28,8 @@ def sentence(template_id: str) -> str:
 def split_templates(templates: Iterable[Template], seed: int, shares: dict[str, float]) -> dict[str, str]:
     """Template id -> train, dev or test; `shares` of every function's sentences are held out.
 
-    Templates that say the same sentence go together. Train keeps at least one template of every function, of every combination of slots and every list of values in it.
+    Templates that say the same sentence go together.
+    Train keeps at least one template of every function, of every combination of slots and every list of values in it.
     """
     rng = random.Random(f"templates:{seed}")
     functions: dict[str, set[str]] = defaultdict(set)
