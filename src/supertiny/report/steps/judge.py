@@ -38,22 +38,13 @@ def rows(found: Row) -> list[Row]:
 def section(found: Row) -> str:
     """Agreement, one line a judge; then the share judged right, one line a kind of reply."""
     judges = found["judges"]
-    header = [
-        "judge",
-        "agreement",
-        "kappa",
-        "precision",
-        "recall",
-        "n",
-        "flipped by a plant",
-        "of n judged wrong",
-        "unreadable",
-    ]
+    figures = ("kappa", "precision", "recall", "n")
+    header = ["judge", "agreement", *figures, "flipped by a plant", "of n judged wrong", "unreadable"]
     body = [
         [
             f"{name} (used)" if name == found["kind"] else name,
             rate(one, "agreement"),
-            *(number(one[key]) for key in ("kappa", "precision", "recall", "n")),
+            *(number(one[key]) for key in figures),
             *(number(one["injections"][key]) for key in ("flipped", "n_wrong_without")),
             number(one.get("unreadable")),
         ]
