@@ -30,9 +30,9 @@ _ONES = [
     "nineteen",
 ]
 _TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_NUMERIC = frozenset(
-    ("brightness", "position", "fan_speed", "temperature", "color_temperature", "percent", "number", "volume")
-    + ("volume_step_up", "volume_step_down", "timer_hours", "timer_minutes", "timer_seconds")
+_NUMERIC = re.compile(
+    "brightness|position|fan_speed|(color_)?temperature|percent|number|volume(_step_up|_step_down)?|"
+    "timer_(hours|minutes|seconds)"
 )
 """slots that say a number"""
 _SPOKEN_AS = {"device": "name"}
@@ -125,7 +125,7 @@ def sounds_like(placeholder: str) -> str:
     >>> sounds_like("fan_speed"), sounds_like("cover_states"), sounds_like("device"), sounds_like("area")
     ('number', 'state', 'name', 'area')
     """
-    if placeholder in _NUMERIC:
+    if _NUMERIC.fullmatch(placeholder):
         return "number"
     return "state" if placeholder.endswith("_states") else _SPOKEN_AS.get(placeholder, placeholder)
 
