@@ -59,7 +59,7 @@ def generate(
     return [answers[index] for index in range(len(prompts))]
 
 
-class Sampler(LogitsProcessor):
+class Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
     """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; every row draws from its own seed."""
 
     def __init__(self, temperature: float, seeds: Sequence[int]) -> None:
