@@ -34,7 +34,6 @@ PLANS: dict[str, dict[str, float]] = {
     "8 epochs": {"epochs": 8, "texts_a_step": 16, "learning_rate": 5e-4},
     "8 epochs, 32 texts a step": {"epochs": 8, "texts_a_step": 32, "learning_rate": 7e-4},
     "16 epochs, 32 texts a step": {"epochs": 16, "texts_a_step": 32, "learning_rate": 7e-4},
-    "4 epochs": {"epochs": 4, "texts_a_step": 16, "learning_rate": 5e-4},
 }
 
 
