@@ -5,7 +5,7 @@
 
 Each plan's result is a file of its own in `out`, and a plan that has one is not run again; `out`.md is the table. The
 domain classifier and the models of single domains train as params.yaml says; the model of all domains, which those
-begin as, is what changes. Plans are compared by AR: the dev loss is lowest long before the most answers are right.
+begin as, is what changes. Plans are compared by AR, which the dev loss does not rank alike.
 """
 
 import csv
