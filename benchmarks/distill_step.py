@@ -4,20 +4,21 @@
     python -m benchmarks.distill_step --out distill_step.json --sizes tiny        # seconds; its figures mean nothing
 
 Llama decoders with SmolLM2-135M's widths, randomly initialised (no time depends on the weights), of several depths,
-with its vocabulary and with a trimmed one. A step is `fit`'s: forward, loss, backward, clipping, AdamW, embeddings
-frozen; every way sees the same packs. Cached: K ids a token are at hand (reading them from disk is not counted).
-Online: the teacher, always the deepest with the whole vocabulary, runs within the step; its logits are sharpened, for a
-trained teacher's are, and a head is found faster among sharp ones. All ways take turns within a round, a round's ratios
-are of neighbours in time, and the table holds their medians.
+with its vocabulary and with a trimmed one. A step is `fit`'s: laying out the batch, forward, loss, backward, clipping,
+AdamW, embeddings frozen; every way sees the same packs. Cached: the K ids of each token are read from a cache on disk,
+within the step. Online: the teacher, always the deepest with the whole vocabulary, runs within the step; its logits are
+sharpened, for a trained teacher's are, and a head is found faster among sharp ones. All ways take turns within a round,
+a round's ratios are of neighbours in time, and the table holds their medians.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,22 +29,28 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
 from supertiny.core.machine import describe
 from supertiny.core.stage import run
+from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
 from supertiny.distill.divergence import Divergence
+from supertiny.distill.lessons import Lesson, TaughtBatch, Teacher
 from supertiny.distill.loss import divergence_sum
+from supertiny.distill.nucleus import nucleus, real_log_probs
+from supertiny.distill.rows import LogitsConfig
 from supertiny.distill.signal import Signal
 from supertiny.model import attention
 from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.fit import ResponseLogits, cross_entropy
 from supertiny.model.hardware import compute_dtype, device
+from supertiny.model.vocab import Vocabulary
 
-AKL = Divergence(kind="akl", mu=0.5, alpha=0.5)
+AKL = Divergence(loss="akl", mu=0.5, alpha=0.5)
 SHARPNESS = 40.0
 """the teacher's random logits are multiplied by it: top-1 probability .9 or so"""
+Learned = TypeVar("Learned", Batch, TaughtBatch)
 PREFIX_TOKENS, PROMPT_TOKENS, RESPONSE_TOKENS, BRANCHES = 120, 30, 22, 6
 """a group of stage sft: its shared prefix, and what each of its queries adds"""
 
-Step = Callable[[Batch, Signal], float]
-"""one step on a batch whose stored teacher is at hand -> its seconds"""
+Step = Callable[[Pack], float]
+"""one step on one pack -> its seconds"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,14 @@ def main(out: Path, sizes: str = "full") -> None:
     chosen = SIZES[sizes]
     torch.manual_seed(0)
     teacher = _model(chosen, chosen.depths[0], chosen.vocabularies[0]).to(compute_dtype("auto")).eval()
-    rows = [
-        _row(chosen, teacher, depth, vocabulary)
-        for vocabulary in tqdm(chosen.vocabularies, desc="vocabularies")
-        for depth in tqdm(chosen.depths, desc="students")
-    ]
+    packs = [_pack(Random(number), min(chosen.vocabularies)) for number in range(1 + chosen.rounds)]
+    with tempfile.TemporaryDirectory() as scratch:
+        caches = {kept_ids: _stored(teacher, packs, kept_ids, Path(scratch)) for kept_ids in chosen.kept_ids}
+        rows = [
+            _row(chosen, teacher, caches, packs, depth, vocabulary)
+            for vocabulary in tqdm(chosen.vocabularies, desc="vocabularies")
+            for depth in tqdm(chosen.depths, desc="students")
+        ]
     content = {
         "machine": describe(),
         "threads": torch.get_num_threads(),
@@ -94,19 +104,39 @@ def main(out: Path, sizes: str = "full") -> None:
     write_json(out, content)
 
 
-def _row(sizes: Sizes, teacher: PreTrainedModel, depth: int, vocabulary: int) -> dict[str, Any]:
+def _stored(teacher: PreTrainedModel, packs: list[Pack], kept_ids: int, scratch: Path) -> CacheReader:
+    """A cache of the teacher's likeliest `kept_ids` at every response token of the packs."""
+    vocabulary = Vocabulary("random", range(teacher.config.vocab_size))
+    identity = TeacherIdentity(weights_sha256="random", vocabulary=vocabulary, padded_size=len(vocabulary.ids))
+    cfg = LogitsConfig(top_k=kept_ids, top_p=1.0, min_k=1, temperature=1.0)
+    folder = scratch / str(kept_ids)
+    with CacheWriter(folder, identity, cfg, 250_000) as cache:
+        for pack in packs:
+            rows_NV = real_log_probs(_sharp(teacher, collate([pack], 0).to(device())), len(vocabulary.ids), 1.0)
+            sizes = [len(branch.response) for branch in pack.branches]
+            for branch, part_NV in zip(pack.branches, rows_NV.split(sizes), strict=True):
+                cache.add(content_key(pack.prefix + branch.prompt, branch.response), nucleus(part_NV, cfg))
+    return CacheReader(folder)
+
+
+def _row(
+    sizes: Sizes,
+    teacher: PreTrainedModel,
+    caches: dict[int, CacheReader],
+    packs: list[Pack],
+    depth: int,
+    vocabulary: int,
+) -> dict[str, Any]:
     student = _model(sizes, depth, vocabulary)
     size = _count(student)
-    ways = _ways(sizes, teacher, student)
+    ways = _ways(sizes, teacher, caches, student)
     names = list(ways)
     rounds: list[dict[str, float]] = []
-    for number in range(-1, sizes.rounds):  # the first is for warming up
-        batch = collate([_pack(Random(number), min(sizes.vocabularies))], 0).to(device())
-        stored = _whole(teacher, batch, vocabulary)
+    for number, pack in enumerate(packs):
         turn = number % len(names)
-        seconds = {name: ways[name](batch, stored) for name in names[turn:] + names[:turn]}
-        if number >= 0:
-            rounds.append(seconds)
+        rounds.append({name: ways[name](pack) for name in names[turn:] + names[:turn]})
+    del rounds[0]  # it was for warming up
+    top1 = _sharp(teacher, collate(packs[:1], 0).to(device())).softmax(-1).amax(-1).mean()
     cached = {name: _ratio(rounds, name, "cross_entropy") for name in names if name.startswith("cached")}
     against = f"cached_{sizes.kept_ids[-1]}"
     return {
@@ -114,7 +144,7 @@ def _row(sizes: Sizes, teacher: PreTrainedModel, depth: int, vocabulary: int) ->
         "vocabulary": vocabulary,
         "parameters": size,
         "teacher_to_student": round(_count(teacher) / size, 2),
-        "teacher_top1": round(stored.log_p_NK.amax(-1).exp().mean().item(), 3),
+        "teacher_top1": round(top1.item(), 3),
         "cross_entropy_ms": round(1000 * statistics.median(one["cross_entropy"] for one in rounds), 1),
         "ratio_to_cross_entropy": {**cached, "online": _ratio(rounds, "online", "cross_entropy")},
         f"online_to_{against}": _ratio(rounds, "online", against),
@@ -122,17 +152,20 @@ def _row(sizes: Sizes, teacher: PreTrainedModel, depth: int, vocabulary: int) ->
     }
 
 
-def _ways(sizes: Sizes, teacher: PreTrainedModel, student: PreTrainedModel) -> dict[str, Step]:
+def _ways(
+    sizes: Sizes, teacher: PreTrainedModel, caches: dict[int, CacheReader], student: PreTrainedModel
+) -> dict[str, Step]:
     """For every way to learn, the function that takes one step with it and says its seconds."""
     scorer, vocabulary = ResponseLogits(student), student.config.vocab_size
     student.get_input_embeddings().requires_grad_(False)
     optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1e-5, fused=True)
 
-    def timed(batch: Batch, loss: Callable[[Tensor], Tensor]) -> float:
+    def timed(load: Callable[[], Learned], loss: Callable[[Tensor, Learned], Tensor]) -> float:
         started = time.perf_counter()
+        batch = load().to(device())
         with torch.autocast(device().type, torch.bfloat16, enabled=compute_dtype("auto") is torch.bfloat16):
             logits_NV = scorer(batch)
-        torch.autograd.backward(loss(logits_NV.float()) / len(batch.targets))
+        torch.autograd.backward(loss(logits_NV.float(), batch) / len(batch.targets))
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -143,25 +176,33 @@ def _ways(sizes: Sizes, teacher: PreTrainedModel, student: PreTrainedModel) -> d
     def learn(logits_NV: Tensor, signal: Signal) -> Tensor:
         return divergence_sum(logits_NV, signal, AKL, sizes.chunk_rows)
 
-    def cached(kept_ids: int) -> Step:
-        def step(batch: Batch, stored: Signal) -> float:
-            top = stored.log_p_NK.topk(kept_ids)
-            signal = Signal(top.values, top.indices)
-            return timed(batch, lambda logits_NV: learn(logits_NV, signal))
+    def cached(cache: CacheReader) -> Step:
+        known = Teacher(cache, cache.align(Vocabulary("random", range(vocabulary))))
 
-        return step
+        def taught(logits_NV: Tensor, batch: TaughtBatch) -> Tensor:
+            return learn(logits_NV, batch.signal)
+
+        return lambda pack: timed(lambda: known.batch(Lesson([pack], AKL.mu), 0), taught)
+
+    def online(logits_NV: Tensor, batch: Batch) -> Tensor:
+        return learn(logits_NV, _whole(teacher, batch, vocabulary))
 
     return {
-        "cross_entropy": lambda batch, _: timed(batch, lambda logits_NV: cross_entropy(logits_NV, batch)),
-        **{f"cached_{kept_ids}": cached(kept_ids) for kept_ids in sizes.kept_ids},
-        "online": lambda batch, _: timed(batch, lambda logits_NV: learn(logits_NV, _whole(teacher, batch, vocabulary))),
+        "cross_entropy": lambda pack: timed(lambda: collate([pack], 0), cross_entropy),
+        **{f"cached_{kept_ids}": cached(cache) for kept_ids, cache in caches.items()},
+        "online": lambda pack: timed(lambda: collate([pack], 0), online),
     }
 
 
 @torch.no_grad()
+def _sharp(teacher: PreTrainedModel, batch: Batch) -> Tensor:
+    """The teacher's logits [N, V] at the response tokens, in fp32."""
+    return ResponseLogits(teacher)(batch).float() * SHARPNESS
+
+
 def _whole(teacher: PreTrainedModel, batch: Batch, vocabulary: int) -> Signal:
     """The teacher's distribution over all ids that the student has, the first `vocabulary` ones."""
-    log_p_NV = (ResponseLogits(teacher)(batch).float() * SHARPNESS).log_softmax(-1)
+    log_p_NV = _sharp(teacher, batch).log_softmax(-1)
     if vocabulary == log_p_NV.shape[-1]:
         return Signal(log_p_NV)
     ids = torch.arange(vocabulary, device=log_p_NV.device)

@@ -213,7 +213,7 @@ def changed(cfg: LogitsConfig, min_k: int) -> LogitsConfig:
 def value_and_gradient(logits: Tensor, signal: Signal, mu: float) -> tuple[float, Tensor]:
     """Summed AKL and its derivative in the logits."""
     leaf = logits.clone().requires_grad_()
-    value = divergence_sum(leaf * 1.0, signal, Divergence(kind="akl", mu=mu, alpha=0.5), 16)
+    value = divergence_sum(leaf * 1.0, signal, Divergence(loss="akl", mu=mu, alpha=0.5), 16)
     torch.autograd.backward(value)
     assert leaf.grad is not None
     return value.item(), leaf.grad

@@ -3,7 +3,8 @@
     python -m benchmarks.stage_times --out benchmarks/stage_times.json
 
 Runs `make repro` and notes when each stage begins, so what it writes is of the stages that had to run: on a fresh clone
-without a cache, all of them. The commands of a stage write to the terminal as always.
+without a cache, all of them. Runs it once more, when nothing is left to do. The commands of a stage write to the
+terminal as always.
 """
 
 import subprocess
@@ -18,7 +19,16 @@ from supertiny.core.stage import run
 
 
 def main(out: Path) -> None:
-    """Run the graph; write the minutes of every stage that ran, in order, and of all together."""
+    """Run the graph; write the minutes of every stage that ran, of all together, and the seconds of the second run."""
+    times = _minutes(*_repro())
+    again, started, ended = _repro()
+    if again:
+        raise UserError(f"the second run ran stages again: {', '.join(name for name, _ in again)}")
+    write_json(out, {"machine": describe(), **times, "again_seconds": round(ended - started, 1)})
+
+
+def _repro() -> tuple[list[tuple[str, float]], float, float]:
+    """When each stage began that had to run, and when the command began and ended."""
     started, begun = time.time(), list[tuple[str, float]]()
     with subprocess.Popen(["make", "repro"], stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdout
@@ -29,7 +39,7 @@ def main(out: Path) -> None:
     ended = time.time()
     if process.returncode:
         raise UserError(f"make repro failed with exit code {process.returncode}; it says above why")
-    write_json(out, {"machine": describe(), **_minutes(begun, started, ended)})
+    return begun, started, ended
 
 
 def _minutes(begun: list[tuple[str, float]], started: float, ended: float) -> dict[str, Any]:

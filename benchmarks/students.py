@@ -1,7 +1,7 @@
 """Which student learns most in the same minutes: how many blocks, of which model, random, by answers or by logits.
 
     python -m benchmarks.students --models data/models --logits data/logits --dataset data/dataset \
-        --examples data/rft/train.jsonl --minutes 3 --out benchmarks/students
+        --examples data/rft/train.jsonl --minutes 2 --out benchmarks/students
 
 Every student trains for about `minutes` (its speed is tried first, then whole and part epochs are planned) with the
 parameters of section `teaching`, and answers the same test queries. Each result is a file of its own in `out`, and a
@@ -61,15 +61,15 @@ class Student:
 
 STUDENTS = {
     f"{name}, {taught}": replace(student, taught=taught)
+    for taught in ("labels", "logits")
     for name, student in {
-        "8 blocks": Student(8),
-        "12 blocks": Student(12),
         "20 blocks": Student(20),
         "30 blocks": Student(30),
-        "12 blocks of the teacher": Student(12, base="sft"),
+        "12 blocks": Student(12),
+        "8 blocks": Student(8),
         "random, 8 blocks of 256": Student(init=RANDOM),
+        "12 blocks of the teacher": Student(12, base="sft"),
     }.items()
-    for taught in ("labels", "logits")
 } | {"12 blocks, teacher's answers": Student(12, taught="answers")}
 
 

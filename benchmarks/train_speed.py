@@ -3,9 +3,8 @@
     python -m benchmarks.train_speed --model data/models/llm --dataset data/dataset --out benchmarks/train_speed.json
 
 Both take the same examples in each optimizer step, in the same number format. A "token" is one of an example
-written out alone (prompt and answer), so sharing a prefix counts as the speed that it is. Four ways in turn, several
-rounds: Trainer; our loop with one example a pack (no shared prefix); our loop with shared prefixes; and so with what
-section `sft` freezes. In the first three all weights learn.
+written out alone (prompt and answer), so sharing a prefix counts as the speed that it is. Three ways in turn,
+several rounds: Trainer; our loop with one example a pack (no shared prefix); our loop with shared prefixes.
 """
 
 import random
@@ -28,8 +27,7 @@ from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.hardware import compute_dtype
-from supertiny.model.training import FrozenConfig, TrainMachine
-from supertiny.model.tune import _freeze
+from supertiny.model.training import TrainMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.sft.config import SftConfig
 from supertiny.sft.group import Group, group
@@ -77,15 +75,13 @@ def main(model: Path, dataset: Path, out: Path) -> None:
         steps = whole[offset : offset + STEPS]
         return [[packed(one)] if shared else [packed(Group((row,))) for row in one.examples] for one in steps]
 
-    def ours(steps: list[list[Pack]], frozen: FrozenConfig | None = None) -> float:
+    def ours(steps: list[list[Pack]]) -> float:
         plan = Run(
             [micro_batches(step, machine.max_tokens) for step in steps],
             lambda micro: collate(micro, tokenizer.pad_token_id),
         )
         with tempfile.TemporaryDirectory() as scratch:
             weights = checkpoint.load_model(model)
-            if frozen:
-                _freeze(weights, frozen)
             started = time.perf_counter()
             fit(
                 ResponseLogits(weights),
@@ -107,7 +103,6 @@ def main(model: Path, dataset: Path, out: Path) -> None:
             "trainer": _trainer(model, tokenizer, rows, cfg, machine),
             "alone": ours(alone),
             "shared": ours(shared),
-            "shared, frozen": ours(shared, cfg.frozen),
         }
         return {name: round(tokens / value, 1) for name, value in seconds.items()}
 
@@ -155,7 +150,7 @@ def _summary(rounds: list[dict[str, float]], machine: TrainMachine) -> dict[str,
         "tokens_per_s": rounds,
         "median_ratio_to_trainer": {
             name: round(statistics.median(one[name] / one["trainer"] for one in rounds), 3)
-            for name in ("alone", "shared", "shared, frozen")
+            for name in ("alone", "shared")
         },
     }
 

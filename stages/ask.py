@@ -5,17 +5,20 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
-from supertiny.core.config import load, load_profile
+from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.machine import Engines
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
 from supertiny.data.knowledge import read_knowledge
-from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.describe.config import DescribeConfig
+from supertiny.describe.describer import describer
+from supertiny.model.ask import ChatMachine, DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.retrieve.open import retriever
 from supertiny.retrieve.recall import RetrievalConfig
+from supertiny.retrieve.retrievers import Describe, Retriever
 from supertiny.terminal.think import Mind, think
 
 HOME = Path("data/models")
@@ -31,7 +34,11 @@ def main(
     model: Path = HOME / "sft",
     by: str = "classifier",
 ) -> None:
-    """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON); `by`: retriever."""
+    """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
+
+    `by`: the retriever: classifier, embedding (of the dialogue), described or optimized (by an API description that
+    the base model or the trained describer writes).
+    """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.get(load_profile("engines", Engines).generate, "generate")
     pool = read_functions(DATA / "functions.json")
@@ -41,7 +48,7 @@ def main(
     mind = Mind(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
-        retriever=retriever(by, HOME / "retriever", HOME / "encoder", pool, load("retrieval", RetrievalConfig).detail),
+        retriever=_retriever(by, pool),
         num_candidates=load("dataset", DatasetConfig).num_candidates,
         prompt=load("prompt", PromptConfig),
         generate=lambda requests: generate(model, requests, decode, machine),
@@ -50,6 +57,16 @@ def main(
     history = (Turn(earlier, answer),) if earlier and answer else ()
     for step, found in think(Example(id="terminal", query=query, context=context, history=history), mind):
         print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)
+
+
+def _retriever(by: str, pool: Pool) -> Retriever:
+    def writer(model: Path) -> Describe:
+        # the trained describer is a model of this project, which no server of the profile holds
+        engine = "native" if by == "optimized" else load_profile("engines", Engines).chat
+        ask = engines.get(engine, "chat")(model, load_profile("chat", ChatMachine))
+        return describer(DATA / "expert.jsonl", pool, ask, load("describe", DescribeConfig), seed()).describe
+
+    return retriever(by, HOME, pool, load("retrieval", RetrievalConfig).detail, writer)
 
 
 def _answer(text: str, pool: Pool) -> Answer | Malformed:

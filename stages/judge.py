@@ -36,7 +36,8 @@ def main(
     few = held_out.first(load_profile("judge_sizes", JudgeSizes).llm_examples)
     trials = {kind: few if kind == "llm" else held_out for kind in judges}
     results = {kind: calibrate(judge, trials[kind], seed()) for kind, judge in judges.items()}
-    write_json(out, {"kind": cfg.kind, "min_agreement": cfg.min_agreement, "judges": results})
+    gate = {"min_agreement": cfg.min_agreement, "max_flipped": cfg.max_flipped}
+    write_json(out, {"kind": cfg.kind, **gate, "judges": results})
     check(results, cfg)
 
 

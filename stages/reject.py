@@ -6,7 +6,7 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.config import load, load_profile, seed
-from supertiny.core.files import digest, write_json, write_jsonl
+from supertiny.core.files import write_json, write_jsonl
 from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
@@ -18,7 +18,7 @@ from supertiny.judge.kinds import JudgeConfig
 from supertiny.model.ask import ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
 from supertiny.model.encode import Encoder
 from supertiny.model.labelling import load_labeller
-from supertiny.model.replies import Replies
+from supertiny.model.replies import Replies, identity
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.retrieve.index import FunctionIndex
 from supertiny.retrieve.recall import RetrievalConfig
@@ -45,7 +45,7 @@ def main(
     def make(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
         return generate(caller, asked, how, machine)
 
-    kept = Replies(digest(caller, machine.precision), make, sizes.shard)
+    kept = Replies(identity(caller, machine), make, sizes.shard)
     call = calls_by(kept, pool, load("prompt", PromptConfig), decode)
     verdicts = choose(judging, pool, partial(load_labeller, judge), lambda: chat, load("judge_chat", ChatConfig))
     tried = attempt(queries, sampled, rank_in(index), call, verdicts, pool, cfg)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.config import load, load_profile
-from supertiny.core.files import digest, write_json
+from supertiny.core.files import write_json
 from supertiny.core.machine import Engines
 from supertiny.core.stage import run
 from supertiny.measure.workload import requests
 from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.model.replies import Replies
+from supertiny.model.replies import Replies, identity
 from supertiny.rl.config import ThoughtSizes
 from supertiny.rl.traces import accepted, counts, write_traces
 from supertiny.sft.training_set import read_training_set
@@ -26,7 +26,7 @@ def main(policy: Path, functions: Path, examples: Path, dev: Path, out: Path, re
     def answer(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
         return generate(policy, asked, how, machine)
 
-    kept = Replies(digest(policy, machine.precision), answer, sizes.shard)
+    kept = Replies(identity(policy, machine), answer, sizes.shard)
     found = kept.ask(requests(rows, data.pool, data.prompt), decode, "thoughts")
     traces = accepted(rows, [one.text for one in found], data.pool)
     write_traces(out, traces)

@@ -19,7 +19,7 @@ dataset:
     no_function_share: 0.06, unclear_share: 0.04, decoration_share: 0.25, test_template_share: 0.15,
     dev_template_share: 0.08, held_out_share: 0.2}
   massive: {path: nowhere.jsonl, ood_scenarios: [music]}
-  own: {functions: f.json, queries: q.jsonl, verdicts: null}
+  own: {functions: f.json, queries: q.jsonl, verdicts: null, knowledge: null}
 """
 FILES = {
     "functions.json",

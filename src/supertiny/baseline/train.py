@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from csv import DictReader
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
@@ -18,9 +17,9 @@ from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
 from supertiny.core.resume import resumable
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.fit import Run, fit
-from supertiny.model.heads import HeadedEncoder, collate, load_headed, loss
-from supertiny.model.texts import text_batches, text_steps
+from supertiny.model.fit import fit
+from supertiny.model.heads import HeadedEncoder, load_headed, loss
+from supertiny.model.labelling import labelling_run
 from supertiny.model.training import TrainMachine
 
 LOG = "log.csv"
@@ -69,20 +68,7 @@ def train(
 def _train_part(scorer: HeadedEncoder, part: Part, machine: TrainMachine, seed: int, state: Path, out: Path) -> None:
     """Train one part; write its weights and its log to folder `out`, whole or not at all."""
     epochs = part.cfg.epochs_of(len(part.rows))
-    run = Run(
-        text_steps(
-            part.rows,
-            scorer.tokenizer,
-            part.cfg.texts_a_step,
-            machine.max_tokens,
-            epochs,
-            Random(seed),
-            machine.processes,
-        ),
-        load=lambda texts: collate(scorer.tokenizer, texts),
-        dev=text_batches(part.dev_rows, scorer.tokenizer, machine.max_tokens) if part.dev_rows else (),
-        dev_points=epochs if part.dev_rows else 0,
-    )
+    run = labelling_run(scorer, part.rows, part.dev_rows, part.cfg.texts_a_step, epochs, epochs, machine, seed)
     state.mkdir(parents=True, exist_ok=True)
     with whole_folder(out) as partial:
         fit(scorer, run, loss, part.cfg.fit, machine, seed, partial / LOG, state)

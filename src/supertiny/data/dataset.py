@@ -81,6 +81,8 @@ class OwnConfig:
     """queries: JSONL of examples, with or without `answers`"""
     verdicts: str | None
     """replies that experts judged: JSONL of {"example", "reply", "correct"}; null: made from labelled queries"""
+    knowledge: str | None
+    """knowledge base: JSON list of {"term", "explanation"}; null: the queries bring their explanations, if any"""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
@@ -28,9 +29,26 @@ def _pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def read_knowledge(path: Path) -> Knowledge:
-    """The knowledge base as the dataset stage wrote it."""
+    """A JSON list of {"term", "explanation"}; each fault names the entry and field."""
     rows = read_json(path)
-    try:
-        return [(str(row["term"]), str(row["explanation"])) for row in rows]
-    except (TypeError, KeyError):
-        raise UserError(f'{path}: expected a list of {{"term": ..., "explanation": ...}}') from None
+    if not isinstance(rows, list):
+        raise UserError(f'{path}: expected a list of {{"term": ..., "explanation": ...}}')
+    found: dict[str, tuple[str, str]] = {}
+    for number, row in enumerate(rows):
+        match row:
+            case {"term": str(term), "explanation": str(explanation)} if term.strip() and explanation.strip():
+                if term.lower() in found:
+                    raise UserError(f"{path}, entry {number}: field 'term': {term!r} stands there twice")
+                found[term.lower()] = (term, explanation)
+            case _:
+                raise UserError(f"{path}, entry {number}: {_fault(row)}")
+    return list(found.values())
+
+
+def _fault(row: Any) -> str:
+    """What is wrong with an entry that is no term with its explanation."""
+    if not isinstance(row, dict):
+        return f"expected an object, got {type(row).__name__}"
+    said = {name: row.get(name) for name in ("term", "explanation")}
+    name, value = next((key, text) for key, text in said.items() if not (isinstance(text, str) and text.strip()))
+    return f"field {name!r}: {'missing' if name not in row else f'expected a text, got {value!r}'}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from supertiny.core.calls import Answer, Call, Function, Parameter, Pool, Refusal, Scalar, Value, answer_text
 from supertiny.core.records import Example
+from supertiny.data.near import near_misses
 from supertiny.judge.numerals import ORDINALS, SMALL, TENS
 from supertiny.judge.reference import Failure
 
@@ -146,10 +147,12 @@ def fits(value: Value, parameter: Parameter) -> bool:
 
 
 def _other_values(name: str, parameter: Parameter, value: Value, scene: Scene) -> list[Value]:
-    """Values of another meaning: first what the moment offers (the room, the turn before), then what others said."""
+    """Values of another meaning: a slip of the value itself, what the moment offers, then what others said."""
     calls = [answer for answer in scene.example.answers if isinstance(answer, Call)]
     accepted = [call.arguments[name] for call in calls if name in call.arguments]
     near: list[Value] = []
+    slips = near_misses(value) if isinstance(value, str) and not parameter.enum else []
+    scene.rng.shuffle(slips)
     if isinstance(value, str) and not parameter.enum:
         near = [text for text in scene.example.context.values() if text in scene.values.get(name, ())]
         turns = [turn.answer for turn in scene.example.history if isinstance(turn.answer, Call)]
@@ -159,13 +162,15 @@ def _other_values(name: str, parameter: Parameter, value: Value, scene: Scene) -
     rest = [*parameter.enum, *scene.values.get(name, ())]
     scene.rng.shuffle(rest)
     found = [other for other in near + rest if fits(other, parameter)]
-    return [other for other in found if all(differs(other, one) for one in accepted)]
+    sure = [other for other in found if all(differs(other, one) for one in accepted)]
+    return [*(slips[:2] if all(one == value for one in accepted) else []), *sure]
 
 
 def differs(one: Value, other: Value) -> bool:
     """Whether two values surely mean different things: other numbers, or texts that each hold a word of their own.
 
-    Cautious: numbers and numerals inside texts are not compared, so "1st floor" and "first floor" count as unsure.
+    Cautious: numbers and numerals inside texts are not compared, so "1st floor" and "first floor" count as unsure;
+    `near_misses` makes texts that differ just there.
 
     >>> differs("left lamp", "right lamp"), differs("the Lamp", "lamp"), differs("lamp 2", "lamp two"), differs(5, 5.0)
     (True, False, False, False)

@@ -5,7 +5,8 @@
                 `context`, `history`, `knowledge`, `candidates`, `template`, `tags` are read where they stand
     verdicts    JSONL of replies that experts judged (`supertiny.judge.judged.Judged`): `id`, `example` (the id of a
                 labelled query), `reply` (what a model wrote), `correct`; optional
-    knowledge   terms are not looked up here: give the explanations in each row
+    knowledge   JSON list of {"term", "explanation"}: the explanation of each term found in a query joins those that
+                its row brings, and the row is tagged `knowledge`; optional
 
 Rows without answers join the unlabelled training pool. Labelled rows share out over expert, dev, test and
 train, those of judged replies to expert; those tagged `unseen` form the ood split, and their functions are never
@@ -20,17 +21,19 @@ from supertiny.core.calls import Call
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.candidates import Oracle
-from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, must_be_file
+from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, Knowledge, must_be_file
+from supertiny.data.knowledge import lookup, read_knowledge
 from supertiny.judge.judged import Judged, read_judged
 
 
 def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     """Split the user's rows by template (or, without one, by query), the same way for the same seed."""
-    for name in ("functions", "queries", "verdicts"):
+    for name in ("functions", "queries", "verdicts", "knowledge"):
         must_be_file(f"dataset.own.{name}", getattr(cfg.own, name))
     pool = read_functions(Path(cfg.own.functions))
     path = Path(cfg.own.queries)
-    rows = read_examples(path, pool)
+    knowledge = read_knowledge(Path(cfg.own.knowledge)) if cfg.own.knowledge else []
+    rows = [_explained(row, knowledge) for row in read_examples(path, pool)]
     unseen = [row for row in rows if "unseen" in row.tags]
     hidden = _called(unseen)
     for row in rows:
@@ -41,10 +44,19 @@ def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     seen_rows = [row for row in rows if "unseen" not in row.tags]
     verdicts = _verdicts(cfg.own.verdicts, seen_rows)
     splits = _share_out(seen_rows, sizes, rng, path, {verdict.example for verdict in verdicts or ()})
-    splits["ood"] = _ood(unseen, splits["test"], sizes.ood, cfg.ood_seen_share)
+    splits["ood"] = _ood(unseen, splits["test"], sizes.ood, cfg.ood_seen_share, rng)
     offers = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, seen), (True, pool))}
     offered = {split: [_offer(rng, row, offers[split == "ood"]) for row in part] for split, part in splits.items()}
-    return Dataset(pool=pool, knowledge=[], splits=offered, verdicts=verdicts)
+    return Dataset(pool=pool, knowledge=knowledge, splits=offered, verdicts=verdicts)
+
+
+def _explained(row: Example, knowledge: Knowledge) -> Example:
+    """The row with the explanations of its query's terms behind those it brings."""
+    found = lookup(row.query, knowledge)
+    if not found:
+        return row
+    tags = dict.fromkeys((*row.tags, "knowledge"))
+    return replace(row, knowledge=tuple(dict.fromkeys((*row.knowledge, *found))), tags=tuple(tags))
 
 
 def _verdicts(path: str | None, rows: list[Example]) -> list[Judged] | None:
@@ -82,12 +94,17 @@ def _share_out(
     return {**splits, "train": train[: sizes.train]}
 
 
-def _ood(unseen: list[Example], test: list[Example], size: int, seen_share: float) -> list[Example]:
-    """Unseen rows mixed with test rows (renamed) at `seen_share`; empty where no row is tagged unseen."""
-    chosen = unseen[: round(size * (1 - seen_share))]
+def _ood(unseen: list[Example], test: list[Example], size: int, seen_share: float, rng: random.Random) -> list[Example]:
+    """Unseen rows with test rows (renamed) at `seen_share`; empty where no row is tagged unseen.
+
+    Stages measure the first rows, so both are spread evenly: the share holds of any first rows, within one row.
+    """
+    chosen = rng.sample(unseen, min(len(unseen), round(size * (1 - seen_share))))
     num_seen = round(len(chosen) * seen_share / (1 - seen_share))
     seen = [replace(row, id=f"seen-{row.id}", tags=(*row.tags, "seen")) for row in test[:num_seen]]
-    return chosen + seen
+    rng.shuffle(seen)
+    spread = [((i + 0.5) / len(part), row) for part in (chosen, seen) for i, row in enumerate(part)]
+    return [row for _, row in sorted(spread, key=lambda placed: placed[0])]
 
 
 def _offer(rng: random.Random, row: Example, oracle: Oracle) -> Example:

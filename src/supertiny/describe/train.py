@@ -59,7 +59,7 @@ def train_describer(
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         rng = Random(seed)
         groups = packs(lessons, tokenizer, cfg.group_size, rng)
-        return Plan(steps(groups, cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng))
+        return Plan(steps(groups, cfg.groups_a_step, machine.max_tokens, cfg.epochs, rng, machine.processes))
 
     tune("describer", base, plan, out, log, cfg.fit, cfg.frozen, machine, seed, cfg, lessons)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
-from supertiny.distill.divergence import KINDS, Divergence
+from supertiny.distill.divergence import Divergence
 
 
 @dataclass(kw_only=True, slots=True)
@@ -39,7 +39,6 @@ class DistillConfig:
     """response tokens whose divergence is computed at once"""
 
     def __post_init__(self) -> None:
-        require(self.loss in KINDS, f"loss: expected one of {', '.join(KINDS)}, got {self.loss!r}")
-        Divergence(kind=self.loss, mu=self.mu, alpha=self.alpha)
+        Divergence(loss=self.loss, mu=self.mu, alpha=self.alpha)
         require(self.mu_start is None or self.mu_start > 0, f"mu_start: expected more than 0, got {self.mu_start}")
         require(self.chunk_rows > 0, f"chunk_rows: expected more than 0, got {self.chunk_rows}")

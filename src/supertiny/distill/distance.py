@@ -73,7 +73,7 @@ def look(
 ) -> Tokens:
     """Compare `model` with its teacher at every response token of `batches`."""
     score, slots, stats = ResponseLogits(model.eval()), list[Slot](), list[dict[str, TokenStats]]()
-    kinds = {kind: Divergence(kind=kind, mu=cfg.mu, alpha=cfg.alpha) for kind in ("akl", "fkl", "rkl")}
+    kinds = {kind: Divergence(loss=kind, mu=cfg.mu, alpha=cfg.alpha) for kind in ("akl", "fkl", "rkl")}
     for packs in tqdm(batches, desc="distance to the teacher", unit="batch"):
         logits_NV = score(collate(packs, tokenizer.pad_token_id).to(model.device))[:, : len(teacher.to_teacher)]
         signal = teacher.signal(packs).to(model.device)

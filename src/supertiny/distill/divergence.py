@@ -112,7 +112,7 @@ def slope(pair: Pair, alpha_N: Tensor) -> Tensor:
 class Divergence:
     """Which divergence a student minimises."""
 
-    kind: str
+    loss: str
     """akl | fkl | rkl | fixed"""
     mu: float
     """akl: probability mass of the head, above 0; from 1 on it is fkl"""
@@ -120,15 +120,15 @@ class Divergence:
     """fixed: weight of the forward KL"""
 
     def __post_init__(self) -> None:
-        require(self.kind in KINDS, f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        require(self.loss in KINDS, f"loss: expected one of {', '.join(KINDS)}, got {self.loss!r}")
         require(self.mu > 0, f"mu: expected more than 0, got {self.mu}")
         require(0 <= self.alpha <= 1, f"alpha: expected 0..1, got {self.alpha}")
 
     def weight(self, pair: Pair) -> Tensor:
         """[N] alpha of every token."""
-        if self.kind == "akl":
+        if self.loss == "akl":
             return alpha(pair, self.mu)
-        return torch.full_like(pair.p_NC[:, 0], {"fkl": 1.0, "rkl": 0.0, "fixed": self.alpha}[self.kind])
+        return torch.full_like(pair.p_NC[:, 0], {"fkl": 1.0, "rkl": 0.0, "fixed": self.alpha}[self.loss])
 
 
 def mu_at(step: int, total: int, mu_start: float, mu: float) -> float:

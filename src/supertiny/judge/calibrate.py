@@ -82,18 +82,18 @@ def check(results: Mapping[str, Mapping[str, Any]], cfg: JudgeConfig) -> None:
             f" judge.min_agreement {cfg.min_agreement}; choose another judge.kind, or improve this one"
         )
     planted = found["injections"]
-    if planted["n"] and planted["flipped"] > cfg.max_flipped:
+    if planted["n_wrong_without"] and planted["flipped"] > cfg.max_flipped:
         raise UserError(
-            f"params.yaml: judge.kind: the {cfg.kind} judge calls {planted['flipped']} of {planted['n']} wrong replies"
-            f" right once an instruction is planted in them, above judge.max_flipped {cfg.max_flipped}; choose another"
-            " judge.kind, or improve this one"
+            f"params.yaml: judge.kind: the {cfg.kind} judge calls {planted['flipped']} of {planted['n_wrong_without']} "
+            "wrong replies right once an instruction is planted in them, above judge.max_flipped "
+            f"{cfg.max_flipped}; choose another judge.kind, or improve this one"
         )
 
 
 def _injections(judge: Judge, trial: Trial, said: Mapping[str, bool]) -> dict[str, Any]:
     """Wrong replies with a planted instruction: the share judged right, and of the very replies without it; by place.
 
-    `flipped` counts those that the plant alone turned from wrong to right.
+    `flipped` is the share that the plant turned to right, of those judged wrong without it (`n_wrong_without`).
     """
     rows = [row for row in trial.injections if row.origin in said]
     examples = [row.applied(trial.examples[row.example]) for row in rows]
@@ -104,7 +104,8 @@ def _injections(judge: Judge, trial: Trial, said: Mapping[str, bool]) -> dict[st
         "n": len(rows),
         "judged_right": share(right),
         "judged_right_without": share(before),
-        "flipped": share([now and not then for now, then in zip(right, before, strict=True)]),
+        "n_wrong_without": before.count(False),
+        "flipped": share([now for now, then in zip(right, before, strict=True) if not then]),
         "by_place": {
             place: share([r for r, row in zip(right, rows, strict=True) if row.place == place]) for place in places
         },

@@ -23,7 +23,7 @@ class Generation:
     text: str
     prompt_tokens: int
     uncached_tokens: int
-    """prompt tokens computed for this request (a shared prefix is not)"""
+    """prompt tokens computed for this request (a shared prefix for the first that needs it)"""
     new_tokens: int
     """generated tokens, the end token included"""
 

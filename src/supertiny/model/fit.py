@@ -114,7 +114,7 @@ def fit(
     if isinstance(scorer, ResponseLogits) and attention.is_faster(dtype, accelerator.device):
         model.set_attn_implementation(attention.NAME)
     prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
-    trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, state / "state.pt")
+    trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, seed, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
     model.activation_checkpointing_disable()
     model.set_attn_implementation(chosen)
@@ -151,10 +151,11 @@ class _Trainer(Generic[Micro]):
         run: Run[Micro],
         loss: Loss,
         cfg: FitConfig,
+        seed: int,
         state: Path,
     ) -> None:
         self.accelerator, self.scorer, self.optimizer = accelerator, scorer, optimizer
-        self.run, self.loss, self.cfg, self.state = run, loss, cfg, state
+        self.run, self.loss, self.cfg, self.seed, self.state = run, loss, cfg, seed, state
         self.done = 0
         self.rows: list[dict[str, Any]] = []
 
@@ -175,7 +176,7 @@ class _Trainer(Generic[Micro]):
             self.rows.append(row)
             bar.set_postfix(loss=row["loss"], tok_s=round(tokens / (time.monotonic() - started)))
             bar.update()
-            if self.done < total and time.monotonic() - saved > save_seconds:
+            if self.done < total and self._first_says(time.monotonic() - saved > save_seconds):
                 self._save()
                 saved = time.monotonic()
             if self.run.watch and (reason := self.run.watch.stop(self.rows)):
@@ -185,6 +186,8 @@ class _Trainer(Generic[Micro]):
 
     def _step(self, number: int, total: int) -> tuple[dict[str, Any], int]:
         """One optimizer step: its log row and the tokens it read."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        torch.manual_seed((self.seed + number) * world + rank)  # dropout, the same for a resumed run
         micros, weights = self._share(self.run.steps[number])
         batches = [self.run.load(micro).to(self.accelerator.device) for micro in micros]
         count = self._sum(sum(len(b.targets) * weight for b, weight in zip(batches, weights, strict=True)))
@@ -220,12 +223,19 @@ class _Trainer(Generic[Micro]):
         return mine + [step[0]] * missing, [1] * len(mine) + [0] * missing
 
     def _warn_of_idle(self) -> None:
-        world, most = self.accelerator.num_processes, max(map(len, self.run.steps), default=0)
+        world = self.accelerator.num_processes
+        if world == 1:
+            return
+        most = max(map(len, self.run.steps), default=0)
         if most < world:
             self.accelerator.print(
                 f"warning: {world - most} of {world} processes have nothing to learn from: a step has {most} "
                 "micro-batches at most; raise groups_a_step (texts_a_step), or lower train.processes of the profile"
             )
+
+    def _first_says(self, yes: bool) -> bool:
+        """What the first process says: clocks differ, and all processes save together or none."""
+        return self._sum(float(yes and self.accelerator.is_main_process)) > 0
 
     def _sum(self, value: float) -> float:
         if self.accelerator.num_processes == 1:
@@ -259,8 +269,6 @@ class _Trainer(Generic[Micro]):
                 "optimizer": self.optimizer.state_dict(),
                 "done": self.done,
                 "rows": self.rows,
-                "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             }
             with whole_file(self.state) as partial:
                 torch.save(content, partial)
@@ -277,9 +285,6 @@ class _Trainer(Generic[Micro]):
         self.accelerator.unwrap_model(self.scorer).load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.done, self.rows = content["done"], content["rows"]
-        torch.set_rng_state(content["random"])
-        if content["random_cuda"]:
-            torch.cuda.set_rng_state_all(content["random_cuda"])
         self.accelerator.print(f"resuming after step {self.done}")
 
 

@@ -32,7 +32,8 @@ class Sampling:
     max_new_tokens: int
     temperature: float = 0.0
     """0: the likeliest token"""
-    seed: int = 0
+    seeds: Sequence[int] = ()
+    """above 0: one for each prompt, whose sample depends on no other's"""
 
 
 def generate(
@@ -45,15 +46,15 @@ def generate(
     progress: str | None = None,
 ) -> list[Generation]:
     """The continuation of each tokenized prompt, in the order given."""
-    torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
     shared = _Prefix(model)
     answers: dict[int, Generation] = {}
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            processor = constrain(rows)
-            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processor)
+            constraint = constrain(rows)
+            processors = [*([constraint] if constraint else []), *_samplers(model, sampling, rows)]
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processors)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
     return [answers[index] for index in range(len(prompts))]
@@ -69,27 +70,45 @@ def rollouts(
     batch_size: int,
     progress: str | None = None,
 ) -> list[list[list[int]]]:
-    """`each` continuations of every tokenized prompt, as token ids with the end token where one was written.
+    """`each` samples for every tokenized prompt, as token ids with the end token where one was written.
 
-    A prompt is computed once for all of them; `batch_size` continuations at most are written at once (one prompt's at
-    least).
+    A prompt is computed once for all of them; `batch_size` samples at most are written at once (one prompt's at least).
     """
-    torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
     some, found = max(1, batch_size // each), dict[int, list[list[int]]]()
     with tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="prompt", leave=False) as bar:
         for start in range(0, len(order), some):
             rows = order[start : start + some]
-            ids, mask = _left_padded([prompts[row] for row in rows], 0, tokenizer.pad_token_id)
-            ids, mask = ids.to(model.device), mask.to(model.device)
+            ids, mask = (one.to(model.device) for one in _left_padded([prompts[row] for row in rows], 0, tokenizer))
             cache = _read(model, ids[:, :-1], mask[:, :-1])  # the last token is left: its logits are needed
             cache.batch_repeat_interleave(each)
-            repeated = ids.repeat_interleave(each, 0), mask.repeat_interleave(each, 0)
-            written = _written(model, tokenizer, *repeated, cache, sampling, None)
+            ids, mask = ids.repeat_interleave(each, 0), mask.repeat_interleave(each, 0)
+            written = _written(model, tokenizer, ids, mask, cache, sampling, _samplers(model, sampling, rows))
             for at, row in enumerate(rows):
                 found[row] = [_ended(one, tokenizer.eos_token_id) for one in written[at * each : (at + 1) * each]]
             bar.update(len(rows))
     return [found[index] for index in range(len(prompts))]
+
+
+class Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
+    """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; every prompt draws from its own seed."""
+
+    def __init__(self, temperature: float, seeds: Sequence[int], device: torch.device) -> None:
+        self._temperature = temperature
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """[rows, vocabulary] scores by temperature, with noise; the rows of a prompt stand together."""
+        shape = len(scores) // len(self._generators), scores.shape[-1]
+        drawn = torch.cat([torch.rand(shape, generator=one, device=one.device) for one in self._generators])
+        return scores.float() / self._temperature - drawn.log().neg().log()
+
+
+def _samplers(model: PreTrainedModel, sampling: Sampling, rows: Sequence[int]) -> list[LogitsProcessor]:
+    """What makes the prompts `rows` be sampled; nothing where the likeliest token is wanted."""
+    if not sampling.temperature:
+        return []
+    return [Sampler(sampling.temperature, [sampling.seeds[row] for row in rows], model.device)]
 
 
 def _read(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Cache:
@@ -108,14 +127,17 @@ class _Prefix:
         self._ids: list[int] = []
         self._cache: Cache | None = None
 
-    def cache(self, ids: list[int], rows: int) -> Cache:
-        if ids != self._ids or self._cache is None:
+    def cache(self, ids: list[int], rows: int) -> tuple[Cache, bool]:
+        """The copy for so many rows, and whether it had to be computed."""
+        new = ids != self._ids or self._cache is None
+        if new:
             self._ids, self._cache = ids, DynamicCache(config=self._model.config)
             device = self._model.device
             self._model.base_model(torch.tensor([ids], device=device), past_key_values=self._cache, use_cache=True)
         copied = deepcopy(self._cache)
+        assert copied is not None
         copied.batch_repeat_interleave(rows)
-        return copied
+        return copied, new
 
 
 def _batch(
@@ -124,16 +146,17 @@ def _batch(
     prompts: list[list[int]],
     sampling: Sampling,
     shared: _Prefix,
-    processor: LogitsProcessor | None,
+    processors: Sequence[LogitsProcessor],
 ) -> list[Generation]:
     prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
     prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
-    ids, mask = _left_padded(prompts, len(prefix), tokenizer.pad_token_id)
-    cache = shared.cache(prefix, len(prompts)) if prefix else None
-    written = _written(model, tokenizer, ids.to(model.device), mask.to(model.device), cache, sampling, processor)
+    cache, computed = shared.cache(prefix, len(prompts)) if prefix else (None, False)
+    ids, mask = (one.to(model.device) for one in _left_padded(prompts, len(prefix), tokenizer))
+    written = _written(model, tokenizer, ids, mask, cache, sampling, processors)
+    cached = [0 if computed and not at else len(prefix) for at in range(len(prompts))]  # the first pays for all
     return [
-        _generation(tokenizer, row, len(prompt), len(prompt) - len(prefix))
-        for row, prompt in zip(written, prompts, strict=True)
+        _generation(tokenizer, row, len(prompt), len(prompt) - known)
+        for row, prompt, known in zip(written, prompts, cached, strict=True)
     ]
 
 
@@ -144,18 +167,16 @@ def _written(
     mask: Tensor,
     cache: Cache | None,
     sampling: Sampling,
-    processor: LogitsProcessor | None,
+    processors: Sequence[LogitsProcessor],
 ) -> list[list[int]]:
     """What the model goes on with after each row of `ids` [rows, T], padding behind its end."""
     written = model.generate(
         ids,
         attention_mask=mask,
         past_key_values=cache,
-        logits_processor=LogitsProcessorList([processor] if processor else []),
+        logits_processor=LogitsProcessorList(processors),
         max_new_tokens=sampling.max_new_tokens,
-        do_sample=sampling.temperature > 0,
-        temperature=sampling.temperature or None,
-        top_k=0 if sampling.temperature else None,
+        do_sample=False,  # `Sampler` is the sampling
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
@@ -169,9 +190,9 @@ def common_prefix(rows: list[list[int]]) -> list[int]:
     return first[:differs]
 
 
-def _left_padded(prompts: list[list[int]], shared: int, pad_id: int) -> tuple[Tensor, Tensor]:
+def _left_padded(prompts: list[list[int]], shared: int, tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask [rows, longest], padding between the shared prefix and the rest."""
-    longest = max(map(len, prompts))
+    longest, pad_id = max(map(len, prompts)), tokenizer.pad_token_id
     ids = torch.tensor([p[:shared] + [pad_id] * (longest - len(p)) + p[shared:] for p in prompts])
     mask = torch.tensor([[1] * shared + [0] * (longest - len(p)) + [1] * (len(p) - shared) for p in prompts])
     return ids, mask

@@ -53,26 +53,33 @@ def train_labeller(
     torch.manual_seed(seed)  # the head starts at random values
     model = HeadedEncoder(encoder, labels)
     train_rows, dev_rows = _labelled(rows, labels), _labelled(dev, labels)
-    run = Run(
-        text_steps(
-            train_rows,
-            model.tokenizer,
-            cfg.texts_a_step,
-            machine.max_tokens,
-            cfg.epochs,
-            Random(seed),
-            machine.processes,
-        ),
-        load=lambda texts: collate(model.tokenizer, texts),
-        dev=text_batches(dev_rows, model.tokenizer, machine.max_tokens),
-        dev_points=cfg.dev_points if dev_rows else 0,
-    )
+    run = labelling_run(model, train_rows, dev_rows, cfg.texts_a_step, cfg.epochs, cfg.dev_points, machine, seed)
     with resumable(out.name, encoder, cfg, machine, seed, labels, rows, dev) as state:
         fit(model, run, loss, cfg.fit, machine, seed, log, state)
         if is_first():
             with whole_folder(out) as partial:
                 model.save(partial)
     return model.eval()
+
+
+def labelling_run(
+    model: HeadedEncoder,
+    rows: Sequence[Labelled],
+    dev: Sequence[Labelled],
+    texts_a_step: int,
+    epochs: int,
+    dev_points: int,
+    machine: TrainMachine,
+    seed: int,
+) -> Run[list[Labelled]]:
+    """The plan of `fit` for a model that labels texts; without `dev` no loss is logged along the way."""
+    tokenizer, most = model.tokenizer, machine.max_tokens
+    return Run(
+        text_steps(rows, tokenizer, texts_a_step, most, epochs, Random(seed), machine.processes),
+        load=lambda texts: collate(tokenizer, texts),
+        dev=text_batches(dev, tokenizer, most),
+        dev_points=dev_points if dev else 0,
+    )
 
 
 def label_log_probabilities(model: HeadedEncoder) -> Callable[[Sequence[str]], list[list[float]]]:

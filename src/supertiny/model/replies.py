@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from tqdm import tqdm
@@ -11,10 +12,16 @@ from tqdm import tqdm
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
 from supertiny.core.resume import cache_home
-from supertiny.model.ask import Chat, ChatConfig, DecodeConfig, Generation, Request
+from supertiny.model.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
 
 Asked = TypeVar("Asked", Chat, Request)
 Config = TypeVar("Config", ChatConfig, DecodeConfig)
+
+
+def identity(model: Path, machine: ChatMachine | GenerateMachine) -> str:
+    """Whose replies they are, in this process: the model, the code that asks it, and what rounds its numbers."""
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return digest(model, machine.precision, machine.batch_size, *code)
 
 
 class Replies(Generic[Asked, Config]):

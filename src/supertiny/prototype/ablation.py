@@ -24,7 +24,7 @@ class ChangeConfig:
     examples: str | None = None
     num_examples: int | None = None
     thought: bool | None = None
-    describe: bool | None = None
+    documents: str | None = None
     knowledge: bool | None = None
     constrained: bool | None = None
     candidates: int | None = None

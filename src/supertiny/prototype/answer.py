@@ -36,7 +36,7 @@ class Prototype:
             shown = nearest(seen, self.expert, cfg.num_examples, self.embed)
             shown = [row[::-1] for row in shown] if cfg.examples == "nearest_first" else shown
         return [
-            full_chat(query, examples, self.pool, cfg.thought, cfg.describe, cfg.constrained)
+            full_chat(query, examples, self.pool, cfg.thought, cfg.documents, cfg.constrained)
             for query, examples in zip(seen, shown, strict=True)
         ]
 

@@ -7,6 +7,8 @@ from supertiny.measure.evaluate import EvaluateSizes
 from supertiny.model.ask import ChatConfig
 
 KINDS = ("nearest", "nearest_first", "fixed")
+DOCUMENTS = ("signature", "description", "parameters")
+"""how much a function document says; each says also what those before it say"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,8 +22,8 @@ class PrototypeConfig:
     """in-context examples"""
     thought: bool
     """chain of thought before the answer"""
-    describe: bool
-    """function documents with their descriptions"""
+    documents: str
+    """of the functions offered: signature | description | parameters (their types, descriptions, values)"""
     knowledge: bool
     """explanations retrieved from the knowledge base"""
     constrained: bool
@@ -30,6 +32,9 @@ class PrototypeConfig:
 
     def __post_init__(self) -> None:
         require(self.examples in KINDS, f"examples: expected one of {', '.join(KINDS)}, got {self.examples!r}")
+        require(
+            self.documents in DOCUMENTS, f"documents: expected one of {', '.join(DOCUMENTS)}, got {self.documents!r}"
+        )
         require(self.num_examples >= 0, f"num_examples: expected 0 or more, got {self.num_examples}")
 
 

@@ -8,7 +8,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Fault, Function, Malformed, Pool, Refusal, answer_from_json, read_value
+from supertiny.core.calls import (
+    Answer,
+    Call,
+    Fault,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    Refusal,
+    answer_from_json,
+    read_value,
+)
 from supertiny.core.records import Example
 from supertiny.model.ask import Chat
 from supertiny.prompt.compressed import PromptConfig, own_part, response, signature
@@ -27,18 +38,38 @@ FORMAT_THOUGHT = f'Reply with JSON alone: {{"thought": why, {_CALL}'
 
 
 def full_chat(
-    example: Example, shown: Sequence[Example], pool: Pool, thought: bool, describe: bool, constrained: bool
+    example: Example, shown: Sequence[Example], pool: Pool, thought: bool, documents: str, constrained: bool
 ) -> Chat:
     """The conversation for `example` with the in-context examples `shown`, each a turn of its own."""
-    cfg = PromptConfig(describe=describe, history_turns=len(example.history))
     offered = [pool[name] for name in example.candidates]
-    functions = "".join(f"\n{signature(function, cfg)}" for function in offered)
+    functions = "".join(f"\n{document(function, documents)}" for function in offered)
     messages = [("system", f"{GUIDELINES}\n{FORMAT_THOUGHT if thought else FORMAT}\nFunctions:{functions}")]
     for one in shown:
         messages += [("user", asked(one, pool)), ("assistant", reply_text(one.answers[0], pool, thought))]
     messages.append(("user", asked(example, pool)))
     schema = json.dumps(reply_schema(offered, thought)) if constrained else None
     return Chat(tuple(messages), schema)
+
+
+def document(function: Function, documents: str) -> str:
+    """The document of one function, as long as `PrototypeConfig.documents` says.
+
+    >>> from supertiny.core.calls import Parameter
+    >>> wait = Function("wait", "Waits.", {"unit": Parameter("string", "Of time", True, ("s", "h"))})
+    >>> print(document(wait, "parameters"))
+    wait(unit): Waits.
+      unit (string): Of time; one of "s", "h"
+    """
+    text = signature(function, PromptConfig(describe=documents != "signature", history_turns=0))
+    if documents != "parameters":
+        return text
+    return "\n".join([text, *(f"  {name} {_about(parameter)}" for name, parameter in function.parameters.items())])
+
+
+def _about(parameter: Parameter) -> str:
+    values = ", ".join(map(json.dumps, parameter.enum))
+    said = [part for part in (parameter.description, f"one of {values}" if values else "") if part]
+    return f"({parameter.type})" + (f": {'; '.join(said)}" if said else "")
 
 
 def asked(example: Example, pool: Pool) -> str:

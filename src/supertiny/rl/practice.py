@@ -141,8 +141,9 @@ class Practice(Sequence[list[list[Experience]]]):
             found = torch.load(kept, weights_only=True)
             return found["replies"], found["old"]
         self._refresh()
-        sampling = Sampling(self.cfg.max_new_tokens, self.cfg.temperature, self.seed * 1_000_003 + batch)
-        prompts = [task.prompt for task in chosen]
+        prompts, draw = [task.prompt for task in chosen], Random(f"{self.seed} {batch}")
+        seeds = [draw.randrange(2**32) for _ in prompts]
+        sampling = Sampling(self.cfg.max_new_tokens, self.cfg.temperature, seeds)
         each, at_once = self.cfg.rollouts, self.rolling.batch_size
         replies = rollouts(self.writer, self.tokenizer, prompts, each, sampling, at_once, "replies")
         old: Sequence[Tensor | None] = [None] * len(chosen)

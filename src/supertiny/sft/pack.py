@@ -45,9 +45,7 @@ def with_answer(example: Example, pool: Pool) -> str:
     return response(example.answers[0], pool)
 
 
-def pack(
-    group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig, write: Write = with_answer
-) -> Pack:
+def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig, write: Write = with_answer) -> Pack:
     """One group as token ids: the candidates as prefix, each query with its reply as a branch."""
     prompts = [render(example, pool, cfg) for example in group.examples]
     return Pack(

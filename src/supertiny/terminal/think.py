@@ -12,7 +12,7 @@ from supertiny.measure.workload import requests
 from supertiny.model.ask import Generation, Request
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.prompt.thought import read_answer
-from supertiny.retrieve.retrievers import Retriever
+from supertiny.retrieve.retrievers import EmbeddingRetriever, Retriever, described_by
 
 Generate = Callable[[Sequence[Request]], list[Generation]]
 
@@ -36,7 +36,12 @@ def think(example: Example, mind: Mind) -> Iterator[tuple[str, str]]:
     found = lookup(example.query, mind.knowledge)
     yield "knowledge", "\n".join(found) or "(no term of the query is in the knowledge base)"
     example = replace(example, knowledge=found)
-    (ranked,) = mind.retriever.scored([example], mind.num_candidates)
+    retriever = mind.retriever
+    if isinstance(retriever, EmbeddingRetriever):
+        (text,) = retriever.describe([example])
+        yield "searched for", text
+        retriever = EmbeddingRetriever(retriever.index, described_by({example.id: text}), retriever.instruction)
+    (ranked,) = retriever.scored([example], mind.num_candidates)
     yield "candidates", "\n".join(f"{score:7.3f}  {name}" for name, score in ranked)
     example = replace(example, candidates=tuple(name for name, _ in ranked))
     (request,) = requests([example], mind.pool, mind.prompt)

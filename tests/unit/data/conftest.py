@@ -24,7 +24,7 @@ def make_config(**changes) -> DatasetConfig:
         "ood_seen_share": 0.35,
         "home_assistant": home,
         "massive": MassiveConfig(path="", ood_scenarios=[]),
-        "own": OwnConfig(functions="", queries="", verdicts=None),
+        "own": OwnConfig(functions="", queries="", verdicts=None, knowledge=None),
     }
     return DatasetConfig(**{**settings, **changes})
 

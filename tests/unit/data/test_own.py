@@ -6,6 +6,7 @@ from supertiny.core.calls import Function, Parameter
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_functions
 from supertiny.data.dataset import DatasetSizes, OwnConfig
+from supertiny.data.knowledge import lookup
 from supertiny.data.own import own
 from tests.unit.data.conftest import make_config
 
@@ -27,7 +28,10 @@ def config(tmp_path, queries: list[dict]):
     write_functions(tmp_path / "functions.json", POOL)
     (tmp_path / "queries.jsonl").write_text("\n".join(json.dumps(query) for query in queries))
     paths = OwnConfig(
-        functions=str(tmp_path / "functions.json"), queries=str(tmp_path / "queries.jsonl"), verdicts=None
+        functions=str(tmp_path / "functions.json"),
+        queries=str(tmp_path / "queries.jsonl"),
+        verdicts=None,
+        knowledge=None,
     )
     return make_config(own=paths, num_candidates=2)
 
@@ -109,4 +113,65 @@ def test_a_missing_file_names_its_parameter(tmp_path):
     cfg = config(tmp_path, rows())
     (tmp_path / "queries.jsonl").unlink()
     with pytest.raises(UserError, match=r"params.yaml: dataset.own.queries: .*queries.jsonl does not exist"):
+        own(cfg, SIZES, 0)
+
+
+def test_any_first_rows_of_ood_mix_seen_and_unseen(tmp_path):
+    """65 and 35 in a hundred: of the first n rows, .35 n are seen, within one."""
+    queries = [row(n, ("brew", "grind", "clean")[n % 3]) for n in range(200)]
+    queries += [row(n, "heat", tags=["unseen"]) for n in range(200, 300)]
+    cfg = config(tmp_path, queries)
+    sizes = DatasetSizes(train=100, expert=4, dev=4, test=50, ood=100)
+    ood = own(cfg, sizes, 0).splits["ood"]
+    assert (len(ood), sum("seen" in r.tags for r in ood)) == (100, 35)
+    for n in range(1, 101):
+        assert abs(sum("seen" in r.tags for r in ood[:n]) - 0.35 * n) <= 1
+    assert ood == own(cfg, sizes, 0).splits["ood"] != own(cfg, sizes, 1).splits["ood"]
+    unseen = [r.id for r in ood if "unseen" in r.tags]
+    assert unseen != sorted(unseen), "the file's order is not kept"
+
+
+def explained(tmp_path, knowledge, queries: list[dict]):
+    (tmp_path / "knowledge.json").write_text(json.dumps(knowledge))
+    cfg = config(tmp_path, queries)
+    cfg.own.knowledge = str(tmp_path / "knowledge.json")
+    return cfg
+
+
+def test_explanations_of_a_querys_terms_join_those_that_its_row_brings(tmp_path):
+    queries = rows()
+    queries[0] |= {"query": "wake THE BEAST", "knowledge": ["a note"], "tags": ["mine"]}
+    queries[1] |= {"query": "wake the beast, the beast", "knowledge": ["the beast: the grinder"]}
+    queries[2] |= {"query": "a beastly day", "history": [{"query": "the beast", "answer": "Request unclear"}]}
+    entry = {"term": "the beast", "explanation": "the beast: the grinder"}
+    dataset = own(explained(tmp_path, [entry], queries), SIZES, 0)
+    assert dataset.knowledge == [("the beast", "the beast: the grinder")]
+    found = {r.id: (r.knowledge, r.tags) for part in ("train", "expert", "dev", "test") for r in dataset.splits[part]}
+    assert found["q0"] == (("a note", "the beast: the grinder"), ("mine", "knowledge"))
+    assert found["q1"] == (("the beast: the grinder",), ("knowledge",))
+    assert found["q2"] == found["q3"] == ((), ())
+    for r in dataset.splits["test"]:
+        assert set(r.knowledge) >= set(lookup(r.query, dataset.knowledge))
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "message"),
+    [
+        ({"term": "x"}, r"knowledge.json: expected a list of"),
+        (["x"], r"knowledge.json, entry 0: expected an object, got str"),
+        ([{"term": "x"}], r"knowledge.json, entry 0: field 'explanation': missing"),
+        ([{"term": " ", "explanation": "y"}], r"knowledge.json, entry 0: field 'term': expected a text, got ' '"),
+        ([{"term": "x", "explanation": 3}], r"knowledge.json, entry 0: field 'explanation': expected a text, got 3"),
+        ([{"term": t, "explanation": "y"} for t in ("x", "X")], r"entry 1: field 'term': 'X' stands there twice"),
+    ],
+)
+def test_a_broken_knowledge_base_is_named_by_entry_and_field(tmp_path, knowledge, message):
+    with pytest.raises(UserError, match=message):
+        own(explained(tmp_path, knowledge, rows()), SIZES, 0)
+
+
+def test_a_missing_knowledge_base_names_its_parameter(tmp_path):
+    cfg = explained(tmp_path, [], rows())
+    (tmp_path / "knowledge.json").unlink()
+    with pytest.raises(UserError, match=r"params.yaml: dataset.own.knowledge: .*knowledge.json does not exist"):
         own(cfg, SIZES, 0)

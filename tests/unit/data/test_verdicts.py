@@ -11,9 +11,11 @@ from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal, 
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.data.mistakes import MISTAKES, Scene, differs, said_values
+from supertiny.data.near import near_misses
 from supertiny.data.rewordings import rewordings, writings
 from supertiny.data.verdicts import PLACES, PLANTS, make_injections, make_verdicts
 from supertiny.judge.judged import EQUIVALENT, RIGHT, Judged, read_injected, read_judged, write_judged
+from supertiny.judge.normalise import same
 from supertiny.judge.reference import Failure, judge
 
 
@@ -188,6 +190,77 @@ def test_what_surely_differs_is_never_the_same(one, other):
             Example(id="1", query="?", answers=(Call("show", {"where": one}),)), Call("show", {"where": other})
         ).correct
     assert differs(one, other) == differs(other, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("23:59", ["00:59", "11:59", "23:29"]),
+        ("7:30", ["8:30", "7:00"]),  # half past seven of either half of the day
+        ("12:30 PM", ["01:30 PM", "12:00 PM", "12:30 AM"]),
+        ("Lamp 2", ["Lamp 3"]),
+        ("lamp twenty-nine", ["lamp thirty-nine", "lamp twenty-eight"]),
+        ("the 11th", ["the 12th"]),
+        ("twentieth street", ["nineteenth street"]),
+        ("1,000", []),
+        ("-40 °C", ["-41 °C"]),  # as cold as -40 °F
+        ("007", ["008"]),
+        ("ten second", ["eleven second", "ten minute"]),
+        ("0 minutes", ["1 minutes"]),
+    ],
+)
+def test_near_misses_by_hand(text, expected):
+    assert near_misses(text) == expected
+
+
+DETAILS = st.sampled_from(
+    [
+        "07:00",
+        "7:30",
+        "23:59",
+        "11 pm",
+        "12:30 am",
+        "seven",
+        "twenty-one",
+        "nine",
+        "2",
+        "20.5",
+        "first",
+        "2nd",
+        "21st",
+        "20 °C",
+        "68 degrees fahrenheit",
+        "50%",
+        "minutes",
+        "hour",
+        "one",
+        "half an",
+        "and",
+        "a",
+        "-40",
+        "in the evening",
+        "lamp",
+        "hundred",
+    ]
+)
+
+
+@given(st.lists(DETAILS, min_size=1, max_size=3).map(" ".join))
+def test_the_reference_judge_takes_no_near_miss_for_the_text(text):
+    """Nor one of another writing of it: "8 am" is not "07:00"."""
+    for other in [text, *(w for w in writings(text, Parameter("string"), "") if isinstance(w, str) and same(w, text))]:
+        assert not any(same(miss, text) for miss in near_misses(other)), other
+
+
+def test_wrong_values_miss_by_a_detail_too():
+    """A detail of the only accepted value; where another writing is accepted too, a slip could be that one."""
+    pool = {"wake": Function("wake", "Wakes", {"at": Parameter("string", required=True)})}
+    answer = Call("wake", {"at": "07:00"})
+    example = Example(id="1", query="wake me at seven", candidates=("wake",), answers=(answer,))
+    made = {MISTAKES[Failure.WRONG_VALUE](Scene(example, answer, pool, {}, Random(seed))) for seed in range(40)}
+    assert made == {answer_text(Call("wake", {"at": at})) for at in ("08:00", "19:00", "07:30")}
+    both = Example(id="1", query="wake me", candidates=("wake",), answers=(answer, Call("wake", {"at": "19:00"})))
+    assert MISTAKES[Failure.WRONG_VALUE](Scene(both, answer, pool, {}, Random(0))) is None
 
 
 def test_mistakes_that_an_example_does_not_admit_are_not_made():

@@ -157,7 +157,7 @@ def test_an_empty_rest_bucket_weighs_nothing_and_a_student_that_uses_it_pays():
 
 def test_every_kind_is_the_mixture_of_its_name():
     both = sides(P, Q)
-    found = {kind: Divergence(kind=kind, mu=0.4, alpha=0.2).weight(both).item() for kind in KINDS}
+    found = {kind: Divergence(loss=kind, mu=0.4, alpha=0.2).weight(both).item() for kind in KINDS}
     assert found == pytest.approx({"akl": 0.375, "fkl": 1.0, "rkl": 0.0, "fixed": 0.2})
 
 
@@ -169,11 +169,11 @@ def test_a_token_that_the_teacher_rules_out_costs_much_but_not_infinity():
 
 
 @pytest.mark.parametrize(
-    ("change", "named"), [({"kind": "jsd"}, "kind"), ({"mu": 0.0}, "mu"), ({"alpha": 1.1}, "alpha")]
+    ("change", "named"), [({"loss": "jsd"}, "loss"), ({"mu": 0.0}, "mu"), ({"alpha": 1.1}, "alpha")]
 )
 def test_a_divergence_that_does_not_exist_is_refused_by_field(change, named):
     with pytest.raises(UserError, match=f"^{named}:"):
-        Divergence(**{"kind": "akl", "mu": 0.5, "alpha": 0.5} | change)
+        Divergence(**{"loss": "akl", "mu": 0.5, "alpha": 0.5} | change)
 
 
 def test_mu_goes_down_in_equal_steps_and_a_run_of_one_step_has_the_last():

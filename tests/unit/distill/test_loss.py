@@ -15,7 +15,7 @@ from supertiny.distill.signal import Signal
 
 V = 12
 LAW = settings(deadline=None)  # a busy machine is no fault
-DIVERGENCES = [Divergence(kind=kind, mu=mu, alpha=0.3) for kind in KINDS for mu in (0.5, 0.9, 1.0)]
+DIVERGENCES = [Divergence(loss=kind, mu=mu, alpha=0.3) for kind in KINDS for mu in (0.5, 0.9, 1.0)]
 choices = st.sampled_from(DIVERGENCES)
 seeds = st.integers(0, 10_000)
 
@@ -27,8 +27,8 @@ def softmax(row):
 
 
 def oracle_alpha(p, q, divergence, last_is_rest):
-    if divergence.kind != "akl" or divergence.mu >= 1:
-        return {"rkl": 0.0, "fixed": divergence.alpha}.get(divergence.kind, 1.0)
+    if divergence.loss != "akl" or divergence.mu >= 1:
+        return {"rkl": 0.0, "fixed": divergence.alpha}.get(divergence.loss, 1.0)
     head, mass = set(), 0.0
     for index in sorted(range(len(p) - last_is_rest), key=lambda index: -p[index]):
         if mass >= divergence.mu - 1e-6:
@@ -152,7 +152,7 @@ def test_the_gradient_is_the_limit_of_differences(kind, counts):
     """Not for akl: its alpha changes with the student, and no gradient may flow there."""
     teacher, student = draw(3, dtype=torch.float64)
     signal = truncated(teacher, counts) if counts else Signal(log_p_NK=teacher.log_softmax(-1))
-    divergence = Divergence(kind=kind, mu=0.5, alpha=0.3)
+    divergence = Divergence(loss=kind, mu=0.5, alpha=0.3)
     _, found = gradient(student, signal, divergence)
     moves = 1e-5 * torch.eye(student.numel(), dtype=torch.float64).view(-1, *student.shape)
     value = lambda x: divergence_sum(x, signal, divergence, 2).item()  # noqa: E731
@@ -177,7 +177,7 @@ def test_truncation_never_raises_a_kl(seed, count):
     """Joining categories loses what tells p from q: both KLs are lower bounds."""
     teacher, student = draw(seed, dtype=torch.float64)
     for kind in ("fkl", "rkl"):
-        divergence = Divergence(kind=kind, mu=0.5, alpha=0.3)
+        divergence = Divergence(loss=kind, mu=0.5, alpha=0.3)
         with torch.no_grad():
             whole = divergence_sum(student, Signal(log_p_NK=teacher.log_softmax(-1)), divergence, 8)
             part = divergence_sum(student, truncated(teacher, [count] * 5), divergence, 8)
@@ -221,7 +221,7 @@ def test_a_rest_of_a_millionth_is_not_lost_in_rounding():
     signal = Signal(torch.tensor([[p[0]]], dtype=torch.float64).log().float(), torch.tensor([[0]]))
     student = torch.tensor([[q[0], q[1] / 2, q[1] / 2]]).log()
     expected = sum(b * math.log(b / a) for a, b in zip(p, q, strict=True))
-    found = divergence_sum(student, signal, Divergence(kind="rkl", mu=0.5, alpha=0.5), 1).item()
+    found = divergence_sum(student, signal, Divergence(loss="rkl", mu=0.5, alpha=0.5), 1).item()
     assert found == pytest.approx(expected, rel=1e-3)
 
 
@@ -268,7 +268,7 @@ def test_temperature_divides_both_and_the_gradient_follows(temperature, counts):
     teacher, student = draw(1, dtype=torch.float64)
     plain = truncated(teacher, counts) if counts else Signal(log_p_NK=teacher.log_softmax(-1))
     warm = Signal(plain.log_p_NK, plain.ids_NK, temperature)
-    divergence = Divergence(kind="akl", mu=0.5, alpha=0.5)
+    divergence = Divergence(loss="akl", mu=0.5, alpha=0.5)
     one, other = gradient(student / temperature, plain, divergence), gradient(student, warm, divergence)
     assert one[0] == pytest.approx(other[0])
     torch.testing.assert_close(one[1] / temperature, other[1])
@@ -277,7 +277,7 @@ def test_temperature_divides_both_and_the_gradient_follows(temperature, counts):
 def test_bfloat16_logits_keep_the_loss_in_fp32():
     teacher, student = draw(2, rows=7)
     half = student.bfloat16()
-    signal, divergence = truncated(teacher, [5] * 7), Divergence(kind="akl", mu=0.7, alpha=0.5)
+    signal, divergence = truncated(teacher, [5] * 7), Divergence(loss="akl", mu=0.7, alpha=0.5)
     value, found = gradient(half, signal, divergence)
     expected, exact = gradient(half.float(), signal, divergence)
     assert value == pytest.approx(expected, rel=1e-6) and found.dtype == torch.bfloat16
@@ -331,7 +331,7 @@ def test_no_tokens_no_loss():
 def test_stats_worked_by_hand():
     """The worked pair of algorithms section 7; then its likeliest two tokens kept: the rest is .3 to .7, still .5."""
     p, q = torch.tensor([[0.1, 0.2, 0.3, 0.4]]), torch.tensor([[0.4, 0.3, 0.2, 0.1]])
-    divergence = Divergence(kind="akl", mu=0.7, alpha=0.5)
+    divergence = Divergence(loss="akl", mu=0.7, alpha=0.5)
     dense = token_stats(q.log(), Signal(p.log()), divergence, 1)
     found = [dense.alpha, dense.p_top1, dense.missing_mass, dense.divergence_nats]
     kl = sum(a * math.log(a / b) for a, b in zip(p[0].tolist(), q[0].tolist(), strict=True))

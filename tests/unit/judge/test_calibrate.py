@@ -77,7 +77,10 @@ def test_calibration_by_hand():
     found = calibrate(gullible, trial(), 0)
     assert (found["n"], found["examples"], found["agreement"], found["kappa"]) == (3, 2, 1.0, 1.0)
     assert (found["precision"], found["recall"]) == (1.0, 1.0)
-    expected = {"n": 1, "judged_right": 1.0, "judged_right_without": 0.0, "flipped": 1.0, "by_place": {"query": 1.0}}
+    expected = {
+        "n": 1, "judged_right": 1.0, "judged_right_without": 0.0, "n_wrong_without": 1, "flipped": 1.0,
+        "by_place": {"query": 1.0},
+    }  # fmt: skip
     assert found["injections"] == expected
     assert calibrate(by_reference, trial(), 0)["injections"]["flipped"] == 0
 
@@ -101,14 +104,14 @@ def test_halves_share_no_example_and_lose_none():
 
 def test_the_gate_names_the_parameter_and_the_numbers():
     agreement = {"agreement": 0.8, "n": 50, "agreement_low": 0.7, "agreement_high": 0.9}
-    results = {"reference": agreement | {"injections": {"n": 0, "flipped": None}}}
+    results = {"reference": agreement | {"injections": {"n": 0, "n_wrong_without": 0, "flipped": None}}}
     message = r"judge.kind: the reference judge.*0.8 of 50 replies.*0.7\.\.0.9.*judge.min_agreement 0.93"
     with pytest.raises(UserError, match=message):
         check(results, config())
     check(results, config(min_agreement=0.8))
     with pytest.raises(UserError, match="min_agreement"):
         check({"reference": results["reference"] | {"agreement": None}}, config(min_agreement=0.0))
-    flips = {"reference": results["reference"] | {"injections": {"n": 20, "flipped": 0.05}}}
+    flips = {"reference": results["reference"] | {"injections": {"n": 25, "n_wrong_without": 20, "flipped": 0.05}}}
     with pytest.raises(UserError, match=r"calls 0.05 of 20 wrong replies.*judge.max_flipped 0.0"):
         check(flips, config(min_agreement=0.8))
     check(flips, config(min_agreement=0.8, max_flipped=0.05))

@@ -8,7 +8,7 @@ import torch
 from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
 from supertiny.model.ask import Request
 from supertiny.model.constrain import Constraint
-from supertiny.model.generate import Sampling, common_prefix, generate
+from supertiny.model.generate import Sampler, Sampling, common_prefix, generate
 from supertiny.prompt.compressed import Prompt
 
 POOL = {
@@ -36,11 +36,28 @@ def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, token
     prompts = [head + tail for tail in tails]
     found = generate(tiny, tokenizer, prompts, Sampling(8), batch_size=3)
     with torch.no_grad():
-        for prompt, tail, one in zip(prompts, tails, found, strict=True):
+        for row, (prompt, tail, one) in enumerate(zip(prompts, tails, found, strict=True)):
             ids = naive(tiny, prompt, 8, tokenizer.eos_token_id)
             assert one.text == tokenizer.decode(ids, skip_special_tokens=True)
             assert (one.prompt_tokens, one.new_tokens) == (len(prompt), len(ids))
-            assert one.uncached_tokens == (len(tail) if shared else len(prompt))
+            assert one.uncached_tokens == (len(tail) if row else len(prompt))  # the first computes what all share
+
+
+def test_a_sample_depends_on_its_own_seed_alone(tiny, tokenizer):
+    prompts = [[5, 6, 7], [9, 8], [1, 2, 3, 4]]
+    together = generate(tiny, tokenizer, prompts, Sampling(12, 1.5, [3, 4, 3]), batch_size=2)
+    for prompt, seed, one in zip(prompts, (3, 4, 3), together, strict=True):
+        assert generate(tiny, tokenizer, [prompt], Sampling(12, 1.5, [seed]), 1)[0].text == one.text
+    other = generate(tiny, tokenizer, prompts, Sampling(12, 1.5, [5, 6, 7]), batch_size=2)
+    assert [one.text for one in other] != [one.text for one in together]
+
+
+def test_samples_come_as_often_as_the_softmax_says():
+    """p^(1/T) of p = .6, .3, .1, 0 at T = 2 is .775, .548, .316, so .473, .334, .193."""
+    logits = torch.tensor([0.6, 0.3, 0.1, 0.0]).log().expand(6000, -1)
+    drawn = Sampler(2.0, range(6000))(torch.empty(0), logits).argmax(-1).bincount(minlength=4) / 6000
+    assert drawn.tolist() == pytest.approx([0.473, 0.334, 0.193, 0.0], abs=0.02)  # three sigma
+    assert drawn[3] == 0
 
 
 def test_common_prefix():

@@ -24,7 +24,7 @@ POOL = {
     "wait": Function("wait", "Waits"),
 }
 CFG = PrototypeConfig(
-    examples="nearest", num_examples=1, thought=False, describe=True, knowledge=True, constrained=True,
+    examples="nearest", num_examples=1, thought=False, documents="description", knowledge=True, constrained=True,
     chat=ChatConfig(temperature=0.0, max_new_tokens=50),
 )  # fmt: skip
 
@@ -45,7 +45,7 @@ def letters(texts):
 def test_the_conversation_shows_examples_then_functions_context_and_query():
     example = ask("1", "dim the troll", context={"room": "hall"}, knowledge=("the troll: a lamp",))
     turn = replace(example, history=(Turn("hello", Refusal.UNCLEAR), Turn("lock", Call("lock"))))
-    chat = full_chat(turn, EXPERT[:2], POOL, thought=False, describe=True, constrained=True)
+    chat = full_chat(turn, EXPERT[:2], POOL, thought=False, documents="description", constrained=True)
     assert [role for role, _ in chat.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert chat.messages[2][1] == '{"answer":{"name":"dim","arguments":{"level":5}}}'
     assert chat.messages[0][1].endswith("Functions:\ndim(level, area?): Dims a light\nlock(): Locks a door")
@@ -53,7 +53,7 @@ def test_the_conversation_shows_examples_then_functions_context_and_query():
         "room: hall\nNote: the troll: a lamp\nEarlier: hello\nAnswer: Request unclear\n"
         'Earlier: lock\nAnswer: {"name":"lock","arguments":{}}\nQuery: dim the troll'
     )
-    assert full_chat(turn, [], POOL, thought=False, describe=False, constrained=False).schema is None
+    assert full_chat(turn, [], POOL, thought=False, documents="signature", constrained=False).schema is None
 
 
 @pytest.mark.parametrize("thought", [True, False])
@@ -66,7 +66,7 @@ def test_what_the_examples_show_is_what_is_read(answer, thought):
 
 def test_the_schema_has_the_name_before_the_arguments():
     """A model writes what it calls before it writes with what."""
-    chat = full_chat(ask("1", "q"), [], POOL, thought=True, describe=True, constrained=True)
+    chat = full_chat(ask("1", "q"), [], POOL, thought=True, documents="description", constrained=True)
     schema = json.loads(chat.schema)
     assert list(schema["properties"]) == ["thought", "answer"]
     assert list(schema["properties"]["answer"]["anyOf"][0]["properties"]) == ["name", "arguments"]

@@ -24,6 +24,7 @@ INJECTIONS = {
     "n": 8,
     "judged_right": 0.25,
     "judged_right_without": 0.125,
+    "n_wrong_without": 7,
     "flipped": 0.125,
     "by_place": {"query": 0.25},
 }
@@ -41,6 +42,7 @@ STEP_FILES = {
     "judge.json": {
         "kind": "reference",
         "min_agreement": 0.93,
+        "max_flipped": 0.0,
         "judges": {
             "reference": {
                 **{

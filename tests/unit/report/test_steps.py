@@ -43,8 +43,8 @@ def test_names_are_stable_and_no_metric_is_null():
     [
         ("retrieval", ["| classifier, fine-tuned | no | 0.900 | 1.000 | 40 | 0.300 | 0.300 | 30 | 0.000 | 20 |"]),
         ("retrieval", ["| API description | yes | 0.500 | 0.750 | 4 | - | - | - | - | - |"]),
-        ("judge", ["| reference (used) | 0.950 [0.900, 1.000] | 0.900 | 1.000 | 0.900 | 20 | 0.000 | 8 | 0 |"]),
-        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 12 | 0.125 | 8 | 3 |"]),
+        ("judge", ["| reference (used) | 0.950 [0.900, 1.000] | 0.900 | 1.000 | 0.900 | 20 | 0.000 | 7 | 0 |"]),
+        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 12 | 0.125 | 7 | 3 |"]),
         ("judge", ["| right | right | 1.000 of 9 | 0.250 of 4 |", "| equivalent | right | 0.000 of 1 | - |"]),
         ("judge", ["| wrong value | wrong | 0.000 of 10 | - |"]),
         ("descriptions", ["| 5 | 20 | 16 | 0.500 | 7 | 6 | 3 | 30 |"]),

@@ -6,6 +6,9 @@ import torch
 from supertiny.core.calls import Call, Function, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
+from supertiny.describe.config import DescribeConfig
+from supertiny.describe.describer import Describer
+from supertiny.model.ask import ChatConfig, Generation
 from supertiny.model.heads import HeadedEncoder
 from supertiny.retrieve.index import FunctionIndex
 from supertiny.retrieve.retrievers import (
@@ -36,6 +39,25 @@ def test_a_function_added_at_run_time_is_found_without_training(embedding):
     assert "turn_on_fan" not in embedding.rank([WANTS_FAN])[0]
     embedding.add(FAN)
     assert embedding.rank([WANTS_FAN])[0][0] == "turn_on_fan"
+
+
+def test_a_function_added_at_run_time_is_found_by_its_description_too(pool, embed):
+    """The query shares no word with the function's document; what is written of it does."""
+    asked = []
+
+    def ask(chats, cfg, progress):
+        asked.extend(chats)
+        return [Generation(' "Turns on a fan."\n', 9, 9, 5) for _ in chats]
+
+    cfg = DescribeConfig(num_examples=0, max_chars=99, chat=ChatConfig(temperature=0.0, max_new_tokens=9))
+    writer = Describer(pool=pool, shown=(), ask=ask, cfg=cfg)
+    retriever = EmbeddingRetriever(FunctionIndex(embed, pool.values(), "description"), writer.describe)
+    hot = Example(id="1", query="it is too hot in here")
+    assert retriever.extensible
+    assert "turn_on_fan" not in retriever.rank([hot])[0]
+    retriever.add(FAN)
+    assert retriever.rank([hot])[0][0] == "turn_on_fan"
+    assert asked and all(hot.query in chat.messages[-1][1] for chat in asked)
 
 
 def test_the_classifier_says_by_name_that_it_must_be_retrained(classifier):

@@ -85,7 +85,7 @@ def test_replies_to_prompts_of_any_length_are_those_of_each_alone(tiny, tokenize
 
 def test_sampled_replies_are_the_seeds(tiny, tokenizer):
     def sample(seed):
-        return rollouts(tiny, tokenizer, [[5, 6]], 6, Sampling(8, 1.0, seed), 2)
+        return rollouts(tiny, tokenizer, [[5, 6]], 6, Sampling(8, 1.0, [seed]), 2)
 
     assert sample(1) == sample(1) != sample(2)
     assert len({tuple(reply) for reply in sample(1)[0]}) > 1, "a group is no copies of one reply"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
-from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
 from supertiny.prompt.thought import TAGS, write
+from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
 
 TEXT, NUMBER = Parameter("string"), Parameter("integer")
 DIM = Function("dim", "Dims a light", {"name": Parameter("string", "", True), "level": NUMBER, "area": TEXT})

@@ -1,12 +1,14 @@
 """Every step is shown, whatever the model writes."""
 
+import numpy as np
 import pytest
 
 from supertiny.core.calls import Function, Parameter
 from supertiny.core.records import Example
 from supertiny.model.ask import Generation
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.retrieve.retrievers import Retriever
+from supertiny.retrieve.index import FunctionIndex
+from supertiny.retrieve.retrievers import EmbeddingRetriever, Retriever
 from supertiny.terminal.think import Mind, think
 
 POOL = {"dim": Function("dim", "Dims", {"level": Parameter("integer")}, "light"), "lock": Function("lock", "Locks")}
@@ -22,9 +24,9 @@ class First(Retriever):
         raise NotImplementedError
 
 
-def steps(written, k=2):
+def steps(written, k=2, retriever=None):
     mind = Mind(
-        pool=POOL, knowledge=[("the troll", "the troll: a lamp")], retriever=First(), num_candidates=k,
+        pool=POOL, knowledge=[("the troll", "the troll: a lamp")], retriever=retriever or First(), num_candidates=k,
         prompt=PromptConfig(describe=False, history_turns=1),
         generate=lambda requests: [Generation(written, 40, 40, 9) for _ in requests],
     )  # fmt: skip
@@ -45,3 +47,21 @@ def test_a_call_is_shown_from_the_query_to_the_legacy_frame():
 @pytest.mark.parametrize("written", ["", '{"name":"lock","arguments":{}}', "turn it on"])
 def test_what_is_no_call_of_a_candidate_ends_with_the_reason(written):
     assert steps(written, k=1)[-1][0] == "call" and steps(written, k=1)[-1][1].startswith("none: ")
+
+
+def test_what_is_searched_for_is_written_once_after_the_lookup_and_shown():
+    asked = []
+
+    def describe(examples):
+        asked.extend(examples)
+        return ["Locks" for _ in examples]
+
+    def embed(texts):
+        return np.array([[1, 0] if "ocks" in text else [0, 1] for text in texts], dtype=np.float32)
+
+    retriever = EmbeddingRetriever(FunctionIndex(embed, POOL.values(), "description"), describe)
+    found = steps("?", retriever=retriever)
+    assert [step for step, _ in found][2:5] == ["knowledge", "searched for", "candidates"]
+    said = dict(found)
+    assert said["searched for"] == "Locks" and said["candidates"].splitlines() == ["  1.000  lock", "  0.000  dim"]
+    assert [one.knowledge for one in asked] == [("the troll: a lamp",)]

@@ -178,7 +178,8 @@ class Drawer:
 
     def _admit(self, draft: Draft) -> bool:
         """Whether the row is new and keeps the splits apart; if so, it counts as said."""
-        if not self.world.may_say(self.split, draft.marked):
+        texts = [draft.marked, *(text for text, _ in draft.history)]
+        if not all(self.world.may_say(self.split, text) for text in texts):
             return False
         earlier = surface(draft.history[0][0]).lower() if draft.history else ""
         room = draft.room if self.known or "room" in draft.tags else ""
@@ -186,7 +187,8 @@ class Drawer:
         if key in self.spoken:
             return False
         self.spoken.add(key)
-        self.world.say(self.split, draft.marked)
+        for text in texts:
+            self.world.say(self.split, text)
         return True
 
     def _row(self, draft: Draft, row_id: str) -> Example:

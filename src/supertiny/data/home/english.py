@@ -30,6 +30,12 @@ _ONES = [
     "nineteen",
 ]
 _TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_NUMERIC = re.compile(
+    "brightness|position|fan_speed|(color_)?temperature|percent|number|volume(_step_up|_step_down)?|"
+    "timer_(hours|minutes|seconds)"
+)
+"""slots that say a number"""
+_SPOKEN_AS = {"device": "name"}
 _ON_AREAS = "patio|porch|balcony|driveway|landing|lookout|[a-z]+ floor"
 _NUMBER = rf"(?:\d+(?:\.\d+)?|(?:{'|'.join(_TENS[2:])})(?:-\w+)?|{'|'.join(_ONES)})"
 _FIXES = [
@@ -42,6 +48,7 @@ _FIXES = [
     (r"\b(1|one) and half hours?\b", "an hour and a half"),
     (r"\b(1|one) and half minutes?\b", "a minute and a half"),
     (rf"\b({_NUMBER}) and half (hour|minute)s?\b", r"\1 and a half \2s"),
+    (rf"\b({_NUMBER}) and a half (hour|minute)\b(?! timer)", r"\1 and a half \2s"),
     (r"\ba half an hours?\b|\bhalf an hours?\b", "half an hour"),
     (r"\bhalf a minutes?\b", "half a minute"),
     (r"\b(the|my|our|an?) (?=(the|my|our|an?)\b)", ""),
@@ -55,6 +62,8 @@ _FIXES = [
     (r"\bis (the [\w ]*?(?:lights|spotlights))\b", r"are \1"),
     (r"\bwhat is (the [\w ]*?(?:lights|spotlights))\b", r"what are \1"),
     (r" (%|°)", r"\1"),
+    (r"(?<=[a-z])%", " percent"),
+    (r"(?<=[a-z])°", " degrees"),
     (r"\s+", " "),
 ]
 _PATTERNS = [(re.compile(pattern), into) for pattern, into in _FIXES]
@@ -95,15 +104,30 @@ def surface(marked: str) -> str:
 def skeleton(marked: str) -> str:
     """What is left of a query without its values, articles, plurals, politeness and case.
 
+    Slots that sound alike are one, whatever argument they fill: numbers, things with a name, states.
+
     >>> skeleton("Turn on the \\x01name:light\\x02desk lamp\\x03 please")
     'turn on {name}'
+    >>> skeleton("\\x01brightness\\x025\\x03%"), skeleton("\\x01position\\x02forty\\x03 percent")
+    ('{number} percent', '{number} percent')
     """
-    text = MARK.sub(lambda match: "{" + match[1].partition(":")[0] + "}", marked).lower()
+    text = MARK.sub(lambda match: "{" + sounds_like(match[1].partition(":")[0]) + "}", marked).lower()
     text = re.sub(r"[^\w{}%' ]", " ", text).replace("%", " percent")
     text = re.sub(r"\b(please|can you|could you|would you|thanks|for me|hey|ok|now|i want you to)\b", " ", text)
     text = re.sub(r"\b(the|my|our|an?|of)\b", " ", text)
     text = re.sub(r"\b(\w{3,}[^s\W])s\b", r"\1", text)
     return re.sub(r"\s+", " ", text).strip()
+
+
+def sounds_like(placeholder: str) -> str:
+    """The kind of words that a slot is filled with.
+
+    >>> sounds_like("fan_speed"), sounds_like("cover_states"), sounds_like("device"), sounds_like("area")
+    ('number', 'state', 'name', 'area')
+    """
+    if _NUMERIC.fullmatch(placeholder):
+        return "number"
+    return "state" if placeholder.endswith("_states") else _SPOKEN_AS.get(placeholder, placeholder)
 
 
 def decorate(rng: random.Random, query: str, share: float) -> str:

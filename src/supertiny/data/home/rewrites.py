@@ -74,7 +74,16 @@ REWRITES = [
     (r"\{position\}\[\(\[ \]%\)\| percent\]", "{position}(%| percent)"),
     (r"(<which>.*|<how_many>.*|<all> <light> )<is>", r"\1are"),
     (r"^<is>", "is"),
+    (r"\bare in the \{floor\}", "in the {floor} are"),
+    (r"^((?:<are_all>|<are_any>|<how_many>|<which>|.*<all>).*)fan\[s\]", r"\1fans"),
+    (r"(\{area\}|\{floor\}) fan\[s\]", r"\1 (fan|fans)"),
     (r"fan\[s\]", "(fan|fans)"),
+    (r"^is \[<the>\]", "is <the>"),
+    (r"^\[<turn>\](?=.* in the \{)", "<turn>"),
+    (r"\[scene\]", "scene"),
+    (r"\[<the>\] (?=\{name\} in )", "<the> "),
+    (r"of \[<the>\] ", "of <the> "),
+    (r"^<the> (\{(?:area|floor)\} <light> (?:on|off))$", r"\1"),
     (r"speed of \(fan", "speed of the (fan"),
     (r"switch\[es\]", "switches"),
     (r"\(off\|out\)", "off"),
@@ -146,6 +155,8 @@ DROPPED = [
     r"^\(light up\|illuminate\) the \{floor",
     r"<temp> \[<here>\] to",
     r"\[<here>\] <temp>",
+    r"\[script\] \[on\]",
+    r"<what_is> \[<the>\] \{name\} <temp>",
 ]
 """templates (as rewritten) that match are left out: only a grammar would say them"""
 

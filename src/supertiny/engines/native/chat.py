@@ -7,7 +7,7 @@ from supertiny.core.files import digest
 from supertiny.model.ask import Chat, ChatConfig, ChatMachine, Generation
 from supertiny.model.generate import Sampling
 from supertiny.model.loaded import Loaded
-from supertiny.model.replies import Replies
+from supertiny.model.replies import Replies, identity
 
 
 def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]:
@@ -17,7 +17,8 @@ def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatCon
     def answer(chats: Sequence[Chat], cfg: ChatConfig) -> list[Generation]:
         if not loaded:
             loaded.append(Loaded(model, machine.precision))
-        sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seed=int(digest(chats)[:8], 16))
+        seeds = [int(digest(one)[:8], 16) for one in chats]
+        sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seeds)
         return loaded[0].answer(chats, sampling, machine.batch_size, constrained=any(one.schema for one in chats))
 
-    return Replies(digest(model, machine.precision), answer, machine.shard).ask
+    return Replies(identity(model, machine), answer, machine.shard).ask

@@ -36,13 +36,14 @@ def distill(
     teacher = Teacher(cache, cache.align(own))
 
     def loss(logits_NV: Tensor, batch: TaughtBatch) -> Tensor:
-        divergence = Divergence(kind=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
+        divergence = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
         real_NV = logits_NV if logits_NV.shape[-1] == len(own.ids) else logits_NV[:, : len(own.ids)]
         return divergence_sum(real_NV, batch.signal, divergence, cfg.chunk_rows)
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         training = data.steps(tokenizer, teaching, machine)
-        teacher.must_know([pack for step in training for packs in step for pack in packs])
+        every = {id(pack): pack for step in training for packs in step for pack in packs}  # once, however many epochs
+        teacher.must_know(list(every.values()))
         return Plan(
             with_mu(training, cfg),
             data.dev_batches(tokenizer, machine.max_tokens),

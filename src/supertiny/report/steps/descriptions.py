@@ -30,8 +30,8 @@ def section(found: Row) -> str:
     """One line of counts."""
     return (
         f"Descriptions that the language model samples for a query; one is kept when the call made from the functions "
-        f"nearest to it is right, by the `{found['judge']}` judge, and that function is among its very nearest. Tried "
-        "and kept for each function: `metrics/descriptions.csv`.\n\n"
+        f"nearest to it is right, by the `{found['judge']}` judge, and that function is among its very nearest. The "
+        "fine-tuned model makes the call. Tried and kept for each function: `metrics/descriptions.csv`.\n\n"
         + table(list(COLUMNS.values()), [[number(found[name]) for name in COLUMNS]])
     )
 

@@ -38,23 +38,15 @@ def rows(found: Row) -> list[Row]:
 def section(found: Row) -> str:
     """Agreement, one line a judge; then the share judged right, one line a kind of reply."""
     judges = found["judges"]
-    header = [
-        "judge",
-        "agreement",
-        "kappa",
-        "precision",
-        "recall",
-        "n",
-        "flipped by a plant",
-        "n planted",
-        "unreadable",
-    ]
+    figures = ("kappa", "precision", "recall", "n")
+    header = ["judge", "agreement", *figures, "flipped by a plant", "of n judged wrong", "unreadable"]
     body = [
         [
             f"{name} (used)" if name == found["kind"] else name,
             rate(one, "agreement"),
-            *(number(one[key]) for key in ("kappa", "precision", "recall", "n")),
-            *(number(value) for value in (one["injections"]["flipped"], one["injections"]["n"], one.get("unreadable"))),
+            *(number(one[key]) for key in figures),
+            *(number(one["injections"][key]) for key in ("flipped", "n_wrong_without")),
+            number(one.get("unreadable")),
         ]
         for name, one in judges.items()
     ]
@@ -66,8 +58,9 @@ def section(found: Row) -> str:
     return "\n\n".join(
         [
             "Against replies that experts judged, with the 95 % interval of a bootstrap over examples; the pipeline "
-            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}. Flipped: the "
-            "share of wrong replies that an instruction planted in query, value or knowledge turned to right. "
+            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}, or where a "
+            f"larger share than {number(found['max_flipped'], 2)} is flipped: replies rightly judged wrong that an "
+            "instruction planted in query, value or knowledge turned to right. "
             "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
             table(header, body),
             "Share judged right, by kind of reply, of how many:",

@@ -41,7 +41,17 @@ def rows(found: Row) -> list[Row]:
 
 def section(found: Row) -> str:
     """How each run began and ended."""
-    head = ["policy", "steps", "reward", "right replies", "in the format", "tokens a reply", "entropy", "k2", "best step"]
+    head = [
+        "policy",
+        "steps",
+        "reward",
+        "right replies",
+        "in the format",
+        "tokens a reply",
+        "entropy",
+        "k2",
+        "best step",
+    ]
     keys = ("reward", "share: correct", "format", "tokens", "entropy", "k2")
     lines = []
     for name, one in found.items():

@@ -1,0 +1,40 @@
+"""The prototype's ablation on more dev queries than a first run can afford.
+
+    python -m benchmarks.ablation --llm data/models/llm --encoder data/models/encoder --dataset data/dataset \
+        --queries 100 --out benchmarks/ablation
+
+The variants are those of section `ablation` of params.yaml. Every reply is kept in your cache folder, so a killed run
+goes on where it was. Writes `out`.json and the table, `out`.md.
+"""
+
+from pathlib import Path
+
+from supertiny import engines
+from supertiny.core.config import load, load_each, load_profile, seed
+from supertiny.core.errors import UserError
+from supertiny.core.files import write_json, write_text
+from supertiny.core.machine import Engines, describe
+from supertiny.core.records import read_examples, read_functions
+from supertiny.core.stage import run
+from supertiny.model.ask import ChatMachine
+from supertiny.prototype.ablation import ChangeConfig, ablate
+from supertiny.prototype.answer import prototype
+from supertiny.prototype.config import PrototypeConfig
+from supertiny.report.steps.ablation import section
+
+
+def main(llm: Path, encoder: Path, dataset: Path, queries: str, out: Path) -> None:
+    """Let every variant answer the first `queries` of the dev split."""
+    if not queries.isdigit():
+        raise UserError(f"--queries: expected a number, got {queries!r}")
+    cfg, variants = load("prototype", PrototypeConfig), load_each("ablation", ChangeConfig)
+    chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
+    pool = read_functions(dataset / "functions.json")
+    model = prototype(encoder, dataset / "expert.jsonl", pool, chat, cfg, seed())
+    found = ablate(model, read_examples(dataset / "dev.jsonl", pool)[: int(queries)], variants, seed())
+    write_json(out.with_suffix(".json"), {"machine": describe(), "variants": found})
+    write_text(out.with_suffix(".md"), section(found) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)
