@@ -11,7 +11,7 @@ from supertiny.sft.training_set import read_training_set
 
 
 def main(functions: Path, examples: Path, dev: Path, out: Path) -> None:
-    """Write a thought that leads to the label of the first `examples` and of all of `dev` to `out`, marked as a rule's."""
+    """Write to `out` a thought that leads to the label of each of the first `examples` and of all of `dev`."""
     data, sizes = read_training_set(functions, examples, dev), load_profile("thoughts", ThoughtSizes)
     write_traces(out, [trace(row, data.pool) for row in [*data.examples[: sizes.rule or None], *data.dev]])
 

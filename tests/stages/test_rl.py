@@ -72,7 +72,7 @@ def test_the_same_run_makes_the_same_bytes_and_its_log_is_a_history(project):
     learn("policy")
     learn("again")
     assert bytes_of(MODELS / "policy") == bytes_of(MODELS / "again")
-    rows = list(csv.DictReader(Path("data/logs/policy.csv").open()))
+    rows = list(csv.DictReader(Path("data/logs/policy.csv").read_text().splitlines()))
     assert [row["batch"] for row in rows] == ["1", "2"] and float(rows[0]["tokens"]) <= 8
     assert getattr(load_config(MODELS / "policy"), THINKS) is True
     log = Path("data/logs/policy.csv")

@@ -91,7 +91,7 @@ def rollouts(
 
 
 class Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
-    """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; every prompt draws from its own seed."""
+    """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; a prompt draws from its own seed."""
 
     def __init__(self, temperature: float, seeds: Sequence[int], device: torch.device) -> None:
         self._temperature = temperature
