@@ -93,7 +93,7 @@ def rollouts(
 class Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
     """Adds Gumbel noise, so that the likeliest token is a sample of the softmax; a prompt draws from its own seed."""
 
-    def __init__(self, temperature: float, seeds: Sequence[int], device: torch.device) -> None:
+    def __init__(self, temperature: float, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
         self._temperature = temperature
         self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 

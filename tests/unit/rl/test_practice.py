@@ -50,7 +50,7 @@ def cfg(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def rewarded(monkeypatch, tmp_path):
-    """Half of all bytes are good ones, the likeliest is not; scratch folders in the test's own."""
+    """Three quarters of all bytes are good ones, the likeliest is not; scratch folders in the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = practice.tasks
     monkeypatch.setattr(practice, "tasks", lambda *args: [Odd(task.prompt) for task in made(*args)])
@@ -94,7 +94,7 @@ def test_sampled_replies_are_the_seeds(tiny, tokenizer):
 def test_the_policy_learns_what_is_rewarded_and_the_best_on_dev_is_kept(tiny_folder, tmp_path, cfg):
     rows, weights = train(tiny_folder, tmp_path, replace(cfg, batches=40))
     assert len(rows) == 40 and [row["dev_reward"] != "" for row in rows].count(True) == 2
-    assert float(rows[0]["reward"]) < 2 and float(rows[-1]["reward"]) > 2.8, "a bad reply earns -2, a good one 3"
+    assert float(rows[0]["reward"]) < 2.5 and float(rows[-1]["reward"]) > 2.8, "by chance 1.7"
     assert float(rows[-1]["dev_ar"]) == 1.0
     assert all(float(row["ratio"]) == 1.0 and float(row["clipped"]) == 0.0 for row in rows), "one step: on the policy"
     assert float(rows[0]["k2"]) == 0.0 < float(rows[-1]["k2"])
