@@ -27,8 +27,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
-from supertiny.distill.config import DistillConfig, StudentConfig
-from supertiny.distill.student import make_student
+from supertiny.distill.config import DistillConfig
+from supertiny.distill.student import StudentConfig, make_student
 from supertiny.engines.native.distill import distill
 from supertiny.engines.native.generate import generate
 from supertiny.engines.native.sft import sft
