@@ -20,8 +20,7 @@ from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.distill.config import StudentConfig
-from supertiny.distill.student import make_student
+from supertiny.distill.student import StudentConfig, make_student
 from supertiny.engines.native.generate import generate
 from supertiny.engines.native.sft import sft
 from supertiny.measure.evaluate import evaluate

@@ -5,10 +5,11 @@
 
 Llama decoders with SmolLM2-135M's widths, randomly initialised (no time depends on the weights), of several depths,
 with its vocabulary and with a trimmed one. A step is `fit`'s: laying out the batch, forward, loss, backward, clipping,
-AdamW, embeddings frozen; every way sees the same packs. Cached: the K ids of each token are read from a cache on disk,
-within the step. Online: the teacher, always the deepest with the whole vocabulary, runs within the step; its logits are
-sharpened, for a trained teacher's are, and a head is found faster among sharp ones. All ways take turns within a round,
-a round's ratios are of neighbours in time, and the table holds their medians.
+AdamW, with the loss of section `distill` and what section `teaching` freezes; every way sees the same packs. Cached:
+the K ids of each token are read from a cache on disk, within the step. Online: the teacher, always the deepest with the
+whole vocabulary, runs within the step; its logits are sharpened, for a trained teacher's are, and a head is found
+faster among sharp ones. All ways take turns within a round, a round's ratios are of neighbours in time, and the table
+holds their medians.
 """
 
 import statistics
@@ -25,11 +26,13 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from supertiny.core.config import load
 from supertiny.core.errors import UserError
-from supertiny.core.files import write_json
+from supertiny.core.files import write_json, write_text
 from supertiny.core.machine import describe
 from supertiny.core.stage import run
 from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
+from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.lessons import Lesson, TaughtBatch, Teacher
 from supertiny.distill.loss import divergence_sum
@@ -40,9 +43,11 @@ from supertiny.model import attention
 from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.fit import ResponseLogits, cross_entropy
 from supertiny.model.hardware import compute_dtype, device
+from supertiny.model.training import FrozenConfig
 from supertiny.model.vocab import Vocabulary
+from supertiny.report.markdown import number, table
+from supertiny.sft.config import SftConfig
 
-AKL = Divergence(loss="akl", mu=0.5, alpha=0.5)
 SHARPNESS = 40.0
 """the teacher's random logits are multiplied by it: top-1 probability .9 or so"""
 Learned = TypeVar("Learned", Batch, TaughtBatch)
@@ -67,13 +72,12 @@ class Sizes:
     """of the students; the teacher has the first"""
     kept_ids: tuple[int, ...]
     """K of the cached signals"""
-    chunk_rows: int
     rounds: int
 
 
 SIZES = {
-    "full": Sizes(576, 9, 3, 1536, (49152, 2048), (30, 15, 8, 4), (5, 20, 100), 16, 7),
-    "tiny": Sizes(64, 4, 2, 128, (512, 128), (4, 1), (5, 20), 16, 3),
+    "full": Sizes(576, 9, 3, 1536, (49152, 2048), (30, 15, 8, 4), (5, 20, 100), 9),
+    "tiny": Sizes(64, 4, 2, 128, (512, 128), (4, 1), (5, 20), 3),
 }
 
 
@@ -82,13 +86,14 @@ def main(out: Path, sizes: str = "full") -> None:
     if sizes not in SIZES:
         raise UserError(f"sizes: expected one of {', '.join(SIZES)}, got {sizes!r}")
     chosen = SIZES[sizes]
+    cfg, frozen = load("distill", DistillConfig), load("teaching", SftConfig).frozen
     torch.manual_seed(0)
     teacher = _model(chosen, chosen.depths[0], chosen.vocabularies[0]).to(compute_dtype("auto")).eval()
     packs = [_pack(Random(number), min(chosen.vocabularies)) for number in range(1 + chosen.rounds)]
     with tempfile.TemporaryDirectory() as scratch:
         caches = {kept_ids: _stored(teacher, packs, kept_ids, Path(scratch)) for kept_ids in chosen.kept_ids}
         rows = [
-            _row(chosen, teacher, caches, packs, depth, vocabulary)
+            _row(chosen, teacher, caches, packs, _frozen(_model(chosen, depth, vocabulary), frozen), cfg)
             for vocabulary in tqdm(chosen.vocabularies, desc="vocabularies")
             for depth in tqdm(chosen.depths, desc="students")
         ]
@@ -97,11 +102,14 @@ def main(out: Path, sizes: str = "full") -> None:
         "threads": torch.get_num_threads(),
         "precision": str(compute_dtype("auto")),
         "sizes": asdict(chosen),
+        "distill": asdict(cfg),
+        "frozen": asdict(frozen),
         "response_tokens_a_step": BRANCHES * RESPONSE_TOKENS,
         "teacher_parameters": _count(teacher),
         "students": rows,
     }
     write_json(out, content)
+    write_text(out.with_suffix(".md"), _table(rows))
 
 
 def _stored(teacher: PreTrainedModel, packs: list[Pack], kept_ids: int, scratch: Path) -> CacheReader:
@@ -124,24 +132,23 @@ def _row(
     teacher: PreTrainedModel,
     caches: dict[int, CacheReader],
     packs: list[Pack],
-    depth: int,
-    vocabulary: int,
+    student: PreTrainedModel,
+    cfg: DistillConfig,
 ) -> dict[str, Any]:
-    student = _model(sizes, depth, vocabulary)
     size = _count(student)
-    ways = _ways(sizes, teacher, caches, student)
+    ways = _ways(teacher, caches, student, cfg)
     names = list(ways)
     rounds: list[dict[str, float]] = []
-    for number, pack in enumerate(packs):
-        turn = number % len(names)
+    for at, pack in enumerate(packs):
+        turn = at % len(names)
         rounds.append({name: ways[name](pack) for name in names[turn:] + names[:turn]})
     del rounds[0]  # it was for warming up
     top1 = _sharp(teacher, collate(packs[:1], 0).to(device())).softmax(-1).amax(-1).mean()
     cached = {name: _ratio(rounds, name, "cross_entropy") for name in names if name.startswith("cached")}
     against = f"cached_{sizes.kept_ids[-1]}"
     return {
-        "layers": depth,
-        "vocabulary": vocabulary,
+        "layers": student.config.num_hidden_layers,
+        "vocabulary": student.config.vocab_size,
         "parameters": size,
         "teacher_to_student": round(_count(teacher) / size, 2),
         "teacher_top1": round(top1.item(), 3),
@@ -153,11 +160,11 @@ def _row(
 
 
 def _ways(
-    sizes: Sizes, teacher: PreTrainedModel, caches: dict[int, CacheReader], student: PreTrainedModel
+    teacher: PreTrainedModel, caches: dict[int, CacheReader], student: PreTrainedModel, cfg: DistillConfig
 ) -> dict[str, Step]:
     """For every way to learn, the function that takes one step with it and says its seconds."""
     scorer, vocabulary = ResponseLogits(student), student.config.vocab_size
-    student.get_input_embeddings().requires_grad_(False)
+    divergence = Divergence(loss=cfg.loss, mu=cfg.mu, alpha=cfg.alpha)
     optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1e-5, fused=True)
 
     def timed(load: Callable[[], Learned], loss: Callable[[Tensor, Learned], Tensor]) -> float:
@@ -174,7 +181,7 @@ def _ways(
         return time.perf_counter() - started
 
     def learn(logits_NV: Tensor, signal: Signal) -> Tensor:
-        return divergence_sum(logits_NV, signal, AKL, sizes.chunk_rows)
+        return divergence_sum(logits_NV, signal, divergence, cfg.chunk_rows)
 
     def cached(cache: CacheReader) -> Step:
         known = Teacher(cache, cache.align(Vocabulary("random", range(vocabulary))))
@@ -182,7 +189,7 @@ def _ways(
         def taught(logits_NV: Tensor, batch: TaughtBatch) -> Tensor:
             return learn(logits_NV, batch.signal)
 
-        return lambda pack: timed(lambda: known.batch(Lesson([pack], AKL.mu), 0), taught)
+        return lambda pack: timed(lambda: known.batch(Lesson([pack], cfg.mu), 0), taught)
 
     def online(logits_NV: Tensor, batch: Batch) -> Tensor:
         return learn(logits_NV, _whole(teacher, batch, vocabulary))
@@ -209,6 +216,31 @@ def _whole(teacher: PreTrainedModel, batch: Batch, vocabulary: int) -> Signal:
     return Signal(log_p_NV[:, :vocabulary], ids.expand(len(log_p_NV), -1))
 
 
+def _table(rows: list[dict[str, Any]]) -> str:
+    """A line a student: its step beside a cross-entropy step, and its teacher online beside the cache."""
+    ways = list(rows[0]["ratio_to_cross_entropy"])
+    against = next(name for name in rows[0] if name.startswith("online_to_"))
+    head = [
+        "blocks",
+        "vocabulary",
+        "teacher / student",
+        "cross-entropy, ms",
+        *(way.replace("_", " K ") for way in ways),
+    ]
+    lines = [
+        [
+            number(row["layers"]),
+            number(row["vocabulary"]),
+            number(row["teacher_to_student"], 1),
+            number(row["cross_entropy_ms"]),
+            *(f"x {number(row['ratio_to_cross_entropy'][way])}" for way in ways),
+            f"x {number(row[against])}",
+        ]
+        for row in rows
+    ]
+    return table([*head, against.replace("_", " ")], lines) + "\n"
+
+
 def _model(sizes: Sizes, depth: int, vocabulary: int) -> PreTrainedModel:
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -224,6 +256,14 @@ def _model(sizes: Sizes, depth: int, vocabulary: int) -> PreTrainedModel:
     if not torch.cuda.is_available() and compute_dtype("auto") is torch.bfloat16:
         model.set_attn_implementation(attention.NAME)  # as fit does
     return model.train()
+
+
+def _frozen(model: PreTrainedModel, what: FrozenConfig) -> PreTrainedModel:
+    """The same model, with a gradient for what learns alone."""
+    model.get_input_embeddings().requires_grad_(not what.embeddings)
+    blocks = model.base_model.layers
+    blocks[: int(what.blocks * len(blocks))].requires_grad_(False)
+    return model
 
 
 def _pack(rng: Random, vocabulary: int) -> Pack:

@@ -11,6 +11,7 @@ model it was tuned from, and the weights halfway and nine tenths of the way betw
 import random
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -177,16 +178,14 @@ def synthetic_errors(cfg: LogitsConfig) -> list[dict[str, Any]]:
         log_p = teacher_log_probs(SYNTHETIC_TOKENS, slope, 0, top1)
         noise = torch.randn(log_p.shape, generator=torch.Generator().manual_seed(1))
         students = {f"{kind}, noise {size}": log_p + size * noise for size in (0.5, 2.0)}
-        found += errors(cfg, log_p, students, MIN_KS)
+        found += errors(cfg, log_p, students)
     return found
 
 
-def errors(
-    cfg: LogitsConfig, log_p: Tensor, students: dict[str, Tensor], min_ks: tuple[int, ...]
-) -> list[dict[str, Any]]:
+def errors(cfg: LogitsConfig, log_p: Tensor, students: dict[str, Tensor]) -> list[dict[str, Any]]:
     """AKL and its gradient in the student's logits, truncated against dense: relative errors."""
     found = []
-    signals = {min_k: truncated(nucleus(log_p, changed(cfg, min_k))) for min_k in min_ks}
+    signals = {min_k: truncated(nucleus(log_p, replace(cfg, min_k=min_k))) for min_k in MIN_KS}
     for name, logits in students.items():
         for mu in MUS:
             exact, slope = value_and_gradient(logits, Signal(log_p), mu)
@@ -205,11 +204,6 @@ def errors(
     return found
 
 
-def changed(cfg: LogitsConfig, min_k: int) -> LogitsConfig:
-    """The same with another floor."""
-    return LogitsConfig(top_k=cfg.top_k, top_p=cfg.top_p, min_k=min_k, temperature=cfg.temperature)
-
-
 def value_and_gradient(logits: Tensor, signal: Signal, mu: float) -> tuple[float, Tensor]:
     """Summed AKL and its derivative in the logits."""
     leaf = logits.clone().requires_grad_()
@@ -225,7 +219,7 @@ def truncated(rows: Rows) -> Signal:
     inside = np.arange(rows.counts.max())[None] < rows.counts[:, None]
     ids, logs = np.full(inside.shape, -1, dtype=np.int64), np.full(inside.shape, -np.inf, dtype=np.float32)
     ids[inside], logs[inside] = rows.ids, rows.log_probs
-    return Signal(torch.from_numpy(logs), torch.from_numpy(ids))
+    return Signal(torch.from_numpy(logs), torch.from_numpy(ids), rest_N=torch.from_numpy(rows.missing))
 
 
 def real_errors(cfg: LogitsConfig, teacher: Path, base: Path, dataset: Path) -> dict[str, Any]:
@@ -237,17 +231,19 @@ def real_errors(cfg: LogitsConfig, teacher: Path, base: Path, dataset: Path) -> 
     top1 = log_p.max(-1).values.exp()
     taken = {}
     for top_p in (0.99, 0.999, cfg.top_p):
-        rows = nucleus(log_p, LogitsConfig(top_k=cfg.top_k, top_p=top_p, min_k=cfg.min_k, temperature=1.0))
-        with tempfile.TemporaryDirectory() as folder:
-            fill(Path(folder), cfg, 40, [rows])
-            held = describe(CacheReader(Path(folder)))
-        taken[str(top_p)] = {name: held[name] for name in ("bytes_per_token", "ids_per_token", "missing_mass")}
+        for min_k in MIN_KS if top_p == cfg.top_p else (cfg.min_k,):
+            asked = replace(cfg, top_p=top_p, min_k=min_k)
+            with tempfile.TemporaryDirectory() as folder:
+                fill(Path(folder), asked, 40, [nucleus(log_p, asked)])
+                held = describe(CacheReader(Path(folder)))
+            keep = ("bytes_per_token", "ids_per_token", "missing_mass")
+            taken[f"top_p {top_p}, min_k {min_k}"] = {name: held[name] for name in keep}
     return {
         "tokens": len(log_p),
         "top1_mean": top1.mean().item(),
         "top1_share_from_.98": (top1 >= 0.98).float().mean().item(),
-        "by_top_p": taken,
-        "errors": errors(cfg, log_p, {names[way]: one for way, one in scores.items()}, (1, 3, 8)),
+        "by_setting": taken,
+        "errors": errors(cfg, log_p, {names[way]: one for way, one in scores.items()}),
     }
 
 

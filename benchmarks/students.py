@@ -3,10 +3,11 @@
     python -m benchmarks.students --models data/models --logits data/logits --dataset data/dataset \
         --examples data/rft/train.jsonl --minutes 2 --out benchmarks/students
 
-Every student trains for about `minutes` (its speed is tried first, then whole and part epochs are planned) with the
-parameters of section `teaching`, and answers the same test queries. Each result is a file of its own in `out`, and a
-student that has one is not run again. `out`.md is the table. `answers` is sequence-level KD: the teacher's own greedy
-answers to the same queries take the place of the labels; what writing them took is beside it.
+Every student trains for about `minutes`, reading its data included (its speed is tried first, then whole and part
+epochs are planned), with the parameters of section `teaching`, and answers the same test queries. Each result is a file
+of its own in `out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md is the
+table. `answers` is sequence-level KD: the teacher's own greedy answers to some of the queries take the place of the
+labels; what writing them took is beside it. What storing the logits took is in no row: all students share it.
 """
 
 import tempfile
@@ -27,8 +28,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
-from supertiny.distill.config import DistillConfig, StudentConfig
-from supertiny.distill.student import make_student
+from supertiny.distill.config import DistillConfig
+from supertiny.distill.student import StudentConfig, make_student
 from supertiny.engines.native.distill import distill
 from supertiny.engines.native.generate import generate
 from supertiny.engines.native.sft import sft
@@ -44,7 +45,7 @@ from supertiny.sft.config import SftConfig
 from supertiny.sft.group import group
 from supertiny.sft.training_set import TrainingSet, read_training_set
 
-TEST, OOD, TRIAL_GROUPS = 300, 100, 12
+TEST, OOD, TRIAL_GROUPS, ANSWERED = 300, 100, 12, 1800
 RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"
 
 
@@ -70,7 +71,7 @@ STUDENTS = {
         "random, 8 blocks of 256": Student(init=RANDOM),
         "12 blocks of the teacher": Student(12, base="sft"),
     }.items()
-} | {"12 blocks, teacher's answers": Student(12, taught="answers")}
+} | {"20 blocks, teacher's answers": Student(20, taught="answers")}
 
 
 def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
@@ -130,7 +131,7 @@ def _planned(
     """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
     few = replace(cfg, epochs=1, dev_points=0)
     short, long = (teach(_part(data, number), few) for number in (TRIAL_GROUPS, 3 * TRIAL_GROUPS))
-    affordable = int(seconds * 2 * TRIAL_GROUPS / (long - short))
+    affordable = TRIAL_GROUPS + int((seconds - short) * 2 * TRIAL_GROUPS / (long - short))
     all_groups = len(group(data.examples, data.packing.group_size, Random(data.seed)))
     if affordable < all_groups:
         return _part(data, affordable), replace(cfg, epochs=1)
@@ -156,11 +157,12 @@ def _part(data: TrainingSet, num_groups: int) -> Part:
 def _answered(
     data: TrainingSet, teacher: Path, decode: DecodeConfig, asking: GenerateMachine
 ) -> tuple[TrainingSet, float]:
-    """The same queries with what the teacher answers; a malformed answer is left out."""
+    """The first queries with what the teacher answers; a malformed answer is left out."""
+    asked = data.examples[:ANSWERED]
     with timed() as seconds:
-        generations = generate(teacher, requests(data.examples, data.pool, data.prompt), decode, asking)
+        generations = generate(teacher, requests(asked, data.pool, data.prompt), decode, asking)
     rows: list[Example] = []
-    for example, generation in zip(data.examples, generations, strict=True):
+    for example, generation in zip(asked, generations, strict=True):
         answer = parse_reply(generation.text, {name: data.pool[name] for name in example.candidates})
         if not isinstance(answer, Malformed):
             rows.append(replace(example, answers=(answer,)))

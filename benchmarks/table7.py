@@ -1,13 +1,14 @@
 """Table 7 here: a student by RFT and by every divergence, several seeds each, as queued DVC experiments.
 
-    python -m benchmarks.table7 --seeds 0,1,2 --out benchmarks/table7
+    python -m benchmarks.table7 --seeds 0,1,2 --out benchmarks/table7     # some 100 minutes on two cores
 
-Queues one experiment a divergence and seed of the order of the training prompts, runs them one after another, and
-writes every result to `out`.json and the means and ranges to `out`.md. An experiment that is there already is not run
-again, nor is any stage that an earlier one ran with the same parameters (DVC's run cache). On the committed graph
-only the students' own stages run: the teacher's logits are kept.
+On a committed and built graph: queues one experiment a divergence and seed of the order of the training prompts, runs
+the queue (with whatever else stands in it), and writes every result to `out`.json, means, ranges and paired differences
+to `out`.md. What an earlier call ran or queued is not queued again, nor is any stage run twice with the same parameters
+(DVC's run cache). Only the students' own stages run: the teacher's logits are kept.
 """
 
+import csv
 import json
 import statistics
 import subprocess
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import dvc.api
+import numpy as np
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.machine import describe
+from supertiny.core.rates import mean_interval
 from supertiny.core.stage import run
 from supertiny.report.markdown import number, table
 
@@ -33,27 +36,31 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "AKL, mu 1 to .5": {"loss": "akl", "mu": 0.5, "mu_start": 1.0},
 }
 SPLITS = {"test": "AR", "ood": "AR OOD", "ood_seen": "seen", "ood_unseen": "unseen"}
+BASES = ("RFT", "FKL")
+"""what every row is compared with, query by query"""
 TARGETS = [f"evaluate@{STUDENT}_rft", f"evaluate@{STUDENT}_kd"]
 
 
 def main(seeds: str, out: Path) -> None:
     """Run what is missing for each of the comma-separated `seeds`, and write the tables."""
     wanted = {name(variant, seed): (variant, seed) for seed in _seeds(seeds) for variant in VARIANTS}
-    known = _experiments()
-    missing = [experiment for experiment in wanted if experiment not in known]
+    missing = [experiment for experiment in wanted if experiment not in _experiments() | _waiting()]
     for experiment in missing:
         variant, seed = wanted[experiment]
         changes = {f"distill.{key}": value for key, value in VARIANTS[variant].items()}
         changes["teaching.shuffle_seed"] = seed
         overrides = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
         _dvc("exp", "run", "--queue", "--name", experiment, *overrides, *TARGETS)
-    if missing:
+    if wanted.keys() & _waiting():
         _dvc("exp", "run", "--run-all")
     if failed := sorted(wanted.keys() - _experiments()):
         raise UserError(f"{failed[0]} failed; `dvc queue logs {failed[0]}` says why")
-    rows = [row for experiment, of in wanted.items() for row in _rows(experiment, *of)]
-    write_json(out.with_suffix(".json"), {"machine": describe(), "student": STUDENT, "runs": rows})
-    write_text(out.with_suffix(".md"), summary(rows))
+    runs = [run for experiment, of in wanted.items() for run in _runs(experiment, *of)]
+    found = summary(runs)
+    kept = [{key: value for key, value in run.items() if key != "right"} for run in runs]
+    content = {"machine": describe(), "commit": _commit(), "student": STUDENT, "runs": kept, "summary": found}
+    write_json(out.with_suffix(".json"), content)
+    write_text(out.with_suffix(".md"), _table(found))
 
 
 def name(variant: str, seed: int) -> str:
@@ -66,28 +73,74 @@ def name(variant: str, seed: int) -> str:
     return "-".join(["table7", *words, "seed", str(seed)])
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> str:
-    """Mean over seeds and the lowest and highest of them, a line a variant."""
+def summary(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each variant and figure mean, least and most over seeds; and its AR less that of each of BASES.
+
+    A difference is over the test queries, of each the share of seeds that answer it right; its 95 % interval is that of
+    a bootstrap over queries.
+    """
+    groups = {
+        name: [run for run in runs if run["variant"] == name] for name in dict.fromkeys(r["variant"] for r in runs)
+    }
+    shares = {name: np.mean([run["right"] for run in group], axis=0) for name, group in groups.items()}
+    found = []
+    for variant, group in groups.items():
+        row: dict[str, Any] = {"variant": variant, "seeds": len(group)}
+        for key in (*SPLITS, "dev_cross_entropy"):
+            values = [run[key] for run in group]
+            row[key] = {"mean": round(statistics.mean(values), 5), "least": min(values), "most": max(values)}
+        for base in BASES:
+            if base != variant:
+                gained = (shares[variant] - shares[base]).tolist()
+                low, high = mean_interval(range(len(gained)), gained, 0)
+                row[f"less {base}"] = {"mean": round(statistics.mean(gained), 5), "low": low, "high": high}
+        found.append(row)
+    return found
+
+
+def _table(found: Sequence[dict[str, Any]]) -> str:
+    head = ["student", "seeds", *SPLITS.values(), "dev cross-entropy", *(f"AR less {base}'s" for base in BASES)]
     lines = []
-    for variant in dict.fromkeys(row["variant"] for row in rows):
-        mine = [row for row in rows if row["variant"] == variant]
-        lines.append([variant, str(len(mine)), *(_spread([row[split] for row in mine]) for split in SPLITS)])
-    return table(["student", "seeds", *SPLITS.values()], lines) + "\n"
+    for row in found:
+        spreads = [_spread(row[key]) for key in (*SPLITS, "dev_cross_entropy")]
+        less = [_interval(row.get(f"less {base}")) for base in BASES]
+        lines.append([row["variant"], str(row["seeds"]), *spreads, *less])
+    return table(head, lines) + "\n"
 
 
-def _rows(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
-    """The rates of one experiment; RFT is the same under every divergence, so it is taken of the first."""
+def _runs(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
+    """What one experiment says; RFT is the same under every divergence, so it is taken of the first."""
     models = {variant: f"{STUDENT}_kd"} | ({"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {})
     found = []
     for title, model in models.items():
-        rates = json.loads(dvc.api.read(f"data/results/{model}/rates.json", rev=experiment))
-        found.append({"variant": title, "seed": seed} | {split: rates[split]["ar"] for split in SPLITS})
+        rates = json.loads(_read(f"data/results/{model}/rates.json", experiment))
+        answers = _read(f"data/results/{model}/answers.jsonl", experiment).splitlines()[: rates["test"]["n"]]
+        curve = csv.DictReader(_read(f"data/logs/{model}.csv", experiment).splitlines())
+        row: dict[str, Any] = {"variant": title, "seed": seed}
+        row |= {split: rates[split]["ar"] for split in SPLITS}
+        row["dev_cross_entropy"] = [float(point["dev_loss"]) for point in curve if point["dev_loss"]][-1]
+        found.append(row | {"right": [json.loads(line)["correct"] for line in answers]})
     return found
+
+
+def _read(path: str, experiment: str) -> str:
+    return str(dvc.api.read(path, rev=experiment))
 
 
 def _experiments() -> set[str]:
     """Names of the experiments of this commit."""
     return set(_dvc("exp", "list", "--name-only").split())
+
+
+def _waiting() -> set[str]:
+    """Names of the experiments that are queued, or running."""
+    rows = [line.split() for line in _dvc("queue", "status").splitlines()]
+    return {row[1] for row in rows if len(row) > 2 and row[-1] in ("Queued", "Running")}
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 def _dvc(*arguments: str) -> str:
@@ -104,8 +157,12 @@ def _seeds(text: str) -> list[int]:
         raise UserError(f"--seeds: expected integers with commas between them, got {text!r}") from None
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{number(statistics.mean(values))} ({number(min(values))} to {number(max(values))})"
+def _spread(one: dict[str, float]) -> str:
+    return f"{number(one['mean'])} ({number(one['least'])} to {number(one['most'])})"
+
+
+def _interval(one: dict[str, float] | None) -> str:
+    return f"{one['mean']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]" if one else "-"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from pathlib import Path
 from supertiny.core.config import load_profile
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
-from supertiny.distill.config import StudentConfig
-from supertiny.distill.student import make_student
+from supertiny.distill.student import StudentConfig, make_student
 from supertiny.sft.training_set import read_training_set
 
 

@@ -68,6 +68,19 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
     assert "distill.mu" in checkout.dvc("params", "diff")
 
 
+def test_a_second_student_learns_from_the_same_logits(copy):
+    """What README says it takes: its name, its shape, its row."""
+    checkout = copy()
+    row = '  tiny_kd: {title: "student, KD", log: tiny_kd}\n'
+    checkout.edit("params.yaml", "students: [tiny]", "students: [tiny, small]")
+    checkout.edit("params.yaml", row, row + row.replace("tiny", "small"))
+    shape = "  tiny: {layers: 1, trim_vocabulary: true, init: null}\n"
+    checkout.edit("profiles/smoke.yaml", shape, shape + "  small: {layers: 0, trim_vocabulary: false, init: null}\n")
+    measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
+    assert set(ran(checkout.dvc("repro", "row@small_kd"))) == {"student@small", "distill@small", *measured}
+    assert "student, KD" in (checkout.path / "data/results/small_kd/row.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("stage", "name", "value"),
     [

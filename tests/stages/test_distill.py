@@ -2,13 +2,16 @@
 
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 from stages import base, dataset, distance, distill, logits, sft, student, student_rft
 from supertiny.core.errors import UserError
 from supertiny.engines.native import logits as engine
+from supertiny.model.checkpoint import load_config, load_model, load_tokenizer, save
 from tests.project import bytes_of, smoke_project
 
 DATA = Path("data/dataset")
@@ -22,7 +25,10 @@ LEARNING = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project folder with a fine-tuned teacher, its logits, and a student that is half of its base."""
+    """A project folder with a fine-tuned teacher, its logits, and two students that are half of their base.
+
+    As in Qwen2.5, teacher and student are of one family with heads padded to different sizes.
+    """
 
     def change(params, profile):
         params["sft"]["dev_points"] = params["teaching"]["dev_points"] = 2
@@ -30,6 +36,9 @@ def project(tmp_path_factory):
         params["teaching"]["epochs"] = 2
         params["pack"] = {"group_size": 3, "function_dropout": 0.3, "renaming": 0.3}
         profile["sft"] = {"examples": 24, "dev_examples": 6}
+        profile["models"]["llm"] += ",vocab_size=320"
+        profile["models"]["student"] += ",vocab_size=384"
+        profile["student_models"]["whole"] = {"layers": 1, "trim_vocabulary": False, "init": None}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(DATA)
@@ -37,12 +46,13 @@ def project(tmp_path_factory):
             base.main(role, MODELS / role, MODELS / f"{role}.json")
         sft.main(**LEARNING, base=MODELS / "llm", out=MODELS / "sft", log=Path("data/logs/sft.csv"))
         logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
-        student.main("tiny", MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / "tiny")
+        for name in ("tiny", "whole"):
+            student.main(name, MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
         yield folder
 
 
-def teach(out, logits=Path("data/logits"), **data):
-    paths = {"student": MODELS / "tiny", "logits": logits, "out": MODELS / out, "log": Path(f"data/logs/{out}.csv")}
+def teach(out, logits=Path("data/logits"), student="tiny", **data):
+    paths = {"student": MODELS / student, "logits": logits, "out": MODELS / out, "log": Path(f"data/logs/{out}.csv")}
     distill.main(**(LEARNING | paths | data))
 
 
@@ -61,6 +71,22 @@ def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(proje
     assert models["rft"]["fkl_nats"] < models["before"]["fkl_nats"]
     for one in models.values():
         assert sum(one["alpha_histogram"]) == one["tokens"] == sum(s["tokens"] for s in one["slots"].values())
+        assert sum(one["top1_histogram"]) == one["tokens"]
+
+
+def test_a_student_with_a_wider_padded_head_learns_from_the_same_cache(project):
+    """What stands in the padded rows decides nothing."""
+    assert load_config(MODELS / "sft").vocab_size == 320 and load_config(MODELS / "whole").vocab_size == 384
+    model, tokenizer = load_model(MODELS / "whole"), load_tokenizer(MODELS / "whole")
+    with torch.no_grad():
+        model.get_output_embeddings().weight[257:] = 9.0
+    save(model, tokenizer, MODELS / "junk")
+    curves = {}
+    for name in ("whole", "junk"):
+        teach(f"{name}_kd", student=name)
+        with Path(f"data/logs/{name}_kd.csv").open() as file:
+            curves[name] = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert curves["whole"] == curves["junk"] and curves["whole"][-1] < curves["whole"][0]
 
 
 def test_the_teacher_is_asked_once_whoever_asks(project, monkeypatch):
@@ -71,8 +97,33 @@ def test_the_teacher_is_asked_once_whoever_asks(project, monkeypatch):
     assert Path("data/again.json").read_text() == Path("data/logits.json").read_text()
 
 
+def test_of_two_runs_at_once_one_asks_and_the_other_waits(project, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    forward, passes = engine.ResponseLogits.hidden, []
+    monkeypatch.setattr(engine.ResponseLogits, "hidden", lambda *given: passes.append(given) or forward(*given))
+
+    def ask(name):
+        logits.main(**LEARNING, teacher=MODELS / "sft", out=Path(f"data/{name}"), report=Path(f"data/{name}.json"))
+
+    ask("alone")
+    total = len(passes)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(ask, ("one", "two")))
+    assert len(passes) == 2 * total
+    assert bytes_of(Path("data/one")) == bytes_of(Path("data/two")) == bytes_of(Path("data/alone"))
+
+
+def test_other_code_or_another_precision_asks_the_teacher_anew(project, monkeypatch):
+    stores = Path("cache/supertiny/logits")
+    before = {path.name for path in stores.iterdir() if path.is_dir()}
+    monkeypatch.setattr(engine, "CODE", ("model",))
+    logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/anew"), report=Path("data/anew.json"))
+    assert len({path.name for path in stores.iterdir() if path.is_dir()} - before) == 1
+    assert bytes_of(Path("data/anew")) == bytes_of(Path("data/logits"))
+
+
 def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkeypatch, tmp_path):
-    before = bytes_of(Path("data/logits"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     forward, passes = engine.ResponseLogits.hidden, []
 
@@ -96,10 +147,13 @@ def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkey
         total = len(passes)
         logits.main(**LEARNING, **paths)
         assert len(passes) == total > 2
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+        logits.main(**LEARNING, **(paths | {"out": Path("data/through")}))
+        assert len(bytes_of(Path("data/through"))) > 3 and bytes_of(Path("data/through")) == bytes_of(
+            Path("data/killed")
+        )
     finally:
         profile.write_text(kept)
-    logits.main(**LEARNING, **paths)
-    assert set(bytes_of(Path("data/killed"))) == set(before)
 
 
 def test_logits_of_other_examples_are_refused_before_a_step(project):

@@ -7,23 +7,6 @@ from supertiny.distill.divergence import Divergence
 
 
 @dataclass(kw_only=True, slots=True)
-class StudentConfig:
-    """One entry of `student_models` of the profile: a small model before it is taught."""
-
-    layers: int
-    """blocks of the base model that are kept, those of highest importance; 0: all"""
-    trim_vocabulary: bool
-    """keep only the tokens that the domain reads or writes"""
-    init: str | None
-    """null: the base model's weights; else a random model of this shape with the base model's tokenizer, as key=integer
-    pairs of a Qwen2 config"""
-
-    def __post_init__(self) -> None:
-        require(self.layers >= 0, f"layers: expected 0 or more, got {self.layers}")
-        require(not (self.init and self.layers), "layers: must be 0 where init gives the shape")
-
-
-@dataclass(kw_only=True, slots=True)
 class DistillConfig:
     """Section `distill` of params.yaml: which divergence (Eq. 3-5)."""
 

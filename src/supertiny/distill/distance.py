@@ -27,7 +27,8 @@ from supertiny.model.hardware import device
 from supertiny.model.vocab import vocabulary
 from supertiny.sft.training_set import TrainingSet
 
-ALPHA_BINS = 20
+BINS = 20
+"""of alpha, and of the teacher's likeliest token's probability"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,12 @@ def summarised(tokens: Tokens, mu: float) -> dict[str, Any]:
 
     Where the teacher's first token alone has mass mu, the head is that token, whatever mu is.
     """
-    counts, _ = np.histogram(tokens.alpha, bins=ALPHA_BINS, range=(0, 1))
     slots = {slot: tokens.slots == slot.value for slot in Slot if (tokens.slots == slot.value).any()}
     return {
         "tokens": len(tokens.slots),
         "alpha_mean": _mean(tokens.alpha),
-        "alpha_histogram": counts.tolist(),
+        "alpha_histogram": _histogram(tokens.alpha),
+        "top1_histogram": _histogram(tokens.p_top1),
         "top1_below_mu": _mean(tokens.p_top1 < mu),
         "missing_mass": float(f"{tokens.missing_mass.mean():.3g}"),
         **{f"{kind}_nats": _mean(values) for kind, values in tokens.divergence_nats.items()},
@@ -123,6 +124,11 @@ def _slots(response: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[
     if encoded["input_ids"] != list(response[:-1]):
         raise ValueError(f"the response {text!r} does not tokenize to itself")
     return token_slots(text, [*encoded["offset_mapping"], (len(text), len(text))])
+
+
+def _histogram(values: np.ndarray) -> list[int]:
+    counts, _ = np.histogram(values, bins=BINS, range=(0, 1))
+    return list(map(int, counts))
 
 
 def _mean(values: np.ndarray) -> float:

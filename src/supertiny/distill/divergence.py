@@ -93,13 +93,8 @@ def alpha(pair: Pair, mu: float) -> Tensor:
 
 
 def fixed(pair: Pair, alpha: Tensor | float) -> Tensor:
-    """[N] alpha KL(p||q) + (1 - alpha) KL(q||p), in nats."""
+    """[N] alpha KL(p||q) + (1 - alpha) KL(q||p), in nats; with the alpha of each token it is AKL (Eq. 5)."""
     return alpha * fkl(pair) + (1 - alpha) * rkl(pair)
-
-
-def akl(pair: Pair, mu: float) -> Tensor:
-    """[N] the same with the alpha of each token, in nats (Eq. 5)."""
-    return fixed(pair, alpha(pair, mu))
 
 
 def slope(pair: Pair, alpha_N: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from supertiny.core.errors import UserError
 from supertiny.distill.cache import CacheReader, content_key
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import mu_at
@@ -68,7 +69,8 @@ class Teacher:
         ids_NK = _padded(np.concatenate([row.ids for row in rows]).astype(np.int64), counts_N, -1)
         log_p_NK = _padded(np.concatenate([row.log_probs for row in rows]), counts_N, -np.inf)
         known_NK = torch.where(ids_NK < 0, -1, self.to_student[ids_NK.clamp(min=0)])
-        return Signal(log_p_NK, known_NK, self.temperature)
+        rest_N = torch.from_numpy(np.concatenate([row.missing for row in rows]))
+        return Signal(log_p_NK, known_NK, self.temperature, rest_N)
 
     def must_know(self, packs: Sequence[Pack]) -> None:
         """All logits of `packs` are in the cache; else an error, before anything is trained."""
@@ -78,16 +80,25 @@ class Teacher:
 
     def knows(self, pack: Pack, branch: Branch) -> bool:
         """Whether the logits of one answer are in the cache: not where a trimmed student spells it in other tokens."""
-        return self._key(pack, branch) in self.cache
+        key = self._key(pack, branch)
+        return key is not None and key in self.cache
 
     def _keys(self, packs: Sequence[Pack]) -> list[bytes]:
-        return [self._key(pack, branch) for pack in packs for branch in pack.branches]
+        found = [self._key(pack, branch) for pack in packs for branch in pack.branches]
+        keys = [key for key in found if key is not None]
+        if len(keys) < len(found):
+            raise UserError(
+                f"{self.cache.folder}: {len(found) - len(keys)} of {len(found)} examples have tokens for the student "
+                "that its teacher has not; trim the student's vocabulary too, or the teacher's not"
+            )
+        return keys
 
-    def _key(self, pack: Pack, branch: Branch) -> bytes:
-        return content_key(self._ids(pack.prefix + branch.prompt), self._ids(branch.response))
-
-    def _ids(self, student_ids: Sequence[int]) -> list[int]:
-        return [self.to_teacher[index] for index in student_ids]
+    def _key(self, pack: Pack, branch: Branch) -> bytes | None:
+        """None where the teacher has not all of the tokens."""
+        prompt, response = (
+            [self.to_teacher[index] for index in ids] for ids in (pack.prefix + branch.prompt, branch.response)
+        )
+        return None if -1 in prompt or -1 in response else content_key(prompt, response)
 
 
 def _padded(values: np.ndarray, counts_N: np.ndarray, fill: float) -> Tensor:

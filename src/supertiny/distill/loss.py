@@ -1,7 +1,8 @@
 """The distillation loss over a batch (paper Eq. 5), without a second copy of its N x V logits in memory.
 
-Shapes: N response tokens, V ids of the student. Logits are walked in chunks of rows; loss and gradient of a chunk are
-computed together in fp32, and the gradient is written over the logits, which nobody needs any more.
+Shapes: N response tokens, V ids of the student, P rows of its head: the V ids and padding. Logits are walked in chunks
+of rows; loss and gradient of a chunk are computed together in fp32, and the gradient is written over the logits, which
+nobody needs any more.
 """
 
 from collections.abc import Iterator
@@ -15,36 +16,38 @@ from supertiny.distill.divergence import Divergence, fixed, slope
 from supertiny.distill.signal import Comparison, Signal, compare
 
 
-def divergence_sum(logits_NV: Tensor, signal: Signal, divergence: Divergence, chunk_rows: int) -> Tensor:
+def divergence_sum(
+    logits_NP: Tensor, signal: Signal, divergence: Divergence, chunk_rows: int, vocabulary_size: int | None = None
+) -> Tensor:
     """Sum over the N response tokens of their divergence in nats, fp32; for bf16, fp32 or fp64 logits.
 
-    Where a gradient is asked for, the logits hold it afterwards: read them before, or not at all.
+    What the head says beyond `vocabulary_size` (None: nothing) is padding: no softmax sees it, and its gradient is 0.
+    The logits hold the gradient afterwards: read them before, or not at all.
     """
-    if torch.is_grad_enabled() and logits_NV.requires_grad:
-        total: Tensor = _DivergenceSum.apply(logits_NV, signal, divergence, chunk_rows)  # type: ignore[no-untyped-call]
-        return total
-    total = _zero(logits_NV)
-    for _, compared in _chunks(logits_NV, signal, chunk_rows):
-        total += fixed(compared.pair, divergence.weight(compared.pair)).sum()
+    size = logits_NP.shape[-1] if vocabulary_size is None else vocabulary_size
+    total: Tensor = _DivergenceSum.apply(logits_NP, signal, divergence, chunk_rows, size)  # type: ignore[no-untyped-call]
     return total
 
 
 class _DivergenceSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits_NV: Tensor, signal: Signal, divergence: Divergence, chunk_rows: int) -> Tensor:
-        total = _zero(logits_NV)
+    def forward(
+        ctx: Any, logits_NP: Tensor, signal: Signal, divergence: Divergence, chunk_rows: int, vocabulary_size: int
+    ) -> Tensor:
+        total, logits_NV = _zero(logits_NP), logits_NP[:, :vocabulary_size]
         for rows, compared in _chunks(logits_NV, signal, chunk_rows):
             alpha_R = divergence.weight(compared.pair)
             total += fixed(compared.pair, alpha_R).sum()
             logits_NV[rows] = compared.gradient(slope(compared.pair, alpha_R)).div_(signal.temperature)
-        ctx.save_for_backward(logits_NV)
+        logits_NP[:, vocabulary_size:] = 0
+        ctx.save_for_backward(logits_NP)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Any) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *upstream: Any) -> tuple[Tensor, None, None, None, None]:
         # autograd checks versions: whoever else saved these logits, or asks for this gradient twice, gets an error
-        (gradient_NV,) = ctx.saved_tensors
-        return gradient_NV.mul_(upstream[0]), None, None, None
+        (gradient_NP,) = ctx.saved_tensors
+        return gradient_NP.mul_(upstream[0]), None, None, None, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Shapes: N response tokens, V ids of the student, K kept ids of a token, C catego
 signal is dense, else K + 1, the last being the rest bucket.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +28,8 @@ class Signal:
     cannot write, whose mass is in the rest bucket"""
     temperature: float = 1.0
     """what the teacher's logits were divided by; the student's are divided by the same"""
+    rest_N: Tensor | None = None
+    """teacher's mass of the ids that were not kept; None: what the others leave of one, but for their rounding"""
 
     def __post_init__(self) -> None:
         if self.ids_NK is not None and self.ids_NK.shape != self.log_p_NK.shape:
@@ -37,20 +40,22 @@ class Signal:
 
     def rows(self, rows: slice) -> "Signal":
         """The signal of some of the tokens."""
-        ids_NK = None if self.ids_NK is None else self.ids_NK[rows]
-        return replace(self, log_p_NK=self.log_p_NK[rows], ids_NK=ids_NK)
+        return self._each(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device) -> "Signal":
         """The same signal on `device`."""
-        ids_NK = None if self.ids_NK is None else self.ids_NK.to(device)
-        return replace(self, log_p_NK=self.log_p_NK.to(device), ids_NK=ids_NK)
+        return self._each(lambda tensor: tensor.to(device))
 
     def missing(self) -> Tensor:
         """[N] teacher's mass outside the ids that it was kept for and that the student can write."""
         mass_NK = self.log_p_NK.double().exp()  # fp32 would lose a rest of 1e-6 in the sum's rounding
-        if self.ids_NK is not None:
-            mass_NK = mass_NK.masked_fill(self.ids_NK < 0, 0)
-        return (1 - mass_NK.sum(-1)).clamp(min=0)
+        unable_NK = torch.zeros_like(mass_NK) if self.ids_NK is None else mass_NK * (self.ids_NK < 0)
+        rest_N = 1 - mass_NK.sum(-1) if self.rest_N is None else self.rest_N
+        return (rest_N + unable_NK.sum(-1)).clamp(min=0)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Signal":
+        ids_NK, rest_N = (None if one is None else change(one) for one in (self.ids_NK, self.rest_N))
+        return replace(self, log_p_NK=change(self.log_p_NK), ids_NK=ids_NK, rest_N=rest_N)
 
 
 class Comparison(Protocol):

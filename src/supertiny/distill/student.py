@@ -1,13 +1,14 @@
 """The student before it is taught: what is left of a base model, or random weights of a given shape."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from supertiny.core.config import require
 from supertiny.core.files import whole_folder
 from supertiny.core.records import Example
-from supertiny.distill.config import StudentConfig
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate
 from supertiny.model.sources import random_model
@@ -18,6 +19,23 @@ from supertiny.sft.training_set import TrainingSet
 
 CALIBRATION_PACKS = 24
 """training prompts that the importance of layers is measured on"""
+
+
+@dataclass(kw_only=True, slots=True)
+class StudentConfig:
+    """One entry of `student_models` of the profile: a small model before it is taught."""
+
+    layers: int
+    """blocks of the base model that are kept, those of highest importance; 0: all"""
+    trim_vocabulary: bool
+    """keep only the tokens that the domain reads or writes"""
+    init: str | None
+    """null: the base model's weights; else a random model of this shape with the base model's tokenizer, as key=integer
+    pairs of a Qwen2 config"""
+
+    def __post_init__(self) -> None:
+        require(self.layers >= 0, f"layers: expected 0 or more, got {self.layers}")
+        require(not (self.init and self.layers), "layers: must be 0 where init gives the shape")
 
 
 def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out: Path, cfg: StudentConfig) -> None:

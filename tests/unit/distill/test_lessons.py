@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from supertiny.core.errors import UserError
 from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.distance import known
@@ -82,3 +83,16 @@ def test_a_prompt_that_the_teacher_was_not_asked_is_left_out_of_the_comparison(c
     mixed = Pack(PACK.prefix, (PACK.branches[0], other, PACK.branches[1]))
     assert known(mixed, teacher) == PACK
     assert known(Pack(PACK.prefix, (other,)), teacher).branches == ()
+
+
+def test_a_token_that_the_teacher_has_not_is_an_error_and_no_comparison(tmp_path):
+    """A trimmed teacher, its student with the whole vocabulary."""
+    identity = TeacherIdentity(weights_sha256="w", vocabulary=TRIMMED, padded_size=5)
+    with CacheWriter(tmp_path / "logits", identity, CONFIG, 100) as writer:
+        writer.add(content_key([1], [2]), rows({2: 1.0}))
+    with CacheReader(tmp_path / "logits") as reader:
+        teacher = Teacher(reader, reader.align(FULL))
+        both = Pack([2], (Branch([], [3]), Branch([1], [3])))
+        assert known(both, teacher).branches == both.branches[:1]
+        with pytest.raises(UserError, match=r"1 of 2 examples have tokens.*its teacher has not"):
+            teacher.must_know([both])

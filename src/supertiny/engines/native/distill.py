@@ -35,10 +35,9 @@ def distill(
     own = vocabulary(student)
     teacher = Teacher(cache, cache.align(own))
 
-    def loss(logits_NV: Tensor, batch: TaughtBatch) -> Tensor:
+    def loss(logits_NP: Tensor, batch: TaughtBatch) -> Tensor:
         divergence = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
-        real_NV = logits_NV if logits_NV.shape[-1] == len(own.ids) else logits_NV[:, : len(own.ids)]
-        return divergence_sum(real_NV, batch.signal, divergence, cfg.chunk_rows)
+        return divergence_sum(logits_NP, batch.signal, divergence, cfg.chunk_rows, len(own.ids))
 
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         training = data.steps(tokenizer, teaching, machine)

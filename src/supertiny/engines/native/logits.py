@@ -1,9 +1,12 @@
 """The teacher's logits in this process: one forward pass a prompt, whoever asks for it again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from supertiny.core.files import digest, whole_folder
@@ -12,12 +15,15 @@ from supertiny.distill.cache import CacheReader, CacheWriter, LogitsSizes, Teach
 from supertiny.distill.nucleus import nucleus, real_log_probs
 from supertiny.distill.rows import LogitsConfig
 from supertiny.model import attention, checkpoint, sources
-from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.batches import Branch, Pack, collate, micro_batches
 from supertiny.model.fit import ResponseLogits
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.training import TrainMachine
 from supertiny.model.vocab import vocabulary
 from supertiny.sft.training_set import TrainingSet
+
+CODE = ("model", "distill", "engines/native")
+"""parts of the package that make the logits what they are; another version of them asks the teacher anew"""
 
 
 def logits(
@@ -36,8 +42,9 @@ def logits(
         vocabulary=vocabulary(teacher),
         padded_size=int(card["padded_vocabulary"]),
     )
-    store = cache_home() / "logits" / digest(identity.to_json(), cfg, machine.precision)[:24]
-    with CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
+    code = [file for part in CODE for file in sorted((Path(__file__).parents[2] / part).glob("*.py"))]
+    store = cache_home() / "logits" / digest(identity.to_json(), cfg, compute_dtype(machine.precision), *code)[:24]
+    with _alone(store), CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
         _ask(teacher, packs, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine)
     with (
         CacheReader(store) as known,
@@ -45,8 +52,24 @@ def logits(
         CacheWriter(partial, identity, cfg, sizes.shard_tokens) as written,
     ):
         for pack in packs:
-            for key in _keys(pack):
-                written.copy(key, known)
+            for branch in pack.branches:
+                written.copy(_key(pack, branch), known)
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    """No two runs of this user write to `store` at once: the later one waits, and finds what the other has made."""
+    store.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{store}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        tqdm.write(f"another run asks the same teacher ({store}); waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _ask(
@@ -58,8 +81,11 @@ def _ask(
     cfg: LogitsConfig,
     machine: TrainMachine,
 ) -> None:
-    """One forward pass over every pack that has a response which is not kept yet."""
-    new = [pack for pack in packs if not all(key in kept for key in _keys(pack))]
+    """One forward pass over all responses that are not kept yet."""
+    unknown = (
+        replace(pack, branches=tuple(one for one in pack.branches if _key(pack, one) not in kept)) for pack in packs
+    )
+    new = [pack for pack in unknown if pack.branches]
     if not new:
         return
     dtype, where = compute_dtype(machine.precision), device()
@@ -73,11 +99,11 @@ def _ask(
             logits_NV = score.hidden(collate(micro, pad_id).to(where)).float() @ head_VD.T
         at = 0
         for pack in micro:
-            for key, branch in zip(_keys(pack), pack.branches, strict=True):
+            for branch in pack.branches:
                 rows_NV = logits_NV[at : at + len(branch.response)]
-                kept.add(key, nucleus(real_log_probs(rows_NV, vocabulary_size, cfg.temperature), cfg))
+                kept.add(_key(pack, branch), nucleus(real_log_probs(rows_NV, vocabulary_size, cfg.temperature), cfg))
                 at += len(branch.response)
 
 
-def _keys(pack: Pack) -> list[bytes]:
-    return [content_key(pack.prefix + branch.prompt, branch.response) for branch in pack.branches]
+def _key(pack: Pack, branch: Branch) -> bytes:
+    return content_key(pack.prefix + branch.prompt, branch.response)

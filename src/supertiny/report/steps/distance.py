@@ -16,24 +16,25 @@ ALL = "all tokens"
 
 
 def summary(found: Row) -> Row:
-    """`distance.kd.akl_nats`, `distance.kd.alpha_mean`, ..., and `distance.top1_below_mu`."""
+    """`distance.kd.akl_nats`, `distance.kd.alpha_mean`, ..., and `distance.top1_below_mu`, `distance.missing_mass`."""
     names = (*NATS, "alpha_mean")
     rows = {name: {key: one[key] for key in names} for name, one in found["models"].items()}
     first = next(iter(found["models"].values()))
-    return {**rows, "tokens": first["tokens"], "top1_below_mu": first["top1_below_mu"]}
+    return {**rows, **{key: first[key] for key in ("tokens", "top1_below_mu", "missing_mass")}}
 
 
 def rows(found: Row) -> list[Row]:
-    """A row a model and slot: the divergences; and a row a model and bin of alpha: its share of the tokens."""
+    """A row a model and slot: the divergences; a row a model and bin of alpha, and of the teacher's top-1."""
     made = []
     for name, one in found["models"].items():
         for slot, values in {ALL: one, **one["slots"]}.items():
             nats = {key: values[key] for key in NATS}
             made.append({"model": name, "kind": "slot", "slot": slot, "tokens": values["tokens"], **nats})
-        counts = one["alpha_histogram"]
-        for at, count in enumerate(counts):
-            row = {"model": name, "kind": "alpha", "slot": f"{at / len(counts):.2f}", "tokens": count}
-            made.append(row | dict.fromkeys(NATS, ""))
+        for kind in ("alpha", "top1"):
+            counts = one[f"{kind}_histogram"]
+            for at, count in enumerate(counts):
+                row = {"model": name, "kind": kind, "slot": f"{at / len(counts):.2f}", "tokens": count}
+                made.append(row | dict.fromkeys(NATS, ""))
     return made
 
 
@@ -51,18 +52,20 @@ def section(found: Row) -> str:
         f"Mean divergence from the teacher in nats at the {first['tokens']:,} response tokens of the dev examples that "
         f"the student spells as its teacher, with mu {found['mu']}; to the right the AKL of each part of an answer. "
         f"The teacher's likeliest token has less than mu at {below} of them: elsewhere the head is that one token, "
-        "whatever mu is.\n\n"
+        f"whatever mu is. Of its mass {first['missing_mass']:.1e} is in the rest bucket: not stored, or of tokens that "
+        "the student cannot write.\n\n"
     )
     return told + table(["student", *NATS.values(), "mean alpha", *slots], lines)
 
 
 def draw(points: list[Row], out: Path) -> None:
-    """AKL of each slot, and the histogram of alpha, a colour a model."""
+    """AKL of each slot, the histogram of alpha, a colour a model; and at how many tokens mu decides anything."""
     names = list(dict.fromkeys(point["model"] for point in points))
-    with canvas(out, 10, 4) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    with canvas(out, 12, 4) as figure:
+        left, middle, right = figure.subplots(1, 3, width_ratios=(3, 2, 2))
         _slots(left, names, [point for point in points if point["kind"] == "slot"])
-        _alphas(right, names, [point for point in points if point["kind"] == "alpha"])
+        _alphas(middle, names, [point for point in points if point["kind"] == "alpha"])
+        _below(right, [point for point in points if point["kind"] == "top1" and point["model"] == names[0]])
         handles, labels = left.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -86,6 +89,17 @@ def _alphas(axes: Axes, names: list[str], points: list[Row]) -> None:
         edges = [start for start, _ in counts] + [1.0]
         axes.stairs([count / total for _, count in counts], edges, color=COLOURS[at], label=TITLES[name])
         axes.set(xlabel=f"alpha (bins of {step:.2f})", ylabel="share of tokens (log)", yscale="log")
+
+
+def _below(axes: Axes, points: list[Row]) -> None:
+    """The teacher is the same whoever learns from it."""
+    total, below = sum(point["tokens"] for point in points) or 1, 0
+    curve = []
+    for at, point in enumerate(points, 1):
+        below += point["tokens"]
+        curve.append((at / len(points), below / total))
+    axes.plot(*zip(*curve, strict=True), color="black", marker=".")
+    axes.set(xlabel="mu", ylabel="tokens whose likeliest has less (log)", yscale="log")
 
 
 STEP = Step(
