@@ -60,7 +60,7 @@ def section(found: Row) -> str:
         dev = f"{best['step']:.0f}: {number(best['dev_reward'])} on dev" if best else "-"
         lines.append([TITLES.get(name, name), number(one["steps"]), *ends, dev])
     return (
-        "REINFORCE++-baseline on the rewards of App. B: the mean of the first three rollout batches to that of the last "
+        "REINFORCE++-baseline on the rewards of App. B; the mean of the first three rollout batches to the last "
         "three. The policy with the highest greedy reward on dev is kept, the one before RL where none beat it.\n\n"
         + table(head, lines)
     )
