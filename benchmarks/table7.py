@@ -110,7 +110,8 @@ def _table(found: Sequence[dict[str, Any]]) -> str:
 
 def _runs(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
     """What one experiment says; RFT is the same under every divergence, so it is taken of the first."""
-    models = {variant: f"{STUDENT}_kd"} | ({"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {})
+    models = {"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {}
+    models[variant] = f"{STUDENT}_kd"
     found = []
     for title, model in models.items():
         rates = json.loads(_read(f"data/results/{model}/rates.json", experiment))
