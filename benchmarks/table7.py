@@ -44,7 +44,8 @@ TARGETS = [f"evaluate@{STUDENT}_rft", f"evaluate@{STUDENT}_kd"]
 def main(seeds: str, out: Path) -> None:
     """Run what is missing for each of the comma-separated `seeds`, and write the tables."""
     wanted = {name(variant, seed): (variant, seed) for seed in _seeds(seeds) for variant in VARIANTS}
-    missing = [experiment for experiment in wanted if experiment not in _experiments() | _waiting()]
+    known = _experiments() | _waiting()
+    missing = [experiment for experiment in wanted if experiment not in known]
     for experiment in missing:
         variant, seed = wanted[experiment]
         changes = {f"distill.{key}": value for key, value in VARIANTS[variant].items()}
