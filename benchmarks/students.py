@@ -130,6 +130,7 @@ def _planned(
 ) -> tuple[TrainingSet, SftConfig]:
     """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
     few = replace(cfg, epochs=1, dev_points=0)
+    teach(_part(data, 2), few)  # the first steps of a process are slow
     short, long = (teach(_part(data, number), few) for number in (TRIAL_GROUPS, 3 * TRIAL_GROUPS))
     affordable = TRIAL_GROUPS + int((seconds - short) * 2 * TRIAL_GROUPS / (long - short))
     all_groups = len(group(data.examples, data.packing.group_size, Random(data.seed)))

@@ -44,7 +44,8 @@ TARGETS = [f"evaluate@{STUDENT}_rft", f"evaluate@{STUDENT}_kd"]
 def main(seeds: str, out: Path) -> None:
     """Run what is missing for each of the comma-separated `seeds`, and write the tables."""
     wanted = {name(variant, seed): (variant, seed) for seed in _seeds(seeds) for variant in VARIANTS}
-    missing = [experiment for experiment in wanted if experiment not in _experiments() | _waiting()]
+    known = _experiments() | _waiting()
+    missing = [experiment for experiment in wanted if experiment not in known]
     for experiment in missing:
         variant, seed = wanted[experiment]
         changes = {f"distill.{key}": value for key, value in VARIANTS[variant].items()}
@@ -110,7 +111,8 @@ def _table(found: Sequence[dict[str, Any]]) -> str:
 
 def _runs(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
     """What one experiment says; RFT is the same under every divergence, so it is taken of the first."""
-    models = {variant: f"{STUDENT}_kd"} | ({"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {})
+    models = {"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {}
+    models[variant] = f"{STUDENT}_kd"
     found = []
     for title, model in models.items():
         rates = json.loads(_read(f"data/results/{model}/rates.json", experiment))

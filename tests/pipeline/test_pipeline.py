@@ -7,11 +7,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from .conftest import Checkout, ran
 
 pytestmark = pytest.mark.pipeline
 
+SMOKE = "profiles/smoke.yaml"
 MODELS = ("sft", "tiny_rft", "tiny_kd")
 ROWS = {*(f"row@{name}" for name in MODELS), "system_row@prototype", "system_row@baseline"}
 ALL = {
@@ -71,14 +73,14 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
 def test_a_second_student_learns_from_the_same_logits(copy):
     """What README says it takes: its name, its shape, its row."""
     checkout = copy()
-    row = '  tiny_kd: {title: "student, KD", log: tiny_kd}\n'
-    checkout.edit("params.yaml", "students: [tiny]", "students: [tiny, small]")
-    checkout.edit("params.yaml", row, row + row.replace("tiny", "small"))
-    shape = "  tiny: {layers: 1, trim_vocabulary: true, init: null}\n"
-    checkout.edit("profiles/smoke.yaml", shape, shape + "  small: {layers: 0, trim_vocabulary: false, init: null}\n")
+    shape = {"small": {"layers": 0, "trim_vocabulary": False, "init": None}}
+    row = {"small_kd": {"title": "small student, KD", "log": "small_kd"}}
+    params, profile = (yaml.safe_load((checkout.path / name).read_text()) for name in ("params.yaml", SMOKE))
+    checkout.set("params.yaml", students=["tiny", "small"], models=params["models"] | row)
+    checkout.set(SMOKE, student_models=profile["student_models"] | shape)
     measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
     assert set(ran(checkout.dvc("repro", "row@small_kd"))) == {"student@small", "distill@small", *measured}
-    assert "student, KD" in (checkout.path / "data/results/small_kd/row.md").read_text()
+    assert "small student, KD" in (checkout.path / "data/results/small_kd/row.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_a_temporary_experiment_runs_changed_code_and_leaves_the_workspace(copy)
 
 def test_a_killed_stage_leaves_nothing_half_done_and_resumes_to_the_same_bytes(copy, built):
     checkout = copy(cache=False)
-    checkout.set("profiles/smoke.yaml", train__save_minutes=0.00001)
+    checkout.set(SMOKE, train__save_minutes=0.00001)
     kill_in_training(checkout)
     left = [path for path in checkout.outs() if path.startswith(("data/models/sft/", "data/logs/sft.csv"))]
     assert left == [], "a stage that was killed leaves no outs"

@@ -95,14 +95,8 @@ STEP_FILES = {
         "mu": 0.7,
         "models": {
             name: {
-                **{
-                    "tokens": 10,
-                    "alpha_mean": 0.4,
-                    "alpha_histogram": [1] * 10,
-                    "top1_histogram": [0] * 9 + [10],
-                    "missing_mass": 1e-5,
-                    "top1_below_mu": 0.1,
-                },
+                **{"tokens": 10, "alpha_mean": 0.4, "alpha_histogram": [1] * 10, "top1_below_mu": 0.1},
+                "top1_histogram": [0] * 9 + [10],
                 **{"missing_mass": 1e-5, "akl_nats": nats, "fkl_nats": nats, "rkl_nats": nats},
                 "slots": {
                     slot: {"tokens": 5, "akl_nats": nats, "fkl_nats": nats, "rkl_nats": nats}
