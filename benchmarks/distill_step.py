@@ -253,8 +253,7 @@ def _model(sizes: Sizes, depth: int, vocabulary: int) -> PreTrainedModel:
         attn_implementation="sdpa",
     )
     model = LlamaForCausalLM(config).to(device())
-    if not torch.cuda.is_available() and compute_dtype("auto") is torch.bfloat16:
-        model.set_attn_implementation(attention.NAME)  # as fit does
+    attention.use_fastest(model, compute_dtype("auto"), device())  # as fit does
     return model.train()
 
 

@@ -12,12 +12,15 @@ from supertiny.measure.workload import requests
 from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
 from supertiny.model.replies import Replies, identity
 from supertiny.rl.config import ThoughtSizes
-from supertiny.rl.traces import accepted, counts, write_traces
+from supertiny.rl.traces import accepted, counts, filled, read_traces, write_traces
 from supertiny.sft.training_set import read_training_set
 
 
-def main(policy: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:
-    """Have `policy` answer the first `examples` and all of `dev`; write the right ones to `out`, counts to `report`."""
+def main(policy: Path, functions: Path, examples: Path, dev: Path, rule_made: Path, out: Path, report: Path) -> None:
+    """Have `policy` answer the first `examples` and all of `dev`; write the right ones to `out`, counts to `report`.
+
+    Where it was wrong the thought in `rule_made` stands in, marked as such, lest what is hard is not learned.
+    """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.get(load_profile("engines", Engines).generate, "generate")
     data, sizes = read_training_set(functions, examples, dev), load_profile("thoughts", ThoughtSizes)
@@ -28,7 +31,8 @@ def main(policy: Path, functions: Path, examples: Path, dev: Path, out: Path, re
 
     kept = Replies(identity(policy, machine), answer, sizes.shard)
     found = kept.ask(requests(rows, data.pool, data.prompt), decode, "thoughts")
-    traces = accepted(rows, [one.text for one in found], data.pool)
+    own = accepted(rows, [one.text for one in found], data.pool)
+    traces = filled(rows, own, read_traces(rule_made))
     write_traces(out, traces)
     write_json(report, counts(len(rows), traces))
 

@@ -22,6 +22,12 @@ SHORT = {
     "teaching.dev_points": 2,
     "decode.max_new_tokens": 16,
     "bench.clients": [1, 4],
+    "rl.prompts_a_batch": 2,
+    "rl.prompts_a_step": 2,
+    "rl.rollouts": 2,
+    "rl.batches": 2,
+    "rl.dev_points": 1,
+    "rl.max_new_tokens": 8,
 }
 """parameters that make a random model quick"""
 

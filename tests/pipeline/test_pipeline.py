@@ -15,12 +15,16 @@ pytestmark = pytest.mark.pipeline
 
 SMOKE = "profiles/smoke.yaml"
 MODELS = ("sft", "tiny_rft", "tiny_kd")
+POLICIES = ("thinking", "teacher_rl", "tiny_rl", "tiny_star", "tiny_star_rl")
 ROWS = {*(f"row@{name}" for name in MODELS), "system_row@prototype", "system_row@baseline"}
 ALL = {
     *("dataset", "base@llm", "base@student", "base@encoder", "prototype", "judge", "rft", "sft"),
     *("logits", "student@tiny", "student_rft@tiny", "distill@tiny", "distance"),
     *(f"{verb}@{name}" for verb in ("evaluate", "cost", "bench") for name in MODELS),
     *ROWS,
+    *("thoughts", "traces", *(f"thinker@{name}" for name in ("thinking", "tiny_cold", "tiny_star"))),
+    *(f"rl@{name}" for name in ("teacher_rl", "tiny_rl", "tiny_star_rl")),
+    *("rl_results", *(f"evaluate_policy@{name}" for name in POLICIES)),
     *("prototype_results", "prototype_cost", "prototype_bench", "ablation"),
     *("baseline", "baseline_results", "baseline_bench"),
     *("retriever", "describe@zero_shot", "reject", "describer", "describe@optimized", "retrieval", "report"),
@@ -64,7 +68,13 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
     # at .7 and at .9 the head of a random teacher is all that is kept of it: the student would be the same
     said = checkout.dvc("exp", "run", "-S", "distill.mu=0.2")
     measured = {f"{verb}@tiny_kd" for verb in ("evaluate", "cost", "bench", "row")}
-    assert set(ran(said)) == {"distill@tiny", "distance", *measured, "report"}
+    on_it = [name for name in POLICIES if name.startswith("tiny_")]
+    policies = {"thinker@tiny_cold", "thinker@tiny_star", "rl@tiny_rl", "rl@tiny_star_rl", "rl_results"}
+    assert set(ran(said)) == {
+        *("distill@tiny", "distance", *measured, "report"),
+        *policies,
+        *(f"evaluate_policy@{name}" for name in on_it),
+    }
     outs = checkout.outs()
     assert kept and {name: outs[name] for name in kept} == kept, "the teacher is not asked again"
     assert "distill.mu" in checkout.dvc("params", "diff")

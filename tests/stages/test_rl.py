@@ -2,11 +2,14 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from stages import base, dataset, evaluate, rl, rl_history, thinker, thoughts, traces
+from stages import base, dataset, evaluate, rl, rl_results, thinker, thoughts, traces
+from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model.checkpoint import load_config
 from supertiny.prompt.thought import THINKS, Source, read
@@ -68,22 +71,51 @@ def test_a_model_that_learned_thoughts_says_so_and_is_held_to_the_format(project
     assert all(text.startswith("<think>") for text in written)
 
 
-def test_the_same_run_makes_the_same_bytes_and_its_log_is_a_history(project):
+def test_the_same_run_makes_the_same_bytes(project):
     learn("policy")
     learn("again")
     assert bytes_of(MODELS / "policy") == bytes_of(MODELS / "again")
     rows = list(csv.DictReader(Path("data/logs/policy.csv").read_text().splitlines()))
     assert [row["batch"] for row in rows] == ["1", "2"] and float(rows[0]["tokens"]) <= 8
     assert getattr(load_config(MODELS / "policy"), THINKS) is True
-    log = Path("data/logs/policy.csv")
-    rl_history.main(log, log, log, Path("data/results/rl.json"))
-    assert json.loads(Path("data/results/rl.json").read_text())["tiny_rl"]["steps"] == 2
 
 
-def test_only_right_thoughts_of_the_policy_are_kept(project):
-    """A random model is never right, so nothing is kept; the rows that would be are those of the reward."""
+def test_only_right_thoughts_of_the_policy_are_kept_and_rules_fill_in(project):
+    """A random model is hardly ever right."""
     out, report = Path("data/thoughts/policy.jsonl"), Path("data/results/traces.json")
-    traces.main(MODELS / "thinking", **EXAMPLES, out=out, report=report)
-    found = json.loads(report.read_text())
-    assert found["asked"] == 8 + 4 and found["kept"] == len(read_traces(out))
-    assert all(not isinstance(read(one.text), str) for one in read_traces(out).values())
+    traces.main(MODELS / "thinking", **EXAMPLES, rule_made=RULE, out=out, report=report)
+    found, written = json.loads(report.read_text()), read_traces(out).values()
+    own = [one for one in written if one.source is Source.MODEL]
+    assert found["asked"] == len(written) == 8 + 4 and found["kept"] == len(own)
+    assert found["rule_made"] == len(written) - len(own)
+    assert all(not isinstance(read(one.text), str) for one in written)
+
+
+def test_models_and_policies_are_compared_on_the_queries_that_all_answered(project):
+    """A policy was asked fewer queries than the model it came from."""
+    learn("policy")
+    asked = {"functions": DATA / "functions.json", "test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
+    for name, sizes in (("sft", "evaluate"), ("policy", "evaluate_policies")):
+        out = Path("data/results", name)
+        evaluate.main(MODELS / "thinking", **asked, out=out / "rates.json", answers=out / "answers.jsonl", sizes=sizes)
+    report = Path("data/results/traces.json")
+    traces.main(MODELS / "thinking", **EXAMPLES, rule_made=RULE, out=Path("data/thoughts/it.jsonl"), report=report)
+    for name in rl_results.RUNS:
+        shutil.copy("data/logs/policy.csv", f"data/logs/{name}.csv")
+    params = Path("params.yaml").read_text()
+    change = yaml.safe_load(params)
+    change["models"] = {"sft": {"title": "start", "log": None}}
+    change["policies"] = {"policy": {"title": "policy", "start": "sft"}}
+    Path("params.yaml").write_text(yaml.safe_dump(change))
+    gathered = {**asked, "traces": report, "out": Path("data/results/rl.json")}
+    rl_results.main(Path("data/results"), Path("data/logs"), **gathered)
+    found = json.loads(Path("data/results/rl.json").read_text())
+    assert [found["models"][name]["test"]["n"] for name in ("sft", "policy")] == [4, 4]
+    assert found["runs"]["tiny_rl"]["steps"] == 2
+    change["policies"]["policy"]["start"] = "nobody"
+    Path("params.yaml").write_text(yaml.safe_dump(change))
+    with pytest.raises(UserError, match=r"policies.policy.start: 'nobody' is no model"):
+        rl_results.main(
+            Path("data/results"), Path("data/logs"), **asked, traces=report, out=Path("data/results/rl.json")
+        )
+    Path("params.yaml").write_text(params)

@@ -29,3 +29,10 @@ def mean_interval(groups: Sequence[Hashable], values: Sequence[float], seed: int
     draws = np.random.default_rng(seed).multinomial(len(size), np.full(len(size), 1 / len(size)), RESAMPLES)
     low, high = np.quantile((draws @ sums) / (draws @ size), [0.025, 0.975])
     return round(float(low), DIGITS), round(float(high), DIGITS)
+
+
+def paired(right: Sequence[bool], other: Sequence[bool], seed: int) -> dict[str, float | None]:
+    """How much more often `right` than `other`, verdicts on the same queries, with its interval; None without other."""
+    gains = [now - then for now, then in zip(right, other, strict=True)] if other else []
+    low, high = mean_interval(range(len(gains)), gains, seed)
+    return {"difference": share(gains), "difference_low": low, "difference_high": high}

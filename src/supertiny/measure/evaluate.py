@@ -21,7 +21,7 @@ Generate = Callable[[Sequence[Request]], list[Generation]]
 
 @dataclass(kw_only=True, slots=True)
 class EvaluateSizes:
-    """Section `evaluate` of the profile: the first rows of each test; 0 is all."""
+    """Sections `evaluate` and `evaluate_policies` of the profile: the first rows of each test; 0 is all."""
 
     test: int
     ood: int

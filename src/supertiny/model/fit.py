@@ -111,8 +111,8 @@ def fit(
     if machine.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     chosen = model.config._attn_implementation
-    if isinstance(scorer, ResponseLogits) and attention.is_faster(dtype, accelerator.device):
-        model.set_attn_implementation(attention.NAME)
+    if isinstance(scorer, ResponseLogits):
+        attention.use_fastest(model, dtype, accelerator.device)
     prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
     trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, seed, state / "state.pt")
     trainer.train(machine.save_minutes * 60)

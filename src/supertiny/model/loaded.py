@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
-from supertiny.model import checkpoint
+from supertiny.model import attention, checkpoint
 from supertiny.model.ask import Chat, Generation, Request
 from supertiny.model.constrain import Constraint
 from supertiny.model.generate import Sampling, generate
@@ -19,7 +19,9 @@ class Loaded:
 
     def __init__(self, folder: Path, precision: str) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
-        self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
+        dtype, where = compute_dtype(precision), device()
+        self._model = checkpoint.load_model(folder, dtype).to(where)
+        attention.use_fastest(self._model, dtype, where)
 
     @cached_property
     def _constraint(self) -> Constraint:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from supertiny.core.config import require
-from supertiny.core.rates import mean_interval, share
+from supertiny.core.rates import paired
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.measure.achievable import achievable_rate
@@ -65,13 +65,6 @@ def ablate(
             **token_means(generations),
         }
     return rows
-
-
-def paired(right: Sequence[bool], other: Sequence[bool], seed: int) -> dict[str, float | None]:
-    """How much more often `right` than `other`, verdicts on the same queries, with its interval; None without other."""
-    gains = [now - then for now, then in zip(right, other, strict=True)] if other else []
-    low, high = mean_interval(range(len(gains)), gains, seed)
-    return {"difference": share(gains), "difference_low": low, "difference_high": high}
 
 
 def _of_prompt(change: ChangeConfig) -> dict[str, Any]:

@@ -45,10 +45,9 @@ class Practice(Sequence[list[list[Experience]]]):
         self.base, self.tokenizer, self.policy = base, checkpoint.load_tokenizer(base), checkpoint.load_model(base)
         freeze(self.policy, cfg.frozen)
         dtype = compute_dtype(machine.precision)
-        self.writer = checkpoint.load_model(base, dtype).to(device())
-        self.reference = checkpoint.load_model(base, dtype).to(device())
-        if attention.is_faster(dtype, device()):
-            self.reference.set_attn_implementation(attention.NAME)
+        self.writer, self.reference = (checkpoint.load_model(base, dtype).to(device()) for _ in range(2))
+        for model in (self.writer, self.reference):
+            attention.use_fastest(model, dtype, device())
         encode = checkpoint.encoder(self.tokenizer)
         changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
         self.asked = tasks(data.examples, data.pool, encode, changed, data.prompt, Random(data.seed))

@@ -1,6 +1,6 @@
 """Chain-of-thought data as files: one trace a line, each saying who thought it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,22 @@ def accepted(examples: Sequence[Example], texts: Sequence[str], pool: Pool) -> l
     return found
 
 
+def filled(examples: Sequence[Example], traces: Sequence[Trace], rule_made: Mapping[str, Trace]) -> list[Trace]:
+    """`traces`, and for the examples without one what a rule made for them, where it did; in the examples' order."""
+    known = {**rule_made, **{trace.id: trace for trace in traces}}
+    return [known[example.id] for example in examples if example.id in known]
+
+
 def counts(num_asked: int, traces: Sequence[Trace]) -> dict[str, Any]:
-    """How many replies there were, how many were kept, and how long a thought is in words."""
-    words = [len(one.thought.split()) for one in traces]
-    return {"asked": num_asked, "kept": len(traces), "words": round(sum(words) / max(len(words), 1), 2)}
+    """How many replies there were, how many were kept, what rules made instead, and words a kept thought."""
+    own = [one for one in traces if one.source is Source.MODEL]
+    words = [len(one.thought.split()) for one in own]
+    return {
+        "asked": num_asked,
+        "kept": len(own),
+        "rule_made": len(traces) - len(own),
+        "words": round(sum(words) / max(len(words), 1), 2),
+    }
 
 
 def write_traces(path: Path, traces: Iterable[Trace]) -> None:

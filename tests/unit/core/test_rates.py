@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.rates import mean_interval, share
+from supertiny.core.rates import mean_interval, paired, share
 
 
 def test_a_share_is_rounded_and_of_nothing_none():
@@ -33,3 +33,17 @@ def test_the_interval_of_many_differences_is_that_of_the_normal_law():
     low, high = mean_interval(range(4000), values, 0)
     assert low == pytest.approx(0.2 - 0.0186, abs=0.002)
     assert high == pytest.approx(0.2 + 0.0186, abs=0.002)
+
+
+def test_a_difference_is_paired_query_by_query():
+    """Of four queries one is won and one lost: no difference, though none of the verdicts is sure.
+
+    Lost on one of two: the resamples hold -1, -1/2 and 0. The same verdicts twice differ by nothing, however few.
+    """
+    found = paired([True, True, False, False], [True, False, True, False], seed=0)
+    assert found["difference"] == 0.0 and found["difference_low"] == -found["difference_high"] < 0
+    assert paired([True, False], [True, True], seed=0) == {
+        "difference": -0.5, "difference_low": -1.0, "difference_high": 0.0,
+    }  # fmt: skip
+    assert set(paired([True, False] * 9, [True, False] * 9, seed=0).values()) == {0.0}
+    assert set(paired([True], [], seed=0).values()) == {None}

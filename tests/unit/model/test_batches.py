@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,9 @@ def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=2e-5)
 
 
-def test_both_attentions_agree(tiny_folder):
+@pytest.mark.parametrize("max_scores", [0, 2**24])
+def test_both_attentions_agree(tiny_folder, monkeypatch, max_scores):
+    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
     batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
     found = {}
     for name in ("sdpa", attention.NAME):

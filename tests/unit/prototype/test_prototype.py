@@ -12,7 +12,7 @@ from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Re
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.model.ask import ChatConfig, Generation
-from supertiny.prototype.ablation import ChangeConfig, ablate, fewer, paired
+from supertiny.prototype.ablation import ChangeConfig, ablate, fewer
 from supertiny.prototype.answer import Prototype, parsed
 from supertiny.prototype.config import PrototypeConfig
 from supertiny.prototype.prompt import full_chat, parse_full, reply_schema, reply_text
@@ -160,20 +160,6 @@ def test_each_variant_changes_one_thing_and_is_rated_on_the_same_queries():
     assert [len(chats[0].messages) for chats in model.asked] == [4, 6, 4]
     assert found["chosen"]["needing_knowledge"] == {"n": 1, "ar": 0.0}
     assert [found[name]["difference"] for name in found] == [None, 0.0, 0.0]
-
-
-def test_a_difference_is_paired_query_by_query():
-    """Of four queries one is won and one lost: no difference, though none of the verdicts is sure.
-
-    Lost on one of two: the resamples hold -1, -1/2 and 0. The same verdicts twice differ by nothing, however few.
-    """
-    found = paired([True, True, False, False], [True, False, True, False], seed=0)
-    assert found["difference"] == 0.0 and found["difference_low"] == -found["difference_high"] < 0
-    assert paired([True, False], [True, True], seed=0) == {
-        "difference": -0.5, "difference_low": -1.0, "difference_high": 0.0,
-    }  # fmt: skip
-    assert set(paired([True, False] * 9, [True, False] * 9, seed=0).values()) == {0.0}
-    assert set(paired([True], [], seed=0).values()) == {None}
 
 
 def test_a_bad_variant_is_an_error_before_anything_is_asked():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from supertiny.report.models import Results
+from supertiny.rl.history import FOLLOWED
 
 WORKLOAD = {"prompt_tokens": 85.2, "uncached_tokens": 70.1, "new_tokens": 18.0}
 MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3.11.9", "torch": "2.13"}
@@ -105,6 +106,37 @@ STEP_FILES = {
             }
             for name, nats in (("before", 2.0), ("rft", 0.4), ("kd", 0.2))
         },
+    },
+    "rl.json": {
+        "models": {
+            name: {
+                **{"title": title, "tokens": tokens},
+                **{
+                    column: {
+                        **{"n": 20, "ar": ar, "ar_low": ar - 0.1, "ar_high": ar + 0.1},
+                        **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
+                    }
+                    for column in ("test", "ood", "ood_seen", "ood_unseen")
+                },
+            }
+            for name, title, tokens, ar, difference in (
+                ("sft", "teacher", 18.0, 0.8, (None, None, None)),
+                ("teacher_rl", "teacher, RL", 51.5, 0.7, (-0.1, -0.2, 0.0)),
+            )
+        },
+        "runs": {
+            "teacher_rl": {
+                "steps": 2,
+                "first": dict.fromkeys(FOLLOWED, 0.25),
+                "last": dict.fromkeys(FOLLOWED, 0.5),
+                "best": {"step": 1.0, "dev_reward": 2.5, "dev_ar": 0.9},
+                "curve": [
+                    {"step": 1.0, **dict.fromkeys(FOLLOWED, 0.25)},
+                    {"step": 2.0, **dict.fromkeys(FOLLOWED, 0.5), "dev_reward": None, "dev_ar": None},
+                ],
+            }
+        },
+        "traces": {"asked": 30, "kept": 25, "rule_made": 5, "words": 31.5},
     },
     "ablation.json": {
         name: {

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from supertiny.core.errors import UserError
+from supertiny.core.records import Example
 from supertiny.prompt.thought import Source, Trace
-from supertiny.rl.traces import read_traces, write_traces
+from supertiny.rl.traces import counts, filled, read_traces, write_traces
 
 ROW = {"id": "1", "thought": "t", "answer": "a", "source": "rule"}
 
@@ -34,3 +35,12 @@ def test_a_bad_row_is_named(tmp_path, row, message):
     path.write_text(f"{json.dumps(ROW)}\n{json.dumps(row)}\n")
     with pytest.raises(UserError, match=f"line 2: .*{message}"):
         read_traces(path)
+
+
+def test_rules_fill_in_where_the_model_was_wrong():
+    """The model thought for b alone; c has nothing, and d was not asked for."""
+    rows = [Example(id=name, query="q") for name in "abc"]
+    rule_made = {name: Trace(name, "by rule", "{}", Source.RULE) for name in "abd"}
+    found = filled(rows, [Trace("b", "two words", "{}", Source.MODEL)], rule_made)
+    assert [(one.id, one.source) for one in found] == [("a", Source.RULE), ("b", Source.MODEL)]
+    assert counts(3, found) == {"asked": 3, "kept": 1, "rule_made": 1, "words": 2.0}

@@ -90,8 +90,7 @@ def _ask(
         return
     dtype, where = compute_dtype(machine.precision), device()
     model = checkpoint.load_model(teacher, dtype).to(where)
-    if attention.is_faster(dtype, where):
-        model.set_attn_implementation(attention.NAME)
+    attention.use_fastest(model, dtype, where)
     # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
     head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
     for micro in tqdm(micro_batches(new, machine.max_tokens), desc="teacher's logits", unit="batch"):

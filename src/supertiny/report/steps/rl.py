@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from supertiny.report.canvas import COLOURS, canvas
-from supertiny.report.markdown import number, table
+from supertiny.report.markdown import number, rate, table
 from supertiny.report.step import Step
 from supertiny.report.summary import Row
 
 TITLES = {"teacher_rl": "teacher", "tiny_rl": "student, KD", "tiny_star_rl": "student, KD*"}
+COLUMNS = {"test": "in domain", "ood_seen": "OOD seen", "ood_unseen": "OOD unseen"}
+"""of Tables 3 and 11"""
 PANELS = {
     "reward": "reward",
     "share: correct": "share of right replies",
@@ -19,42 +21,68 @@ PANELS = {
 
 
 def summary(found: Row) -> Row:
-    """`rl.teacher_rl.reward_first`, `reward_last`, `best_dev_reward`, ..."""
-    return {
+    """`rl.teacher_rl.test_ar`, `ood_seen_ar`, ...; of a trained policy also `reward_first`, `best_dev_reward`, ..."""
+    models = {
+        name: {"tokens": one["tokens"]}
+        | {f"{column}_{key}": one[column][key] for column in COLUMNS for key in ("n", "ar", "difference")}
+        for name, one in found["models"].items()
+    }
+    runs = {
         name: {
             "steps": one["steps"],
             **{f"{key}_{end}": one[end][key] for end in ("first", "last") for key in ("reward", "tokens", "entropy")},
             **({"best_step": one["best"]["step"], "best_dev_reward": one["best"]["dev_reward"]} if one["best"] else {}),
         }
-        for name, one in found.items()
+        for name, one in found["runs"].items()
     }
+    return {name: models.get(name, {}) | runs.get(name, {}) for name in models | runs}
 
 
 def rows(found: Row) -> list[Row]:
     """A row a run and optimizer step; what was not measured there is empty."""
     return [
         {"run": name} | {key: "" if value is None else value for key, value in point.items()}
-        for name, one in found.items()
+        for name, one in found["runs"].items()
         for point in one["curve"]
     ]
 
 
 def section(found: Row) -> str:
-    """How each run began and ended."""
-    head = [
-        "policy",
-        "steps",
-        "reward",
-        "right replies",
-        "in the format",
-        "tokens a reply",
-        "entropy",
-        "k2",
-        "best step",
+    """The rates of every model, then how each run began and ended."""
+    return "\n\n".join([_compared(found["models"]), _trained(found["runs"]), _taught(found["traces"])])
+
+
+def _compared(models: Row) -> str:
+    head = ["model", "tokens a reply"]
+    for title in COLUMNS.values():
+        head += [f"AR, {title}", f"n, {title}", "less that of its start"]
+    lines = [
+        [one["title"], number(one["tokens"], 1)] + [cell for column in COLUMNS for cell in _cells(one[column])]
+        for one in models.values()
     ]
+    return (
+        "Every model on the queries that all of them answered. The start of a model is the one it was trained from; "
+        "the difference is over these queries, each answered by both, with the 95 % interval of a bootstrap over "
+        "queries.\n\n" + table(head, lines)
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    return [rate(row), number(row["n"]), rate(row, "difference")]
+
+
+def _taught(traces: Row) -> str:
+    return (
+        f"The teacher was asked {traces['asked']:,} queries after RL. KD* learns {traces['kept']:,} of its thoughts, of "
+        f"{traces['words']} words on average, and {traces['rule_made']:,} that a rule made, where it was wrong."
+    )
+
+
+def _trained(runs: Row) -> str:
+    head = ["policy", "steps", "reward", "right replies", "in the format", "tokens a reply", "entropy", "k2"]
     keys = ("reward", "share: correct", "format", "tokens", "entropy", "k2")
     lines = []
-    for name, one in found.items():
+    for name, one in runs.items():
         ends = [f"{number(one['first'][key])} to {number(one['last'][key])}" for key in keys]
         best = one["best"]
         dev = f"{best['step']:.0f}: {number(best['dev_reward'])} on dev" if best else "-"
@@ -62,7 +90,7 @@ def section(found: Row) -> str:
     return (
         "REINFORCE++-baseline on the rewards of App. B; the mean of the first three rollout batches to the last "
         "three. The policy with the highest greedy reward on dev is kept, the one before RL where none beat it.\n\n"
-        + table(head, lines)
+        + table([*head, "best step"], lines)
     )
 
 
@@ -86,7 +114,7 @@ def draw(points: list[Row], out: Path) -> None:
 
 
 STEP = Step(
-    stage="rl_history",
+    stage="rl_results",
     file="rl.json",
     heading="Reinforcement learning (paper Tables 3 and 11, App. E)",
     summary=summary,
