@@ -73,8 +73,8 @@ def _cells(row: Row) -> list[str]:
 
 def _taught(traces: Row) -> str:
     return (
-        f"The teacher was asked {traces['asked']:,} queries after RL. KD* learns {traces['kept']:,} of its thoughts, of "
-        f"{traces['words']} words on average, and {traces['rule_made']:,} that a rule made, where it was wrong."
+        f"The teacher was asked {traces['asked']:,} queries after RL. KD* learns {traces['kept']:,} of its thoughts, "
+        f"of {traces['words']} words on average, and {traces['rule_made']:,} that a rule made, where it was wrong."
     )
 
 

@@ -1,0 +1,120 @@
+"""Reinforcement learning for longer than the graph has time for: learning curves, and what the policies answer then.
+
+    python -m benchmarks.rl --models data/models --dataset data/dataset --examples data/rft/train.jsonl \
+        --out benchmarks/rl
+
+Each run's result is a file of its own in `out`, and a run that has one is not made again; a killed one goes on where it
+was. `out`.md is the table, `out`.svg the curves. Everything but what stands in RUNS is as in params.yaml.
+"""
+
+import csv
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kept import measured
+from supertiny.core.config import load, load_profile, seed
+from supertiny.core.files import write_text
+from supertiny.core.rates import paired
+from supertiny.core.records import Example
+from supertiny.core.stage import run
+from supertiny.engines.native.generate import generate
+from supertiny.engines.native.rl import rl
+from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
+from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.model.training import TrainMachine
+from supertiny.report.markdown import number, rate, table
+from supertiny.report.steps.rl import PANELS, draw
+from supertiny.rl.config import RlConfig, RlMachine
+from supertiny.sft.training_set import TrainingSet, read_training_set
+
+BATCHES = 48
+RUNS: dict[str, dict[str, Any]] = {
+    "teacher": {"base": "thinking"},
+    "student": {"base": "tiny_cold"},
+    "student, candidates as they are": {"base": "tiny_cold", "rl": {"renaming": 0.0, "function_dropout": 0.0}},
+    "student, no cold start": {"base": "tiny_kd"},
+}
+SPLITS = {"test": "in domain", "ood_seen": "OOD seen", "ood_unseen": "OOD unseen"}
+
+
+def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
+    """Make each run that has no file in `out` yet, and write the table and the curves."""
+    data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
+    sizes = load_profile("evaluate_policies", EvaluateSizes)
+    splits = read_splits(dataset / "test.jsonl", dataset / "ood.jsonl", data.pool, sizes)
+    found = measured(RUNS, out, lambda what: measure(models, data, splits, what))
+    write_text(out.with_suffix(".md"), _table(found))
+    draw([{"run": one["name"], **point} for one in found for point in one["curve"]], out.with_suffix(".svg"))
+
+
+def measure(
+    models: Path, data: TrainingSet, splits: Mapping[str, Sequence[Example]], what: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Train one policy; let it and its start answer the same queries."""
+    cfg = replace(load("rl", RlConfig), batches=BATCHES, **what.get("rl", {}))
+    machine, base = load_profile("train", TrainMachine), models / what["base"]
+    with tempfile.TemporaryDirectory() as scratch:
+        out, log = Path(scratch) / "policy", Path(scratch) / "log.csv"
+        started = time.perf_counter()
+        rl(base, data, out, log, cfg, machine, load_profile("rollouts", RlMachine))
+        minutes = (time.perf_counter() - started) / 60
+        with log.open(encoding="utf-8", newline="") as file:
+            curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
+        before, after = (_answered(model, data, splits) for model in (base, out))
+    gains = {
+        split: paired([after[1][one] for one in ids], [before[1][one] for one in ids], data.seed)
+        for split, ids in _ids(splits).items()
+    }
+    return {
+        **{"what": dict(what), "batches": cfg.batches, "replies_a_batch": cfg.prompts_a_batch * cfg.rollouts},
+        **{"minutes": round(minutes, 2), "before": before[0], "after": after[0], "difference": gains, "curve": curve},
+    }
+
+
+def _answered(
+    model: Path, data: TrainingSet, splits: Mapping[str, Sequence[Example]]
+) -> tuple[dict[str, Any], dict[str, bool]]:
+    """The rates of a model, and the verdict on each of its answers."""
+    decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
+    rates, rows = evaluate(
+        splits, data.pool, lambda asked: generate(model, asked, decode, machine), data.prompt, seed()
+    )
+    return {name: rates[name] for name in (*SPLITS, "workload")}, {row["id"]: row["correct"] for row in rows}
+
+
+def _ids(splits: Mapping[str, Sequence[Example]]) -> dict[str, list[str]]:
+    ood = {f"ood_{tag}": [row.id for row in splits["ood"] if tag in row.tags] for tag in ("seen", "unseen")}
+    return {"test": [row.id for row in splits["test"]], **ood}
+
+
+def _number(text: str) -> float | str:
+    return float(text) if text else ""
+
+
+def _table(found: Sequence[Mapping[str, Any]]) -> str:
+    head = ["run", "minutes", "replies"]
+    for title in SPLITS.values():
+        head += [f"AR, {title}, before", "after", "n", "difference"]
+    lines = [
+        [
+            one["name"],
+            number(one["minutes"], 1),
+            number(one["batches"] * one["replies_a_batch"]),
+            *(cell for split in SPLITS for cell in _cells(one, split)),
+        ]
+        for one in found
+    ]
+    return table(head, lines) + "\n"
+
+
+def _cells(one: Mapping[str, Any], split: str) -> list[str]:
+    before, after = one["before"][split], one["after"][split]
+    return [rate(before), rate(after), number(after["n"]), rate(one["difference"][split], "difference")]
+
+
+if __name__ == "__main__":
+    run(main)
