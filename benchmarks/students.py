@@ -70,6 +70,7 @@ STUDENTS = {
         "8 blocks": Student(8),
         "random, 8 blocks of 256": Student(init=RANDOM),
         "12 blocks of the teacher": Student(12, base="sft"),
+        "20 blocks of the teacher": Student(20, base="sft"),
     }.items()
 } | {"20 blocks, teacher's answers": Student(20, taught="answers")}
 
