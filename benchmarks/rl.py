@@ -44,7 +44,7 @@ SPLITS = {"test": "in domain", "ood_seen": "OOD seen", "ood_unseen": "OOD unseen
 def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
     """Make each run that has no file in `out` yet, and write the table and the curves."""
     data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
-    sizes = load_profile("evaluate_policies", EvaluateSizes)
+    sizes = load_profile("evaluate", EvaluateSizes).policies
     splits = read_splits(dataset / "test.jsonl", dataset / "ood.jsonl", data.pool, sizes)
     found = measured(RUNS, out, lambda what: measure(models, data, splits, what))
     write_text(out.with_suffix(".md"), _table(found))

@@ -16,7 +16,7 @@ from supertiny.prompt.compressed import PromptConfig
 
 def main(model: Path, functions: Path, test: Path, ood: Path, out: Path) -> None:
     """Answer `test` and `ood`; write rates, answers, cost and what the adapter loses to folder `out`."""
-    prompt, sizes = load("prompt", PromptConfig), load_profile("evaluate", EvaluateSizes)
+    prompt, sizes = load("prompt", PromptConfig), load_profile("evaluate", EvaluateSizes).models
     pool = read_functions(functions)
     splits = read_splits(test, ood, pool, sizes)
     answered = System(model, pool, prompt.history_turns).answer(labelled(splits), "answer")

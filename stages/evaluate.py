@@ -13,19 +13,17 @@ from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 
 
-def main(
-    model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, sizes: str = "evaluate"
-) -> None:
+def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, asked: str = "models") -> None:
     """Answer `test` and `ood` with `model`; write the rates to `out`, every answer with its verdict to `answers`.
 
-    `sizes` is the section of the profile that says how many.
+    As many as the profile asks of `asked`: models or policies.
     """
     prompt, decode = load("prompt", PromptConfig), load("decode", DecodeConfig)
     machine = load_profile("generate", GenerateMachine)
     generate = engines.get(load_profile("engines", Engines).generate, "generate")
     pool = read_functions(functions)
-    splits = read_splits(test, ood, pool, load_profile(sizes, EvaluateSizes))
-    rates, rows = evaluate(splits, pool, lambda asked: generate(model, asked, decode, machine), prompt, seed())
+    splits = read_splits(test, ood, pool, getattr(load_profile("evaluate", EvaluateSizes), asked))
+    rates, rows = evaluate(splits, pool, lambda queries: generate(model, queries, decode, machine), prompt, seed())
     write_json(out, rates)
     write_jsonl(answers, rows)
 

@@ -28,7 +28,7 @@ def project(tmp_path_factory):
         params["sft"]["frozen"] = {"embeddings": True, "blocks": 0.5}
         params["bench"]["clients"] = [1, 3]
         profile["sft"] = {"examples": 24, "dev_examples": 6}
-        profile["evaluate"] = {"test": 6, "ood": 6}
+        profile["evaluate"]["models"] = {"test": 6, "ood": 6}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(Path("data/dataset"))

@@ -94,10 +94,10 @@ def test_only_right_thoughts_of_the_policy_are_kept_and_rules_fill_in(project):
 def test_models_and_policies_are_compared_on_the_queries_that_all_answered(project):
     """A policy was asked fewer queries than the model it came from."""
     learn("policy")
-    asked = {"functions": DATA / "functions.json", "test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
-    for name, sizes in (("sft", "evaluate"), ("policy", "evaluate_policies")):
+    tests = {"functions": DATA / "functions.json", "test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
+    for name, kind in (("sft", "models"), ("policy", "policies")):
         out = Path("data/results", name)
-        evaluate.main(MODELS / "thinking", **asked, out=out / "rates.json", answers=out / "answers.jsonl", sizes=sizes)
+        evaluate.main(MODELS / "thinking", **tests, out=out / "rates.json", answers=out / "answers.jsonl", asked=kind)
     report = Path("data/results/traces.json")
     traces.main(MODELS / "thinking", **EXAMPLES, rule_made=RULE, out=Path("data/thoughts/it.jsonl"), report=report)
     for name in rl_results.RUNS:
@@ -107,7 +107,7 @@ def test_models_and_policies_are_compared_on_the_queries_that_all_answered(proje
     change["models"] = {"sft": {"title": "start", "log": None}}
     change["policies"] = {"policy": {"title": "policy", "start": "sft"}}
     Path("params.yaml").write_text(yaml.safe_dump(change))
-    gathered = {**asked, "traces": report, "out": Path("data/results/rl.json")}
+    gathered = {**tests, "traces": report, "out": Path("data/results/rl.json")}
     rl_results.main(Path("data/results"), Path("data/logs"), **gathered)
     found = json.loads(Path("data/results/rl.json").read_text())
     assert [found["models"][name]["test"]["n"] for name in ("sft", "policy")] == [4, 4]
@@ -116,6 +116,6 @@ def test_models_and_policies_are_compared_on_the_queries_that_all_answered(proje
     Path("params.yaml").write_text(yaml.safe_dump(change))
     with pytest.raises(UserError, match=r"policies.policy.start: 'nobody' is no model"):
         rl_results.main(
-            Path("data/results"), Path("data/logs"), **asked, traces=report, out=Path("data/results/rl.json")
+            Path("data/results"), Path("data/logs"), **tests, traces=report, out=Path("data/results/rl.json")
         )
     Path("params.yaml").write_text(params)

@@ -20,8 +20,8 @@ Generate = Callable[[Sequence[Request]], list[Generation]]
 
 
 @dataclass(kw_only=True, slots=True)
-class EvaluateSizes:
-    """Sections `evaluate` and `evaluate_policies` of the profile: the first rows of each test; 0 is all."""
+class SplitSizes:
+    """The first rows of each test; 0 is all."""
 
     test: int
     ood: int
@@ -29,6 +29,15 @@ class EvaluateSizes:
     def __post_init__(self) -> None:
         for name in ("test", "ood"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
+
+
+@dataclass(kw_only=True, slots=True)
+class EvaluateSizes:
+    """Section `evaluate` of the profile: how many queries are asked."""
+
+    models: SplitSizes
+    policies: SplitSizes
+    """which think first, so that a reply is three times as long"""
 
 
 def evaluate(
@@ -44,7 +53,7 @@ def evaluate(
     return rate(splits, replies, generations, seed)
 
 
-def read_splits(test: Path, ood: Path, pool: Pool, sizes: EvaluateSizes) -> dict[str, list[Example]]:
+def read_splits(test: Path, ood: Path, pool: Pool, sizes: SplitSizes) -> dict[str, list[Example]]:
     """The first rows of both tests, and those of `test` that need a note from the knowledge base, without it."""
     rows = read_examples(test, pool)[: sizes.test or None]
     needing = [replace(row, id=f"{row.id}-bare", knowledge=()) for row in rows if "knowledge" in row.tags]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require
-from supertiny.measure.evaluate import EvaluateSizes
+from supertiny.measure.evaluate import SplitSizes
 from supertiny.model.ask import ChatConfig
 
 KINDS = ("nearest", "nearest_first", "fixed")
@@ -39,7 +39,7 @@ class PrototypeConfig:
 
 
 @dataclass(kw_only=True, slots=True)
-class PrototypeSizes(EvaluateSizes):
+class PrototypeSizes(SplitSizes):
     """Section `prototype` of the profile: how many queries of each split it answers; 0 is all."""
 
     train: int
@@ -49,6 +49,6 @@ class PrototypeSizes(EvaluateSizes):
     """rounds of its load test with more clients are left out"""
 
     def __post_init__(self) -> None:
-        EvaluateSizes.__post_init__(self)
+        SplitSizes.__post_init__(self)
         for name in ("train", "ablation", "max_clients"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")

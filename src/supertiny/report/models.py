@@ -4,21 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.config import load_each, require
+from supertiny.core.config import load_each
 from supertiny.core.files import read_json
-
-
-@dataclass(kw_only=True, slots=True)
-class ModelConfig:
-    """One entry of `models` or `systems` in params.yaml: a row of every table."""
-
-    title: str
-    """what the tables and figures call it"""
-    log: str | None
-    """its loss curve is data/logs/<log>.csv; null: nothing was trained"""
-
-    def __post_init__(self) -> None:
-        require("|" not in self.title and "\n" not in self.title, f"title: no | or line break, got {self.title!r}")
+from supertiny.core.rows import ModelConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

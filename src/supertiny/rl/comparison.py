@@ -1,29 +1,14 @@
 """Tables 3 and 11 of the paper: teacher and student before and after reinforcement learning, on the same queries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.rates import paired, share
 from supertiny.core.records import Example
 from supertiny.measure.achievable import interval
-
-
-@dataclass(kw_only=True, slots=True)
-class PolicyConfig:
-    """One entry of `policies` in params.yaml: a model that thinks, as a row of Tables 3 and 11."""
-
-    title: str
-    """what the tables call it"""
-    start: str
-    """the row that it was trained from, with which it is compared"""
-
-    def __post_init__(self) -> None:
-        require("|" not in self.title and "\n" not in self.title, f"title: no | or line break, got {self.title!r}")
 
 
 def read_verdicts(answers: Path) -> dict[str, bool]:

@@ -56,7 +56,7 @@ class Sums:
     clipped: float
     """tokens where the clipped term is the smaller one: they have no gradient from the policy term"""
     entropy: float
-    """nats; 0 where no logits were given"""
+    """nats; 0 where only the tokens' own log-probabilities were given"""
 
     def __add__(self, other: Self) -> "Sums":
         return Sums(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
@@ -66,16 +66,16 @@ class Sums:
         return {one.name: getattr(self, one.name) / self.num_tokens for one in fields(self)[1:]}
 
 
-def loss_sum(log_p_N: Tensor, rollout: Rollout, cfg: RlConfig, logits_NV: Tensor | None = None) -> tuple[Tensor, Sums]:
+def loss_sum(log_p_N: Tensor, rollout: Rollout, cfg: RlConfig, log_p_NV: Tensor | None = None) -> tuple[Tensor, Sums]:
     """Sum of the loss over the N tokens, and what happened; divide by the tokens of the whole step for the token mean.
 
-    `logits_NV` (at the sampling temperature) are for the entropy alone, which is logged and not optimized.
+    `log_p_NV`, of every id, is for the entropy alone, which is logged and not optimized.
     """
     old_log_p_N = log_p_N.detach() if rollout.old_log_p_N is None else rollout.old_log_p_N
     ratio_N = (log_p_N - old_log_p_N).exp()
     policy_N, clipped_N = clipped_policy(ratio_N, rollout.advantages_N, cfg.clip)
     k2_N = k2(log_p_N, rollout.reference_log_p_N, cfg.kl_clamp)
-    entropy_N = entropy(logits_NV) if logits_NV is not None else torch.zeros_like(k2_N)
+    entropy_N = entropy(log_p_NV) if log_p_NV is not None else torch.zeros_like(k2_N)
     sums = [float(each.detach().sum()) for each in (policy_N, k2_N, ratio_N, clipped_N, entropy_N)]
     return (policy_N + cfg.kl_coef * k2_N).sum(), Sums(float(len(log_p_N)), *sums)
 
@@ -101,18 +101,17 @@ def k2(log_p_N: Tensor, reference_log_p_N: Tensor, kl_clamp: float) -> Tensor:
     return ((log_p_N - reference_log_p_N) ** 2 / 2).clamp(max=kl_clamp)
 
 
-def log_probabilities(logits_NV: Tensor, targets_N: Tensor, temperature: float) -> Tensor:
-    """[N] log-probability of each target under the softmax at `temperature`; at least fp32."""
-    log_p_NV = _exact(logits_NV).div(temperature).log_softmax(-1)
+def log_distribution(logits_NV: Tensor, temperature: float) -> Tensor:
+    """[N, V] log-probabilities of the softmax at `temperature`; at least fp32."""
+    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)).div(temperature).log_softmax(-1)
+
+
+def of_targets(log_p_NV: Tensor, targets_N: Tensor) -> Tensor:
+    """[N] log-probability of each target."""
     return log_p_NV.gather(-1, targets_N[:, None])[:, 0]
 
 
 @torch.no_grad()
-def entropy(logits_NV: Tensor) -> Tensor:
-    """[N] entropy of the next token in nats; at least fp32."""
-    log_p_NV = _exact(logits_NV).log_softmax(-1)
+def entropy(log_p_NV: Tensor) -> Tensor:
+    """[N] entropy of the next token in nats; what is impossible adds nothing."""
     return -(log_p_NV.exp() * log_p_NV.clamp(min=torch.finfo(log_p_NV.dtype).min)).sum(-1)
-
-
-def _exact(logits_NV: Tensor) -> Tensor:
-    return logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))

@@ -26,7 +26,7 @@ from supertiny.rl.advantage import advantages
 from supertiny.rl.collapse import collapsed
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.rl.experience import Experience, RolloutBatch, collate_experiences, reply_pack
-from supertiny.rl.loss import Rollout, Sums, log_probabilities, loss_sum
+from supertiny.rl.loss import Rollout, Sums, log_distribution, loss_sum, of_targets
 from supertiny.rl.rewards import Level, Reward, level_shares
 from supertiny.rl.tasks import Task, tasks
 from supertiny.sft.training_set import TrainingSet
@@ -80,8 +80,8 @@ class Practice(Sequence[list[list[Experience]]]):
 
     def loss(self, logits_NV: Tensor, batch: RolloutBatch) -> Tensor:
         """Summed over the batch's N response tokens."""
-        log_p_N = log_probabilities(logits_NV, batch.targets, self.cfg.temperature)
-        value, sums = loss_sum(log_p_N, batch.rollout, self.cfg, logits_NV.detach().float() / self.cfg.temperature)
+        log_p_NV = log_distribution(logits_NV, self.cfg.temperature)
+        value, sums = loss_sum(of_targets(log_p_NV, batch.targets), batch.rollout, self.cfg, log_p_NV)
         self.sums = self.sums + sums if self.sums else sums
         return value
 
@@ -162,7 +162,7 @@ class Practice(Sequence[list[list[Experience]]]):
             batch = collate(micro, self.tokenizer.pad_token_id).to(device())
             with torch.autocast(device().type, torch.bfloat16, enabled=dtype is torch.bfloat16):
                 logits_NV = score(batch)
-            log_p_N = log_probabilities(logits_NV, batch.targets, self.cfg.temperature).cpu()
+            log_p_N = of_targets(log_distribution(logits_NV, self.cfg.temperature), batch.targets).cpu()
             for pack, part in zip(micro, torch.split(log_p_N, [pack.num_responses for pack in micro]), strict=True):
                 found[places[id(pack)]] = part
         return [found[at] for at in range(len(packs))]

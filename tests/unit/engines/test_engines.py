@@ -26,7 +26,7 @@ REQUESTS = [
 def test_an_unknown_engine_and_an_impossible_verb_are_named():
     with pytest.raises(UserError, match="no engine 'warp'.*native"):
         engines.get("warp", "sft")
-    with pytest.raises(UserError, match="'native' cannot fly; it can chat, distill, generate, logits, serve, sft"):
+    with pytest.raises(UserError, match="'native' cannot fly; it can chat, distill, generate, logits, rl, serve, sft"):
         engines.get("native", "fly")
     assert engines.get("native", "serve") is serve
 

@@ -21,10 +21,11 @@ TABLES = [
     "pareto",
     "retrieval",
     "rft",
+    "rl",
 ]
-DRAWN = ["distance", "ablation", "judge", "learning", "pareto", "retrieval"]
+DRAWN = ["distance", "ablation", "judge", "learning", "pareto", "retrieval", "rl"]
 FILES = sorted(["results.md", "summary.json", *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in DRAWN)])
-STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "ablation", "adapter"]
+STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "rl", "ablation", "adapter"]
 
 
 def report(out="metrics"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from supertiny.core.config import load
 from supertiny.core.errors import UserError
 from supertiny.rl.config import CollapseConfig, RlConfig
-from supertiny.rl.loss import Rollout, Sums, clipped_policy, entropy, k2, log_probabilities, loss_sum
+from supertiny.rl.loss import Rollout, Sums, clipped_policy, entropy, k2, log_distribution, loss_sum, of_targets
 from tests.house import ROOT
 
 LAW = settings(deadline=None)  # a busy machine is no fault
@@ -116,18 +116,19 @@ def test_log_probabilities_and_entropy_worked_by_hand():
     """Scores ln 1, ln 3: .25 and .75. At temperature 1/2 squared: .1 and .9. Entropy of a fair coin: ln 2."""
     scores = exact(0.0, math.log(3.0)).expand(2, 2)
     targets = torch.tensor([0, 1])
-    assert log_probabilities(scores, targets, 1.0).exp().tolist() == pytest.approx([0.25, 0.75])
-    assert log_probabilities(scores, targets, 0.5).exp().tolist() == pytest.approx([0.1, 0.9])
+    assert of_targets(log_distribution(scores, 1.0), targets).exp().tolist() == pytest.approx([0.25, 0.75])
+    assert of_targets(log_distribution(scores, 0.5), targets).exp().tolist() == pytest.approx([0.1, 0.9])
     even, sure = torch.zeros(1, 2), torch.tensor([[0.0, -math.inf]])
-    assert entropy(even).item() == pytest.approx(math.log(2))
-    assert entropy(sure).item() == 0.0
-    assert log_probabilities(even.bfloat16(), targets[:1], 1.0).dtype == torch.float32
+    assert entropy(log_distribution(even, 1.0)).item() == pytest.approx(math.log(2))
+    assert entropy(log_distribution(sure, 1.0)).item() == 0.0
+    assert log_distribution(even.bfloat16(), 1.0).dtype == torch.float32
 
 
 def test_entropy_is_logged_at_the_tokens_and_not_optimized(cfg):
     scores = torch.zeros(3, 4, requires_grad=True)
-    log_p = log_probabilities(scores, torch.tensor([0, 1, 2]), 1.0)
-    loss, sums = loss_sum(log_p, Rollout(log_p.detach(), log_p.detach(), torch.zeros(3)), cfg, scores)
+    every = log_distribution(scores, 1.0)
+    log_p = of_targets(every, torch.tensor([0, 1, 2]))
+    loss, sums = loss_sum(log_p, Rollout(log_p.detach(), log_p.detach(), torch.zeros(3)), cfg, every)
     loss.backward()
     assert sums.means()["entropy"] == pytest.approx(math.log(4))
     assert not scores.grad.any()
