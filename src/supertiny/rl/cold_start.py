@@ -1,8 +1,8 @@
 """Rule-made chains of thought, for a model that cannot yet think in the format by itself (App. B: cold start).
 
-A trace is short, for it is paid for in every reply: what the query asks, what the answer's document says, the nearest
-other candidate and what sets it apart, and last the answer's function. It says what a rule sees, not what a model
-would think; it is stored as `Source.RULE`.
+A trace is short, for it is paid for in every reply: what the query asks, the candidate that comes near and is not it,
+and last the answer's function. It quotes nothing that the prompt does not show: what a document says would have to be
+known by heart. It says what a rule sees, not what a model would think; it is stored as `Source.RULE`.
 """
 
 import re
@@ -15,8 +15,8 @@ from supertiny.data.candidates import nearness
 from supertiny.prompt.compressed import response
 from supertiny.prompt.thought import Source, Trace, head
 
-MAX_ASKED, MAX_DOCUMENT, MAX_APART = 4, 8, 2
-"""Words of the query, of the answer's document, and of what sets the near candidate apart."""
+MAX_ASKED = 4
+"""Words of the query."""
 STEM = 4
 """Words that agree in so many letters are one: open, opens. A shorter one tells nothing ("the") unless a name has it"""
 REASONS = {Refusal.NO_FUNCTION: "no candidate does this", Refusal.UNCLEAR: "it is open what is wanted"}
@@ -28,20 +28,20 @@ def made_up(example: Example, answer: Answer, pool: Pool) -> str:
     >>> on, off = Function("turn_on_fan", "Turns on a fan"), Function("turn_off_fan", "Turns off a fan")
     >>> example = Example(id="1", query="Switch the fan on please", candidates=("turn_off_fan", "turn_on_fan"))
     >>> made_up(example, Call("turn_on_fan", {}), {"turn_on_fan": on, "turn_off_fan": off})
-    'on: turns on a fan; not turn_off_fan (off): turn_on_fan'
+    'on: not turn_off_fan: turn_on_fan'
     """
     target = pool.get(answer.name) if isinstance(answer, Call) else None
     offered = [pool[name] for name in example.candidates]
     right = {head(answer), *map(head, example.answers)}
     others = [function for function in offered if function.name not in right]
     asked = _asked(example.query, offered)
-    if isinstance(answer, Refusal):
-        reason = REASONS[answer]
-    else:
-        reason = " ".join(_words(target.description if target else "")[:MAX_DOCUMENT]) or "does this"
     near = _nearest(target, asked, others)
-    but = f"; not {near.name}{_apart(near, target)}" if near else ""
-    return f"{' '.join(asked)}: {reason}{but}: {head(answer)}"
+    steps = [
+        " ".join(asked),
+        f"not {near.name}" if near else "",
+        REASONS[answer] if isinstance(answer, Refusal) else "",
+    ]
+    return ": ".join([*filter(None, steps), head(answer)])
 
 
 def trace(example: Example, pool: Pool) -> Trace:
@@ -72,13 +72,6 @@ def _nearest(target: Function | None, asked: Sequence[str], others: Sequence[Fun
     # the first of equal ones: `max` keeps the candidates' order
     best = max(others, key=likeness, default=None)
     return best if best and likeness(best) > 0 else None
-
-
-def _apart(near: Function, target: Function | None) -> str:
-    """What the near one's document says and the answer's does not, in brackets; nothing where they say the same."""
-    other = _stems(near) - (_stems(target) if target else set())
-    words = [word for word in _words(near.description) if word[:STEM] in other]
-    return f" ({' '.join(words[:MAX_APART])})" if words else ""
 
 
 def _stems(function: Function) -> set[str]:

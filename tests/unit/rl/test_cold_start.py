@@ -34,23 +34,23 @@ def example(query, *answers, candidates=OFFERED):
         (
             "Unlock the door, please!",
             Call("unlock_door", {}),
-            "unlock door: unlocks a lock; not lock_door: unlock_door",
+            "unlock door: not lock_door: unlock_door",
         ),
         (
             "make the light red",
             Call("set_light", {}),
-            "light: sets the brightness or color of a light; not turn_off_light (turns off): set_light",
+            "light: not turn_off_light: set_light",
         ),
         (
             "and now the other one",
             Call("lock_door", {}),
-            "now the other one: locks a lock; not unlock_door (unlocks): lock_door",
+            "now the other one: not unlock_door: lock_door",
         ),
         ("eat tacos", Refusal.NO_FUNCTION, "eat tacos: no candidate does this: No appropriate function"),
         (
             "set the light to",
             Refusal.UNCLEAR,
-            "set light: it is open what is wanted; not set_light (sets brightness): Request unclear",
+            "set light: not set_light: it is open what is wanted: Request unclear",
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_thoughts_worked_by_hand(query, answer, thought):
 def test_another_right_function_is_not_argued_against():
     light, off = Call("set_light", {"brightness": 0}), Call("turn_off_light", {})
     said = made_up(example("the light off", off, light), off, POOL)
-    assert said == "light off: turns off a light: turn_off_light"
+    assert said == "light off: turn_off_light"
 
 
 def test_a_row_is_marked_as_rule_made():
@@ -83,4 +83,4 @@ def test_every_rule_made_reply_has_the_full_reward(query, answer, names):
     assert last_named(row.thought, [*candidates, *Refusal]) == (answer.name if isinstance(answer, Call) else answer)
     assert read(row.text).answer == row.answer
     assert reward(row.text, [answer], {name: POOL[name] for name in candidates}).level is Level.CORRECT
-    assert len(row.thought.split()) <= 4 + 8 + 2 + 12
+    assert len(row.thought.split()) <= 4 + 2 + 6 + 3
