@@ -31,12 +31,12 @@ from supertiny.report.steps.rl import PANELS, draw
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.sft.training_set import TrainingSet, read_training_set
 
-BATCHES = 48
+BATCHES = 32
 RUNS: dict[str, dict[str, Any]] = {
-    "teacher": {"base": "thinking"},
     "student": {"base": "tiny_cold"},
     "student, candidates as they are": {"base": "tiny_cold", "rl": {"renaming": 0.0, "function_dropout": 0.0}},
     "student, no cold start": {"base": "tiny_kd"},
+    "teacher": {"base": "thinking"},
 }
 SPLITS = {"test": "in domain", "ood_seen": "OOD seen", "ood_unseen": "OOD unseen"}
 
