@@ -44,6 +44,7 @@ from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.fit import ResponseLogits, cross_entropy
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.training import FrozenConfig
+from supertiny.model.tune import freeze
 from supertiny.model.vocab import Vocabulary
 from supertiny.report.markdown import number, table
 from supertiny.sft.config import SftConfig
@@ -93,7 +94,7 @@ def main(out: Path, sizes: str = "full") -> None:
     with tempfile.TemporaryDirectory() as scratch:
         caches = {kept_ids: _stored(teacher, packs, kept_ids, Path(scratch)) for kept_ids in chosen.kept_ids}
         rows = [
-            _row(chosen, teacher, caches, packs, _frozen(_model(chosen, depth, vocabulary), frozen), cfg)
+            _row(chosen, teacher, caches, packs, _model(chosen, depth, vocabulary, frozen), cfg)
             for vocabulary in tqdm(chosen.vocabularies, desc="vocabularies")
             for depth in tqdm(chosen.depths, desc="students")
         ]
@@ -241,7 +242,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return table([*head, against.replace("_", " ")], lines) + "\n"
 
 
-def _model(sizes: Sizes, depth: int, vocabulary: int) -> PreTrainedModel:
+def _model(sizes: Sizes, depth: int, vocabulary: int, frozen: FrozenConfig | None = None) -> PreTrainedModel:
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=sizes.hidden,
@@ -254,15 +255,9 @@ def _model(sizes: Sizes, depth: int, vocabulary: int) -> PreTrainedModel:
     )
     model = LlamaForCausalLM(config).to(device())
     attention.use_fastest(model, compute_dtype("auto"), device())  # as fit does
+    if frozen:
+        freeze(model, frozen)
     return model.train()
-
-
-def _frozen(model: PreTrainedModel, what: FrozenConfig) -> PreTrainedModel:
-    """The same model, with a gradient for what learns alone."""
-    model.get_input_embeddings().requires_grad_(not what.embeddings)
-    blocks = model.base_model.layers
-    blocks[: int(what.blocks * len(blocks))].requires_grad_(False)
-    return model
 
 
 def _pack(rng: Random, vocabulary: int) -> Pack:
