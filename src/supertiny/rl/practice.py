@@ -90,10 +90,9 @@ class Practice(Sequence[list[list[Experience]]]):
         means = {name: round(value, 5) for name, value in self.sums.means().items()} if self.sums else {}
         self.sums = None
         dev = self._dev_columns() if dev_due else {}
-        if dev_due:
-            self._keep_if_best(step, dev)
-        told = {"batch": self.batch + 1, **self.told, **means}
-        return told | {name: dev.get(name, "") for name in ("dev_reward", "dev_ar", "dev_tokens")}
+        kept = self._keep_if_best(step, dev) if dev_due else {}
+        names = ("dev_reward", "dev_ar", "dev_tokens", "kept_step", "start_reward")
+        return {"batch": self.batch + 1, **self.told, **means, **{name: (dev | kept).get(name, "") for name in names}}
 
     def stop(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
         """Why the run is given up."""
@@ -200,15 +199,20 @@ class Practice(Sequence[list[list[Experience]]]):
             "dev_tokens": round(sum(one.new_tokens for one in found) / len(found), 2),
         }
 
-    def _keep_if_best(self, step: int, dev: Mapping[str, float]) -> None:
-        """Keep the policy where it earns more on dev than any before; of step 0 nothing but what it earns."""
+    def _keep_if_best(self, step: int, dev: Mapping[str, float]) -> dict[str, float]:
+        """Keep the policy where it earns more on dev than any before; of step 0 nothing but what it earns.
+
+        Returns the step of the one that is kept, and what the base model earned.
+        """
         file = self._best_file
-        if file.exists() and torch.load(file, weights_only=True)["dev_reward"] >= dev["dev_reward"]:
-            return
-        tqdm.write(f"step {step}: dev reward {dev['dev_reward']}, right {dev['dev_ar']}: the best so far")
-        model = self.policy.state_dict() if step else {}
-        with whole_file(file) as partial:
-            torch.save({"dev_reward": dev["dev_reward"], "step": step, "model": model}, partial)
+        kept = torch.load(file, weights_only=True) if file.exists() else None
+        if kept is None or dev["dev_reward"] > kept["dev_reward"]:
+            tqdm.write(f"step {step}: dev reward {dev['dev_reward']}, right {dev['dev_ar']}: the best so far")
+            model, start = (self.policy.state_dict(), kept["start"]) if kept else ({}, dev["dev_reward"])
+            kept = {"dev_reward": dev["dev_reward"], "step": step, "start": start, "model": model}
+            with whole_file(file) as partial:
+                torch.save(kept, partial)
+        return {"kept_step": kept["step"], "start_reward": kept["start"]}
 
 
 def _order(num_tasks: int, wanted: int, rng: Random) -> list[int]:

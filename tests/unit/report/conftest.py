@@ -129,7 +129,7 @@ STEP_FILES = {
                 "steps": 2,
                 "first": dict.fromkeys(FOLLOWED, 0.25),
                 "last": dict.fromkeys(FOLLOWED, 0.5),
-                "best": {"step": 1.0, "dev_reward": 2.5, "dev_ar": 0.9},
+                "best": {"step": 1.0, "dev_reward": 2.5, "start_reward": 2.0},
                 "curve": [
                     {"step": 1.0, **dict.fromkeys(FOLLOWED, 0.25)},
                     {"step": 2.0, **dict.fromkeys(FOLLOWED, 0.5), "dev_reward": None, "dev_ar": None},

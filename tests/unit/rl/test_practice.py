@@ -96,6 +96,7 @@ def test_the_policy_learns_what_is_rewarded_and_the_best_on_dev_is_kept(tiny_fol
     assert len(rows) == 40 and [row["dev_reward"] != "" for row in rows].count(True) == 2
     assert float(rows[0]["reward"]) < 2.5 and float(rows[-1]["reward"]) > 2.8, "by chance 1.7"
     assert float(rows[-1]["dev_ar"]) == 1.0
+    assert float(rows[-1]["kept_step"]) > 0 and float(rows[-1]["start_reward"]) < float(rows[-1]["dev_reward"])
     assert all(float(row["ratio"]) == 1.0 and float(row["clipped"]) == 0.0 for row in rows), "one step: on the policy"
     assert float(rows[0]["k2"]) == 0.0 < float(rows[-1]["k2"])
     before = checkpoint.load_model(tiny_folder).state_dict()

@@ -31,7 +31,7 @@ def summary(found: Row) -> Row:
         name: {
             "steps": one["steps"],
             **{f"{key}_{end}": one[end][key] for end in ("first", "last") for key in ("reward", "tokens", "entropy")},
-            **({"best_step": one["best"]["step"], "best_dev_reward": one["best"]["dev_reward"]} if one["best"] else {}),
+            **({f"best_{key}": value for key, value in one["best"].items()} if one["best"] else {}),
         }
         for name, one in found["runs"].items()
     }
@@ -85,12 +85,12 @@ def _trained(runs: Row) -> str:
     for name, one in runs.items():
         ends = [f"{number(one['first'][key])} to {number(one['last'][key])}" for key in keys]
         best = one["best"]
-        dev = f"{best['step']:.0f}: {number(best['dev_reward'])} on dev" if best else "-"
-        lines.append([TITLES.get(name, name), number(one["steps"]), *ends, dev])
+        dev = [number(best["start_reward"]), number(best["dev_reward"]), f"{best['step']:.0f}"] if best else ["-"] * 3
+        lines.append([TITLES.get(name, name), number(one["steps"]), *ends, *dev])
     return (
         "REINFORCE++-baseline on the rewards of App. B; the mean of the first three rollout batches to the last "
-        "three. The policy with the highest greedy reward on dev is kept, the one before RL where none beat it.\n\n"
-        + table([*head, "best step"], lines)
+        "three. The policy with the highest greedy reward on dev is kept: at step 0 that before RL, where none beat it."
+        "\n\n" + table([*head, "dev reward before", "of the one kept", "its step"], lines)
     )
 
 
