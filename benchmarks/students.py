@@ -140,7 +140,7 @@ def _planned(
     return data, replace(cfg, epochs=round(affordable / all_groups))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part(TrainingSet):
     """The first groups of a training set: the logits cache knows its groups as they are."""
 
