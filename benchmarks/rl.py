@@ -27,7 +27,8 @@ from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.model.training import TrainMachine
 from supertiny.report.markdown import number, rate, table
-from supertiny.report.steps.rl import PANELS, draw
+from supertiny.report.steps.rl import COLUMNS, PANELS, draw
+from supertiny.rl.comparison import splits as columns
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.sft.training_set import TrainingSet, read_training_set
 
@@ -38,7 +39,6 @@ RUNS: dict[str, dict[str, Any]] = {
     "student, no cold start": {"base": "tiny_kd"},
     "teacher": {"base": "thinking"},
 }
-SPLITS = {"test": "in domain", "ood_seen": "OOD seen", "ood_unseen": "OOD unseen"}
 
 
 def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
@@ -65,9 +65,10 @@ def measure(
         with log.open(encoding="utf-8", newline="") as file:
             curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
         before, after = (_answered(model, data, splits) for model in (base, out))
+    ids = columns(splits["test"], splits["ood"])
     gains = {
-        split: paired([after[1][one] for one in ids], [before[1][one] for one in ids], data.seed)
-        for split, ids in _ids(splits).items()
+        name: paired([after[1][one] for one in ids[name]], [before[1][one] for one in ids[name]], data.seed)
+        for name in COLUMNS
     }
     return {
         **{"what": dict(what), "batches": cfg.batches, "replies_a_batch": cfg.prompts_a_batch * cfg.rollouts},
@@ -83,12 +84,7 @@ def _answered(
     rates, rows = evaluate(
         splits, data.pool, lambda asked: generate(model, asked, decode, machine), data.prompt, seed()
     )
-    return {name: rates[name] for name in (*SPLITS, "workload")}, {row["id"]: row["correct"] for row in rows}
-
-
-def _ids(splits: Mapping[str, Sequence[Example]]) -> dict[str, list[str]]:
-    ood = {f"ood_{tag}": [row.id for row in splits["ood"] if tag in row.tags] for tag in ("seen", "unseen")}
-    return {"test": [row.id for row in splits["test"]], **ood}
+    return {name: rates[name] for name in (*COLUMNS, "workload")}, {row["id"]: row["correct"] for row in rows}
 
 
 def _number(text: str) -> float | str:
@@ -97,14 +93,14 @@ def _number(text: str) -> float | str:
 
 def _table(found: Sequence[Mapping[str, Any]]) -> str:
     head = ["run", "minutes", "replies"]
-    for title in SPLITS.values():
+    for title in COLUMNS.values():
         head += [f"AR, {title}, before", "after", "n", "difference"]
     lines = [
         [
             one["name"],
             number(one["minutes"], 1),
             number(one["batches"] * one["replies_a_batch"]),
-            *(cell for split in SPLITS for cell in _cells(one, split)),
+            *(cell for split in COLUMNS for cell in _cells(one, split)),
         ]
         for one in found
     ]
