@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from supertiny.model import fit
+
 TOP = Path(__file__).resolve().parents[1]
 
 
@@ -29,3 +31,18 @@ def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]
         patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patched.chdir(folder)
         yield folder
+
+
+@contextmanager
+def killed_before_step(number: int) -> Iterator[None]:
+    """A training run inside is interrupted before its optimizer step `number`, counted from 0; it must be."""
+    step = fit._Trainer._step
+
+    def dies(self, at, total):
+        if at == number:
+            raise KeyboardInterrupt
+        return step(self, at, total)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(fit._Trainer, "_step", dies)
+        yield

@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from supertiny.core.errors import UserError
-from supertiny.model import fit as fit_module
 from supertiny.model.batches import Branch, Pack, collate
 from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.training import SCHEDULES, FitConfig, TrainMachine
+from tests.project import killed_before_step
 
 CONFIG = FitConfig(learning_rate=1e-3, warmup_share=0.2, schedule="cosine", weight_decay=0.1, max_grad_norm=1.0)
 MACHINE = TrainMachine(precision="float32", max_tokens=64, gradient_checkpointing=False, save_minutes=1e-9, processes=1)
@@ -57,19 +57,10 @@ def test_one_step_is_adamw_on_the_token_mean_of_the_whole_step(tiny, tmp_path):
     assert float(row["loss"]) == pytest.approx(torch.cat(losses).mean().item(), abs=1e-4)
 
 
-def test_a_killed_run_ends_at_the_same_weights_and_log(tiny, tmp_path, monkeypatch, capsys):
+def test_a_killed_run_ends_at_the_same_weights_and_log(tiny, tmp_path, capsys):
     whole = train(copy.deepcopy(tiny), tmp_path / "whole", run())
-    step = fit_module._Trainer._step
-
-    def dies(self, number, total):
-        if number == 3:
-            raise KeyboardInterrupt
-        return step(self, number, total)
-
-    monkeypatch.setattr(fit_module._Trainer, "_step", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_before_step(3):
         train(copy.deepcopy(tiny), tmp_path / "killed", run())
-    monkeypatch.setattr(fit_module._Trainer, "_step", step)
     resumed = train(copy.deepcopy(tiny), tmp_path / "killed", run())
     assert "resuming after step 3" in capsys.readouterr().out
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)

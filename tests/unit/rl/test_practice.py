@@ -12,7 +12,6 @@ from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.engines.native.rl import rl
 from supertiny.model import checkpoint
-from supertiny.model import fit as fit_module
 from supertiny.model.generate import Sampling, generate, rollouts
 from supertiny.model.training import FitConfig, FrozenConfig, TrainMachine
 from supertiny.prompt.compressed import PromptConfig
@@ -22,6 +21,7 @@ from supertiny.rl.rewards import NOTHING, Level, Reward
 from supertiny.sft.config import PackConfig
 from supertiny.sft.training_set import TrainingSet
 from tests.house import ROOT
+from tests.project import killed_before_step
 
 MACHINE = TrainMachine(precision="float32", max_tokens=64, gradient_checkpointing=False, save_minutes=1e-9, processes=1)
 POOL = {"lock": Function("lock", "Locks"), "open": Function("open", "Opens")}
@@ -103,21 +103,12 @@ def test_the_policy_learns_what_is_rewarded_and_the_best_on_dev_is_kept(tiny_fol
     assert any(not torch.equal(before[name], weights[name]) for name in before)
 
 
-def test_a_run_killed_between_two_steps_of_a_batch_ends_at_the_same_weights(tiny_folder, tmp_path, cfg, monkeypatch):
+def test_a_run_killed_between_two_steps_of_a_batch_ends_at_the_same_weights(tiny_folder, tmp_path, cfg):
     several = replace(cfg, batches=3, epochs=2, prompts_a_step=2)
     rows, whole = train(tiny_folder, tmp_path / "whole", several)
     assert any(float(row["ratio"]) != 1.0 for row in rows), "later steps of a batch are off the policy"
-    step = fit_module._Trainer._step
-
-    def dies(self, number, total):
-        if number == 6:
-            raise KeyboardInterrupt
-        return step(self, number, total)
-
-    monkeypatch.setattr(fit_module._Trainer, "_step", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_before_step(6):
         train(tiny_folder, tmp_path / "killed", several)
-    monkeypatch.setattr(fit_module._Trainer, "_step", step)
     _, resumed = train(tiny_folder, tmp_path / "killed", several)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert (tmp_path / "whole/log.csv").read_bytes() == (tmp_path / "killed/log.csv").read_bytes()
