@@ -1,4 +1,4 @@
-"""Distill: teach a student its teacher's next-token distribution (paper 3.2, Eq. 3-5)."""
+"""Distill: teach a student, or a pruned model, its teacher's next-token distribution (paper 3.2, 3.3, Eq. 3-5)."""
 
 from pathlib import Path
 
@@ -12,9 +12,14 @@ from supertiny.sft.config import SftConfig
 from supertiny.sft.training_set import read_training_set
 
 
-def main(student: Path, logits: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
-    """Train `student` on the cached teacher `logits` of `examples`; write it to `out`, the loss curve to `log`."""
-    cfg, teaching = load("distill", DistillConfig), load("teaching", SftConfig)
+def main(
+    section: str, student: Path, logits: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path
+) -> None:
+    """Train `student` on the cached teacher `logits` of `examples`, as long as `section` of params.yaml says.
+
+    The model goes to `out`, the loss curve to `log`.
+    """
+    cfg, teaching = load("distill", DistillConfig), load(section, SftConfig)
     distill = engines.get(load_profile("engines", Engines).distill, "distill")
     data, machine = read_training_set(functions, examples, dev), load_profile("train", TrainMachine)
     distill(student, logits, data, out, log, cfg, teaching, machine)

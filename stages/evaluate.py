@@ -13,10 +13,10 @@ from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 
 
-def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, asked: str = "models") -> None:
+def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, asked: str) -> None:
     """Answer `test` and `ood` with `model`; write the rates to `out`, every answer with its verdict to `answers`.
 
-    As many as the profile asks of `asked`: models or policies.
+    As many as the profile asks of `asked`: models, policies or compressed.
     """
     prompt, decode = load("prompt", PromptConfig), load("decode", DecodeConfig)
     machine = load_profile("generate", GenerateMachine)

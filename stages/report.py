@@ -6,15 +6,15 @@ from supertiny.core.config import profile_path
 from supertiny.core.files import read_json, whole_folder
 from supertiny.core.stage import run
 from supertiny.report.curves import read_curve, thin
-from supertiny.report.models import model_configs, read_results
+from supertiny.report.models import model_configs, read_results, served_models
 from supertiny.report.page import STEPS, write_report
 from supertiny.report.step import read_steps
 
 
 def main(stats: Path, results: Path, logs: Path, out: Path) -> None:
     """Write summary, tables, plot data and pictures of the models that params.yaml declares to folder `out`."""
-    configs = model_configs()
-    models = {name: read_results(results / name, config) for name, config in configs.items()}
+    configs, served = model_configs(), served_models()
+    models = {name: read_results(results / name, config, name in served) for name, config in configs.items()}
     curves = {
         name: thin(read_curve(logs / f"{config.log}.csv")) for name, config in configs.items() if config.log is not None
     }

@@ -7,7 +7,8 @@ from supertiny.core.files import read_json, write_json
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.rows import ModelConfig, PolicyConfig
 from supertiny.core.stage import run
-from supertiny.rl.comparison import comparison, read_verdicts, splits
+from supertiny.measure.achievable import read_verdicts
+from supertiny.rl.comparison import comparison, splits
 from supertiny.rl.history import history
 
 RUNS = ("teacher_rl", "tiny_rl", "tiny_star_rl")
@@ -19,7 +20,8 @@ def main(results: Path, logs: Path, functions: Path, test: Path, ood: Path, trac
     Write it to `out`, with curves, beginnings and ends of the runs in `logs` and the counts of file `traces`.
     """
     models, policies = load_each("models", ModelConfig), load_each("policies", PolicyConfig)
-    titles = {name: one.title for name, one in models.items()} | {name: one.title for name, one in policies.items()}
+    titles = {name: one.title for name, one in models.items() if one.asked == "models"}  # no compressed one
+    titles |= {name: one.title for name, one in policies.items()}
     for name, one in policies.items():
         require(one.start in titles, f"{PARAMS}: policies.{name}.start: {one.start!r} is no model and no policy")
     runs = history({name: logs / f"{name}.csv" for name in RUNS})

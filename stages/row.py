@@ -5,7 +5,7 @@ from pathlib import Path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file
 from supertiny.core.stage import run
-from supertiny.report.models import model_configs, read_results
+from supertiny.report.models import model_configs, read_results, served_models
 from supertiny.report.tables import row_page
 
 
@@ -14,7 +14,7 @@ def main(name: str, results: Path, out: Path) -> None:
     configs = model_configs()
     if name not in configs:
         raise UserError(f"--name: expected one of {', '.join(configs)}, got {name!r}")
-    page = row_page(read_results(results, configs[name]))
+    page = row_page(read_results(results, configs[name], name in served_models()))
     print(f"\n{page}", flush=True)
     with whole_file(out) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""SFT: teach a base model to answer with the right call (paper Eq. 1-2)."""
+"""SFT: teach a model to answer with the right call, a base model or a student (paper Eq. 1-2, Table 7's RFT)."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from supertiny.sft.config import SftConfig
 from supertiny.sft.training_set import read_training_set
 
 
-def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
-    """Train `base` on the labelled `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, machine = load("sft", SftConfig), load_profile("train", TrainMachine)
+def main(section: str, base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
+    """Train `base` on the labelled `examples` as `section` of params.yaml says; model to `out`, loss curve to `log`."""
+    cfg, machine = load(section, SftConfig), load_profile("train", TrainMachine)
     train = engines.get(load_profile("engines", Engines).sft, "sft")
     train(base, read_training_set(functions, examples, dev), out, log, cfg, machine)
 

@@ -95,7 +95,7 @@ def test_dvc_yaml_declares_the_parameters_that_a_stage_reads(name):
             machine.update(key for keys in entry.values() for key in keys)
         else:
             ours.add(entry)
-    sections, machine_sections = sections_read(STAGES[name])
+    sections, machine_sections = sections_read(stages()[name])
     assert tops(ours) == sections, f"stage {name}: params of dvc.yaml, and what its code reads of params.yaml"
     assert tops(machine) == machine_sections, f"stage {name}: params of dvc.yaml, and what its code reads of a profile"
     keys = engine_keys(tree(STAGES[name]))
@@ -104,9 +104,11 @@ def test_dvc_yaml_declares_the_parameters_that_a_stage_reads(name):
 
 def test_report_depends_on_the_files_of_its_steps_and_of_the_models_in_params_alone():
     deps = set(stages()["report"]["deps"])
-    models = yaml("params.yaml")["systems"] | yaml("params.yaml")["models"]
+    params = yaml("params.yaml")
+    models = params["systems"] | params["models"]
     logs = {f"data/logs/{model['log']}.csv" for model in models.values() if model["log"]}
-    files = {f"data/results/{name}/{kind}.json" for name in models for kind in ("rates", "cost", "bench")}
+    files = {f"data/results/{name}/{kind}.json" for name in models for kind in ("rates", "cost")}
+    files |= {f"data/results/{name}/bench.json" for name in [*params["systems"], *params["bench"]["models"]]}
     steps = import_module("supertiny.report.page").STEPS
     wanted = {"data/dataset/stats.json", *files, *logs, *(f"data/results/{step.file}" for step in steps.values())}
     found = {dep for dep in deps if dep.startswith("data/")}
@@ -134,7 +136,7 @@ def test_every_config_loads_with_every_profile(profile, tmp_path, monkeypatch):
         for loader in ("load", "load_profile"):
             for call in calls(path, loader):
                 schema = getattr(stage, ast.unparse(call.args[1]))
-                for name in named(call.args[0], yaml(f"profiles/{profile}.yaml")):
+                for name in named(call.args[0], path, yaml(f"profiles/{profile}.yaml")):
                     getattr(config, loader)(name, schema)
     import_module("supertiny.report.models").model_configs()
 
@@ -186,14 +188,13 @@ def tops(keys: set[str]) -> set[str]:
     return {key.split(".")[0] for key in keys}
 
 
-def sections_read(path: Path) -> tuple[set[str], set[str]]:
+def sections_read(stage: dict[str, Any]) -> tuple[set[str], set[str]]:
     """The top sections of params.yaml and of the profile that a stage and the modules under it read."""
-    ours: set[str] = set()
-    machine: set[str] = set()
+    path, ours, machine = script(stage), set[str](), set[str]()
     for file in {path, *reached(path, DEFAULT)} - {PACKAGE / "core" / "config.py"}:
         loads = [call for name in ("load", "load_each") for call in calls(file, name)]
-        ours |= {section(call.args[0]) for call in loads if is_section(call)}
-        machine |= {section(call.args[0]) for call in calls(file, "load_profile")}
+        ours |= {section(call.args[0], stage) for call in loads if is_section(call)}
+        machine |= {section(call.args[0], stage) for call in calls(file, "load_profile")}
         ours |= {"seed" for call in calls(file, "seed") if ast.unparse(call) == "seed()"}
         ours |= {"profile" for _ in calls(file, "profile_path")}
     return ours | ({"profile"} if machine else set()), machine
@@ -204,14 +205,21 @@ def is_section(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and len(call.args) == 2 and ast.unparse(call.args[1]).endswith("Config")
 
 
-def named(node: ast.expr, profile: dict[str, Any]) -> list[str]:
-    """The section of "sft"; of f"student_models.{name}" every entry that the profile has."""
+def named(node: ast.expr, path: Path, machine: dict[str, Any]) -> list[str]:
+    """The section of "sft"; of f"student_models.{name}" every entry there is; of an option what the stages give it."""
     if isinstance(node, ast.JoinedStr):
-        return [f"{section(node)}.{name}" for name in profile[section(node)]]
+        top = section(node, {})
+        return [f"{top}.{name}" for name in (machine | yaml("params.yaml"))[top]]
+    if isinstance(node, ast.Name):
+        return [section(node, stage) for stage in stages().values() if script(stage) == path]
     return [ast.literal_eval(node)]
 
 
-def section(node: ast.expr) -> str:
-    """`sft` of "sft", of "sft.fit" and of f"sft.{name}"."""
+def section(node: ast.expr, stage: dict[str, Any]) -> str:
+    """`sft` of "sft", of "sft.fit", of f"sft.{name}", and of a variable that the stage's command gives as an option."""
+    if isinstance(node, ast.Name):
+        found = re.search(rf"--{node.id} (\w+)", stage["cmd"])
+        assert found, f"{stage['cmd']}: names no --{node.id}"
+        return found[1]
     first: Any = node.values[0] if isinstance(node, ast.JoinedStr) else node
     return first.value.split(".")[0]

@@ -14,13 +14,19 @@ from .conftest import Checkout, ran
 pytestmark = pytest.mark.pipeline
 
 SMOKE = "profiles/smoke.yaml"
-MODELS = ("sft", "tiny_rft", "tiny_kd")
+PRUNED = ("p20", "p30")
+QUANTIZED = ("w8a16", "w4a16", "w8a8")
+MODELS = ("sft", "tiny_rft", "tiny_kd", *PRUNED, *QUANTIZED)
+SERVED = ("sft", "tiny_kd", "p30")
 POLICIES = ("thinking", "teacher_rl", "tiny_rl", "tiny_star", "tiny_star_rl")
-ROWS = {*(f"row@{name}" for name in MODELS), "system_row@prototype", "system_row@baseline"}
+ROWS = {*(f"row@{name}" for name in SERVED), "system_row@prototype", "system_row@baseline"}
 ALL = {
     *("dataset", "base@llm", "base@student", "base@encoder", "prototype", "judge", "rft", "sft"),
     *("logits", "student@tiny", "student_rft@tiny", "distill@tiny", "distance"),
-    *(f"{verb}@{name}" for verb in ("evaluate", "cost", "bench") for name in MODELS),
+    *("importance", "correct", "compression", *(f"quantize@{name}" for name in QUANTIZED)),
+    *(f"{verb}@{name}" for verb in ("prune", "recover", "recover_domain") for name in PRUNED),
+    *(f"{verb}@{name}" for verb in ("evaluate", "cost") for name in MODELS),
+    *(f"bench@{name}" for name in SERVED),
     *ROWS,
     *("thoughts", "traces", *(f"thinker@{name}" for name in ("thinking", "tiny_cold", "tiny_star"))),
     *(f"rl@{name}" for name in ("teacher_rl", "tiny_rl", "tiny_star_rl")),
@@ -57,7 +63,7 @@ def test_metrics_and_plots_show(built, copy):
 def test_one_parameter_reruns_exactly_what_it_changes(copy):
     checkout = copy()
     said = checkout.dvc("exp", "run", "-S", "bench.clients=[1]")
-    benched = {*(f"bench@{name}" for name in MODELS), "prototype_bench", "baseline_bench"}
+    benched = {*(f"bench@{name}" for name in SERVED), "prototype_bench", "baseline_bench"}
     assert set(ran(said)) == {*benched, *ROWS, "report"}
     assert "sft.qps.cc4" in checkout.dvc("metrics", "diff")
 
@@ -70,10 +76,14 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
     measured = {f"{verb}@tiny_kd" for verb in ("evaluate", "cost", "bench", "row")}
     on_it = [name for name in POLICIES if name.startswith("tiny_")]
     policies = {"thinker@tiny_cold", "thinker@tiny_star", "rl@tiny_rl", "rl@tiny_star_rl", "rl_results"}
-    assert set(ran(said)) == {
+    pruned = {f"{verb}@{name}" for verb in ("recover", "recover_domain", "evaluate", "cost") for name in PRUNED}
+    quantized = {f"{verb}@{name}" for verb in ("quantize", "evaluate", "cost") for name in QUANTIZED}
+    # what compression compares may be the same again: random models are never right
+    assert set(ran(said)) | {"compression"} == {
         *("distill@tiny", "distance", *measured, "report"),
         *policies,
         *(f"evaluate_policy@{name}" for name in on_it),
+        *(*pruned, *quantized, "bench@p30", "row@p30", "compression"),
     }
     outs = checkout.outs()
     assert kept and {name: outs[name] for name in kept} == kept, "the teacher is not asked again"
@@ -84,9 +94,10 @@ def test_a_second_student_learns_from_the_same_logits(copy):
     """What README says it takes: its name, its shape, its row."""
     checkout = copy()
     shape = {"small": {"layers": 0, "trim_vocabulary": False, "init": None}}
-    row = {"small_kd": {"title": "small student, KD", "log": "small_kd"}}
+    row = {"small_kd": {"title": "small student, KD", "log": "small_kd", "asked": "models"}}
     params, profile = (yaml.safe_load((checkout.path / name).read_text()) for name in ("params.yaml", SMOKE))
-    checkout.set("params.yaml", students=["tiny", "small"], models=params["models"] | row)
+    served = [*params["bench"]["models"], "small_kd"]
+    checkout.set("params.yaml", students=["tiny", "small"], models=params["models"] | row, bench__models=served)
     checkout.set(SMOKE, student_models=profile["student_models"] | shape)
     measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
     assert set(ran(checkout.dvc("repro", "row@small_kd"))) == {"student@small", "distill@small", *measured}

@@ -35,7 +35,7 @@ def project(tmp_path_factory):
         dataset.main(DATA)
         for role in ("llm", "encoder"):
             base.main(role, MODELS / role, MODELS / f"{role}.json")
-        sft.main(MODELS / "llm", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "sft", Path("data/logs/sft.csv"))
+        sft.main("sft", MODELS / "llm", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "sft", Path("data/logs/sft.csv"))
         write("zero_shot", "llm")
         keep("kept")
         train("describer")

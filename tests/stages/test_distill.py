@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages import base, dataset, distance, distill, logits, sft, student, student_rft
+from stages import base, dataset, distance, distill, logits, sft, student
 from supertiny.core.errors import UserError
 from supertiny.engines.native import logits as engine
 from supertiny.model.checkpoint import load_config, load_model, load_tokenizer, save
@@ -44,7 +44,7 @@ def project(tmp_path_factory):
         dataset.main(DATA)
         for role in ("llm", "student"):
             base.main(role, MODELS / role, MODELS / f"{role}.json")
-        sft.main(**LEARNING, base=MODELS / "llm", out=MODELS / "sft", log=Path("data/logs/sft.csv"))
+        sft.main("sft", **LEARNING, base=MODELS / "llm", out=MODELS / "sft", log=Path("data/logs/sft.csv"))
         logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
         for name in ("tiny", "whole"):
             student.main(name, MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
@@ -53,11 +53,11 @@ def project(tmp_path_factory):
 
 def teach(out, logits=Path("data/logits"), student="tiny", **data):
     paths = {"student": MODELS / student, "logits": logits, "out": MODELS / out, "log": Path(f"data/logs/{out}.csv")}
-    distill.main(**(LEARNING | paths | data))
+    distill.main("teaching", **(LEARNING | paths | data))
 
 
 def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(project):
-    student_rft.main(**LEARNING, base=MODELS / "tiny", out=MODELS / "rft", log=Path("data/logs/rft.csv"))
+    sft.main("teaching", **LEARNING, base=MODELS / "tiny", out=MODELS / "rft", log=Path("data/logs/rft.csv"))
     teach("kd")
     teach("again")
     assert bytes_of(Path("data/models/kd")) == bytes_of(Path("data/models/again"))

@@ -46,7 +46,7 @@ TRAIN = DATA | {
 
 
 def train(name):
-    sft.main(**TRAIN, out=Path(f"data/models/{name}"), log=Path(f"data/logs/{name}.csv"))
+    sft.main("sft", **TRAIN, out=Path(f"data/models/{name}"), log=Path(f"data/logs/{name}.csv"))
 
 
 def test_a_base_model_has_its_identity_on_a_card(project):
@@ -78,7 +78,7 @@ def test_two_processes_train_to_the_weights_of_one(project):
     profile = yaml.safe_load(kept)
     profile["train"]["processes"] = 2
     path.write_text(yaml.safe_dump(profile))
-    arguments = [f"--{key}={value}" for key, value in TRAIN.items()]
+    arguments = ["--section=sft", *(f"--{key}={value}" for key, value in TRAIN.items())]
     environment = os.environ | {"PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
@@ -107,7 +107,7 @@ def test_evaluate_cost_and_bench_agree_on_one_model(project):
     test = Path("data/dataset/test.jsonl")
     evaluate.main(
         Path("data/models/sft"), **DATA, test=test, ood=Path("data/dataset/ood.jsonl"),
-        out=results / "rates.json", answers=results / "answers.jsonl",
+        out=results / "rates.json", answers=results / "answers.jsonl", asked="models",
     )  # fmt: skip
     rates = json.loads((results / "rates.json").read_text())
     assert (rates["test"]["n"], rates["ood"]["n"]) == (6, 6)
@@ -147,4 +147,4 @@ def test_a_parameter_out_of_range_stops_before_any_work(project):
 
 def test_a_missing_base_model_names_the_folder(project):
     with pytest.raises(UserError, match="nothing-here.*dvc repro"):
-        sft.main(**TRAIN | {"base": Path("nothing-here")}, out=Path("x"), log=Path("y"))
+        sft.main("sft", **TRAIN | {"base": Path("nothing-here")}, out=Path("x"), log=Path("y"))

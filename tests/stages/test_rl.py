@@ -65,7 +65,7 @@ def test_a_model_that_learned_thoughts_says_so_and_is_held_to_the_format(project
     out = Path("data/results/thinking")
     evaluate.main(
         MODELS / "thinking", EXAMPLES["functions"], DATA / "test.jsonl", DATA / "ood.jsonl",
-        out / "rates.json", out / "answers.jsonl",
+        out / "rates.json", out / "answers.jsonl", "models",
     )  # fmt: skip
     written = [json.loads(line)["written"] for line in (out / "answers.jsonl").read_text().splitlines()]
     assert all(text.startswith("<think>") for text in written)
@@ -104,7 +104,7 @@ def test_models_and_policies_are_compared_on_the_queries_that_all_answered(proje
         shutil.copy("data/logs/policy.csv", f"data/logs/{name}.csv")
     params = Path("params.yaml").read_text()
     change = yaml.safe_load(params)
-    change["models"] = {"sft": {"title": "start", "log": None}}
+    change["models"] = {"sft": {"title": "start", "log": None, "asked": "models"}}
     change["policies"] = {"policy": {"title": "policy", "start": "sft"}}
     Path("params.yaml").write_text(yaml.safe_dump(change))
     gathered = {**tests, "traces": report, "out": Path("data/results/rl.json")}

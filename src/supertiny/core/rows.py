@@ -6,8 +6,8 @@ from supertiny.core.config import require
 
 
 @dataclass(kw_only=True, slots=True)
-class ModelConfig:
-    """One entry of `models` or `systems` in params.yaml: a row of every table."""
+class SystemConfig:
+    """One entry of `systems` in params.yaml: a row of every table, with stages of its own."""
 
     title: str
     """what the tables and figures call it"""
@@ -15,7 +15,15 @@ class ModelConfig:
     """its loss curve is data/logs/<log>.csv; null: nothing was trained"""
 
     def __post_init__(self) -> None:
-        require("|" not in self.title and "\n" not in self.title, f"title: no | or line break, got {self.title!r}")
+        _check(self.title)
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelConfig(SystemConfig):
+    """One entry of `models`: a language model under data/models/, and a row of every table."""
+
+    asked: str
+    """how many queries it answers: an entry of the profile's section `evaluate`"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,4 +36,8 @@ class PolicyConfig:
     """the row that it was trained from, with which it is compared"""
 
     def __post_init__(self) -> None:
-        require("|" not in self.title and "\n" not in self.title, f"title: no | or line break, got {self.title!r}")
+        _check(self.title)
+
+
+def _check(title: str) -> None:
+    require("|" not in title and "\n" not in title, f"title: no | or line break, got {title!r}")

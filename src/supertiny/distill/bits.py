@@ -22,7 +22,11 @@ def to_bits(values_N: np.ndarray, widths_N: np.ndarray) -> np.ndarray:
 def from_bits(bits: np.ndarray, widths_N: np.ndarray) -> np.ndarray:
     """What `to_bits` laid out, from exactly those bits, in int64."""
     words_NW = np.zeros((len(widths_N), WORD), dtype=np.uint8)
-    words_NW[_used(widths_N)] = bits
+    if len(widths_N) and np.all(widths_N == widths_N[0]):  # several times as fast, and most arrays are so
+        width = int(widths_N[0])
+        words_NW[:, WORD - width :] = bits.reshape(-1, width) if width else 0
+    else:
+        words_NW[_used(widths_N)] = bits
     return np.packbits(words_NW, axis=1).view(">u4").ravel().astype(np.int64)
 
 

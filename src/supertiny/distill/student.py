@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
-
 from supertiny.core.config import require
 from supertiny.core.files import whole_folder
 from supertiny.core.records import Example
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack, collate
+from supertiny.model.batches import collate
 from supertiny.model.sources import random_model
-from supertiny.prompt.compressed import own_part, shared_part
 from supertiny.prune.depth import keep_layers, layer_importance, least_important
+from supertiny.prune.texts import domain_texts
 from supertiny.prune.vocab import trim_vocabulary
 from supertiny.sft.training_set import TrainingSet
 
@@ -52,15 +50,6 @@ def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out:
         dropped = least_important(scores, len(scores) - cfg.layers)
         keep_layers(model, [index for index in range(len(scores)) if index not in dropped])
     if cfg.trim_vocabulary:
-        asked = [own_part(query, data.pool, data.prompt) for query in queries]
-        offered = [shared_part([function], data.prompt) for function in data.pool.values()]
-        model, tokenizer = trim_vocabulary(model, tokenizer, [*_texts(packs, tokenizer), *asked, *offered])
+        model, tokenizer = trim_vocabulary(model, tokenizer, domain_texts(data, packs, queries, tokenizer))
     with whole_folder(out) as partial:
         checkpoint.save(model, tokenizer, partial)
-
-
-def _texts(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """What the packs say, in the pieces that are tokenized alone."""
-    pieces = [pack.prefix for pack in packs]
-    pieces += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
-    return [tokenizer.decode(ids, skip_special_tokens=False) for ids in pieces]

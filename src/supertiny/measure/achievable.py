@@ -2,11 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from supertiny.core.calls import Answer, Malformed, Refusal
+from supertiny.core.errors import UserError
+from supertiny.core.files import read_jsonl
 from supertiny.core.rates import DIGITS, RESAMPLES, share
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure, Verdict, has_right_head
@@ -50,6 +53,13 @@ def interval(successes: int, n: int, seed: int) -> tuple[float | None, float | N
     rates = np.random.default_rng(seed).binomial(n, successes / n, RESAMPLES) / n
     low, high = np.quantile(rates, [0.025, 0.975])
     return round(float(low), DIGITS), round(float(high), DIGITS)
+
+
+def read_verdicts(answers: Path) -> dict[str, bool]:
+    """Query id -> whether the answer to it was right, of one model's answers."""
+    if not answers.is_file():
+        raise UserError(f"{answers} does not exist; run the stage that makes it: `dvc repro {answers}`")
+    return {row["id"]: row["correct"] for _, row in read_jsonl(answers)}
 
 
 def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, dict[str, Any]]:

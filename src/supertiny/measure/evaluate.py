@@ -37,7 +37,9 @@ class EvaluateSizes:
 
     models: SplitSizes
     policies: SplitSizes
-    """which think first, so that a reply is three times as long"""
+    """which think first, so that a reply is more than twice as long"""
+    compressed: SplitSizes
+    """pruned and quantized models, compared with their base on the queries of both"""
 
 
 def evaluate(

@@ -28,6 +28,8 @@ class BenchConfig:
 
     clients: list[int]
     """concurrent clients of each round (cc)"""
+    models: list[str]
+    """names of `models` that are asked under load; the others have no row there"""
 
     def __post_init__(self) -> None:
         require(bool(self.clients) and min(self.clients) > 0, f"clients: expected counts above 0, got {self.clients}")

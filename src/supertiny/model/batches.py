@@ -9,6 +9,7 @@ own, while the prefix is computed once (forward and backward).
 
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 from typing import TypeVar
 
@@ -124,13 +125,14 @@ def micro_batches(items: Iterable[Item], max_tokens: int, at_least: int = 1) -> 
 
 
 def steps(
-    items: Sequence[Item], items_a_step: int, max_tokens: int, epochs: int, rng: Random, processes: int = 1
+    items: Sequence[Item], items_a_step: int, max_tokens: int, epochs: float, rng: Random, processes: int = 1
 ) -> list[list[list[Item]]]:
-    """The whole run: for each optimizer step its micro-batches; every epoch in a new order."""
+    """The whole run: for each optimizer step its micro-batches; every epoch in a new order, of a part one a part."""
     plan = []
-    for _ in range(epochs):
+    for epoch in range(ceil(epochs)):
         order = list(items)
         rng.shuffle(order)
+        order = order[: max(1, round(min(1.0, epochs - epoch) * len(order)))]
         some = [order[at : at + items_a_step] for at in range(0, len(order), items_a_step)]
         plan += [micro_batches(step, max_tokens, processes) for step in some]
     return plan

@@ -27,7 +27,7 @@ def text_steps(
     tokenizer: PreTrainedTokenizerBase,
     texts_a_step: int,
     max_tokens: int,
-    epochs: int,
+    epochs: float,
     rng: Random,
     processes: int = 1,
 ) -> list[Step]:

@@ -1,42 +1,40 @@
-"""Depth pruning: leave out the blocks that change the hidden state least (paper App. I)."""
+"""Depth pruning: leave out the blocks that change the hidden state least (paper App. I).
+
+Shapes: N real tokens of a batch, D channels.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from supertiny.core.errors import UserError
 from supertiny.model.batches import Batch
+from supertiny.prune.calibration import See, observe
 
 
-@torch.inference_mode()
+class LayerImportance:
+    """LI_i = 1 - mean cos(input of block i, output of block i), in fp32, over all real tokens that were observed."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        blocks = model.base_model.layers
+        self._sums = [0.0] * len(blocks)
+        self.watched: list[tuple[nn.Module, See]] = [(one, partial(self._see, at)) for at, one in enumerate(blocks)]
+
+    def _see(self, index: int, before_ND: Tensor, after_ND: Tensor) -> None:
+        self._sums[index] += float(cosine_similarity(before_ND, after_ND, dim=-1).double().sum())
+
+    def scores(self, num_tokens: int) -> list[float]:
+        """One number a block, in [0, 2]: 0 where the block only scales its input."""
+        return [1 - total / num_tokens for total in self._sums]
+
+
 def layer_importance(model: PreTrainedModel, batches: Iterable[Batch]) -> list[float]:
-    """LI_i = 1 - mean cos(input of block i, output of block i), in fp32, over all unpadded tokens of `batches`.
-
-    One number a block, in [0, 2]: 0 where the block only scales its input. The base model must be in evaluation mode.
-    """
-    sums = [0.0] * len(model.base_model.layers)
-    count = 0
-    for batch in tqdm(batches, desc="layer importance", unit="batch"):
-        here = batch.to(model.device)
-        real = _real(here)
-        handles = [
-            block.register_forward_hook(_adder(sums, index, real), with_kwargs=True)
-            for index, block in enumerate(model.base_model.layers)
-        ]
-        try:
-            model.base_model(input_ids=here.ids, attention_mask=here.mask, position_ids=here.positions, use_cache=False)
-        finally:
-            for handle in handles:
-                handle.remove()
-        count += int(real.sum())
-    if not count:
-        raise UserError("layer importance: there is no text to measure it on")
-    return [1 - total / count for total in sums]
+    """`LayerImportance` alone, measured on `batches`."""
+    layers = LayerImportance(model)
+    return layers.scores(observe(model, batches, layers.watched))
 
 
 def least_important(scores: Sequence[float], num: int) -> list[int]:
@@ -64,22 +62,3 @@ def keep_layers(model: PreTrainedModel, kept: Sequence[int]) -> None:
     if hasattr(config, "max_window_layers"):
         # Qwen2: the first so many blocks attend to everything
         config.max_window_layers = sum(i < config.max_window_layers for i in kept)
-
-
-def _real(batch: Batch) -> Tensor:
-    """[B, T] True for tokens that are no padding: position 0 is a pack's first token, or padding."""
-    real = batch.positions > 0
-    real[:, 0] = True
-    return real
-
-
-def _adder(sums: list[float], index: int, real_BT: Tensor) -> Any:
-    """A forward hook that adds the cosines of one block's real tokens to `sums[index]`."""
-
-    def add(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        before_BTD = args[0] if args else kwargs["hidden_states"]
-        after_BTD = output[0] if isinstance(output, tuple) else output
-        cosines_BT = cosine_similarity(before_BTD.float(), after_BTD.float(), dim=-1)
-        sums[index] += float(cosines_BT[real_BT].double().sum())
-
-    return add

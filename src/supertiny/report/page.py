@@ -9,7 +9,18 @@ from supertiny.report.curves import Point, curve_rows
 from supertiny.report.models import Results
 from supertiny.report.pictures import learning, pareto
 from supertiny.report.step import Step
-from supertiny.report.steps import ablation, adapter, descriptions, distance, judge, logits, retrieval, rft, rl
+from supertiny.report.steps import (
+    ablation,
+    adapter,
+    compression,
+    descriptions,
+    distance,
+    judge,
+    logits,
+    retrieval,
+    rft,
+    rl,
+)
 from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows
 from supertiny.report.tables import results_page
 
@@ -21,6 +32,7 @@ STEPS: dict[str, Step] = {
     "logits": logits.STEP,
     "distance": distance.STEP,
     "rl": rl.STEP,
+    "compression": compression.STEP,
     "ablation": ablation.STEP,
     "adapter": adapter.STEP,
 }

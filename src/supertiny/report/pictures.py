@@ -55,8 +55,8 @@ def front(points: list[Row], axis: str, cheaper_is: str) -> list[Row]:
 
 
 def _scatter(axes: Axes, points: list[Row], titles: dict[str, str], axis: str, cheaper_is: str) -> None:
-    points = [point for point in points if point[axis] > 0]
-    for number, point in enumerate(points):
+    measured = [(number, point) for number, point in enumerate(points) if point[axis] > 0]
+    for number, point in measured:  # a model's colour and marker are the same in both panels
         errors = [[point["ar"] - point["low"]], [point["high"] - point["ar"]]]
         axes.errorbar(
             point[axis],
@@ -68,9 +68,9 @@ def _scatter(axes: Axes, points: list[Row], titles: dict[str, str], axis: str, c
             capsize=3,
             markersize=7,
         )
-    best = front(points, axis, cheaper_is)
+    best = front([point for _, point in measured], axis, cheaper_is)
     axes.plot([p[axis] for p in best], [p["ar"] for p in best], color="grey", linewidth=1, linestyle="--", zorder=0)
-    _log_axis(axes, [point[axis] for point in points])
+    _log_axis(axes, [point[axis] for _, point in measured])
     axes.set_ylim(0, 1.02)
 
 

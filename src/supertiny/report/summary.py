@@ -16,7 +16,7 @@ def data_row(stats: dict[str, Any]) -> Row:
 
 def model_row(results: Results) -> Row:
     """One model in `summary.json`: in-domain rates at the top, so that a path reads `sft.ar`, `sft.qps.cc64`."""
-    rates, rounds = results.rates, results.bench["rounds"]
+    rates = results.rates
     row = {
         **_rate(rates["test"]),
         "function_accuracy": rates["test"]["function_accuracy"],
@@ -25,20 +25,27 @@ def model_row(results: Results) -> Row:
         "with_knowledge": rates["test"]["by_tag"].get("knowledge", {"n": 0}),
         **{name: value for name, value in results.cost.items() if name != "workload"},
         **results.cost["workload"],
-        **{name: {cc: one[name] for cc, one in rounds.items()} for name in TIMES},
-        **{name: sum(one[name] for one in rounds.values()) for name in ("errors", "differing")},
-        "peak_memory_mb": results.bench["peak_memory_mb"],
+        **(_served(results.bench) if results.bench else {}),
     }
     return known(row)
 
 
+def _served(bench: Row) -> Row:
+    rounds = bench["rounds"]
+    return {
+        **{name: {cc: one[name] for cc, one in rounds.items()} for name in TIMES},
+        **{name: sum(one[name] for one in rounds.values()) for name in ("errors", "differing")},
+        "peak_memory_mb": bench["peak_memory_mb"],
+    }
+
+
 def pareto_rows(rows: dict[str, Row]) -> list[Row]:
-    """Quality against cost: AR with its interval, GFLOPs a request (GEMM count), the best QPS of any load."""
+    """Quality against cost: AR with its interval, GFLOPs a request (GEMM count), the best QPS of any load (or 0)."""
     return [
         {
             "model": name,
             "gflops": row["gflops_gemm"],
-            "qps": max(row["qps"].values(), default=0.0),
+            "qps": max(row.get("qps", {}).values(), default=0.0),
             "ar": row["ar"],
             "low": row["ar_low"],
             "high": row["ar_high"],

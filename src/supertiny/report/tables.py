@@ -22,6 +22,7 @@ def results_page(
 ) -> str:
     """Everything the graph measured, as one Markdown page; `sections` are (heading, text) of what is no model's own."""
     titled = {results.title: rows[name] for name, results in models.items()}
+    served = {title: row for title, row in titled.items() if "qps" in row}
     parts = [
         "# Results",
         f"Profile `{profile}`. AR: Achievable Rate, the share of answers that satisfy their query, with its bootstrap "
@@ -36,18 +37,19 @@ def results_page(
         _knowledge(titled),
         *(part for heading, text in sections for part in (f"## {heading}", text)),
         "## Queries a second at cc concurrent clients (paper Table 4)",
-        _speed(titled),
+        _speed(served),
         "## Response time, p50 / p95, ms",
-        _response(titled),
+        _response(served),
         _machines(models),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def row_page(results: Results) -> str:
-    """One system's row of Tables 2 and 4, as soon as it is measured."""
+    """One system's row of Table 2, and of Table 4 where it is served, as soon as it is measured."""
     titled = {results.title: model_row(results)}
-    return f"{_quality(titled)}\n\n{_speed(titled)}\n"
+    parts = [_quality(titled), *([_speed(titled)] if results.bench else [])]
+    return "\n\n".join(parts) + "\n"
 
 
 def _quality(rows: dict[str, Row]) -> str:
@@ -113,6 +115,8 @@ def _machines(models: dict[str, Results]) -> str:
     """One line for each machine that served, with the models it served."""
     served: dict[str, list[str]] = {}
     for results in models.values():
+        if results.bench is None:
+            continue
         machine = results.bench["machine"]
         rest = ", ".join(f"{name} {machine[name]}" for name in machine if name not in ("cpu", "cores", "memory_gib"))
         line = (

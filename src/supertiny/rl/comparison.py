@@ -1,21 +1,11 @@
 """Tables 3 and 11 of the paper: teacher and student before and after reinforcement learning, on the same queries."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from supertiny.core.errors import UserError
-from supertiny.core.files import read_jsonl
 from supertiny.core.rates import paired, share
 from supertiny.core.records import Example
 from supertiny.measure.achievable import interval
-
-
-def read_verdicts(answers: Path) -> dict[str, bool]:
-    """Query id -> whether the answer to it was right, of one model's answers."""
-    if not answers.is_file():
-        raise UserError(f"{answers} does not exist; run the stage that makes it: `dvc repro {answers}`")
-    return {row["id"]: row["correct"] for _, row in read_jsonl(answers)}
 
 
 def splits(test: Sequence[Example], ood: Sequence[Example]) -> dict[str, list[str]]:

@@ -29,12 +29,12 @@ class PackConfig:
 
 @dataclass(kw_only=True, slots=True)
 class SftConfig:
-    """Sections `sft` (the teacher) and `teaching` (every student, by answers or by logits) of params.yaml."""
+    """Sections `sft` (the teacher), `teaching` (students), `general` and `recovery` (pruned ones) of params.yaml."""
 
     shuffle_seed: int
     """order of the training prompts; which prompts there are hangs on the pipeline's seed alone"""
-    epochs: int
-    """passes over the training examples"""
+    epochs: float
+    """passes over the training examples; .5: over half of them"""
     groups_a_step: int
     """groups in one optimizer step"""
     frozen: FrozenConfig

@@ -26,7 +26,9 @@ REQUESTS = [
 def test_an_unknown_engine_and_an_impossible_verb_are_named():
     with pytest.raises(UserError, match="no engine 'warp'.*native"):
         engines.get("warp", "sft")
-    with pytest.raises(UserError, match="'native' cannot fly; it can chat, distill, generate, logits, rl, serve, sft"):
+    with pytest.raises(
+        UserError, match="'native' cannot fly; it can chat, correct, distill, generate, logits, recover, rl, serve, sft"
+    ):
         engines.get("native", "fly")
     assert engines.get("native", "serve") is serve
 
@@ -39,7 +41,7 @@ def test_served_answers_are_those_of_one_at_a_time(tiny_folder):
             ask,
             REQUESTS,
             lambda request, found: found.text == expected[request.prompt],
-            BenchConfig(clients=[1, 5, 9]),
+            BenchConfig(clients=[1, 5, 9], models=[]),
             BenchSizes(requests=7, warmup=1, max_clients=5),
         )
     assert list(result["rounds"]) == ["cc1", "cc5"]

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,14 @@ def test_micro_batches_hold_every_text_within_the_tokens(rows, max_tokens):
     batches = text_batches(rows, TOKENIZER, max_tokens)
     assert sorted(row.text for batch in batches for row in batch) == sorted(row.text for row in rows)
     assert all(fits(batch, max_tokens) for batch in batches)
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (0.04, 1), (1.0, 10), (1.3, 13)])
+def test_part_of_an_epoch_holds_as_large_a_part_of_the_texts(epochs, steps):
+    rows = [Labelled("a" * size, size) for size in range(1, 11)]
+    plan = text_steps(rows, TOKENIZER, 1, 100, epochs, Random(1))
+    assert len(plan) == steps
+    assert len({row.text for [batch] in plan[10:] or plan for row in batch}) == len(plan[10:] or plan)
 
 
 def test_no_text_is_no_batch():

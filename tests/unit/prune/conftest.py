@@ -14,6 +14,8 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
+from supertiny.prune.config import Granularity, PruneConfig
+
 TEXT = "turn on the kitchen light off lower newer wider kitchens lights turning thermostat to degrees"
 WORDS = TEXT.split()
 CORPUS = [" ".join(WORDS[at:] + WORDS[:at]) for at in range(len(WORDS))] * 3
@@ -60,6 +62,13 @@ def qwen2_tokenizer():
 @pytest.fixture(scope="session", params=["llama", "qwen2"])
 def bpe(request):
     return {"llama": llama_tokenizer, "qwen2": qwen2_tokenizer}[request.param]()
+
+
+def pruning(**changes):
+    """How to prune, single channels unless told otherwise."""
+    ones = {"granularity": Granularity(hidden=1, inter=1), "groups": Granularity(hidden=1, inter=1)}
+    given = {"base": "sft", "calibration_packs": 24, "score_packs": 8, "own_inter": True, "trim_vocabulary": True}
+    return PruneConfig(**ones | given | changes)
 
 
 def random_model(tokenizer, tied=True, layers=4, seed=0, **changes):

@@ -9,6 +9,7 @@ import torch
 from supertiny.model.checkpoint import encoder, save
 from supertiny.prune.depth import keep_layers
 from supertiny.prune.vocab import trim_vocabulary
+from supertiny.prune.width import keep_channels, loadable
 from tests.unit.prune.conftest import llama_tokenizer, qwen2_tokenizer, random_model
 
 TEXT = "kitchen newer turn, thermostat"
@@ -37,6 +38,8 @@ def test_a_fresh_process_reads_what_was_pruned(tmp_path):
     for name, full, tied in (("llama", llama_tokenizer(), False), ("qwen2", qwen2_tokenizer(), True)):
         model, tokenizer = trim_vocabulary(random_model(full, tied), full, [TEXT])
         keep_layers(model, [0, 2, 3])
+        keep_channels(model, range(30), [range(8, 48), range(40), range(40)])  # 30 is no multiple of the four heads
+        model = loadable(model)
         save(model, tokenizer, tmp_path / name)
         made[str(tmp_path / name)] = model, encoder(tokenizer)(TEXT)
     done = subprocess.run([sys.executable, "-c", READER, TEXT, *made], capture_output=True, text=True, check=True)

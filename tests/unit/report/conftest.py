@@ -29,6 +29,7 @@ INJECTIONS = {
     "flipped": 0.125,
     "by_place": {"query": 0.25},
 }
+SHAPE = ("layers", "hidden", "inter", "parameters_m", "gflops", "perplexity")
 STEP_FILES = {
     "retrieval.json": {
         "classifier": {"extensible": False, "recall": RECALL, "n": {"test": 40, "ood": 30, "ood_unseen": 20}},
@@ -106,6 +107,40 @@ STEP_FILES = {
             }
             for name, nats in (("before", 2.0), ("rft", 0.4), ("kd", 0.2))
         },
+    },
+    "compression.json": {
+        "rows": {
+            "p30": {
+                **{"title": "pruned", "base": "teacher", "n": 20, "ar": 0.8, "ar_low": 0.6, "ar_high": 0.95},
+                **{"base_ar": 0.9, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0},
+                **{"recovery": 0.8889, "gate": None},
+            },
+            "w4a16": {
+                **{"title": "the same, W4A16", "base": "pruned", "n": 20, "ar": 0.7, "ar_low": 0.5, "ar_high": 0.9},
+                **{"base_ar": 0.8, "difference": -0.1, "difference_low": -0.2, "difference_high": 0.0},
+                **{"recovery": 0.875, "gate": 0.95},
+            },
+        },
+        "smallest": {
+            **{"name": "sft", "n": 20, "ar": 0.9, "ar_low": 0.7, "ar_high": 1.0, "base_ar": 0.9, "recovery": 1.0},
+            **{"difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "gate": None},
+        },
+        "costs": {
+            name: {"weights_mb": size, "gflops_gemm": size / 10}
+            for name, size in {"prototype": 500.0, "sft": 500.0, "p30": 250.0, "w4a16": 50.0}.items()
+        },
+        "titles": {"prototype": "prototype", "sft": "teacher", "p30": "pruned", "w4a16": "the same, W4A16"},
+        "searches": {
+            "p30": {
+                "base": dict(zip(SHAPE, (30, 576, 1536, 107.4, 33.1, 1.02), strict=True)),
+                "budget": {"of": "parameters", "share": 0.7},
+                "rows": [
+                    dict(zip(SHAPE, (20, 576, 1536, 71.9, 22.0, 3.5), strict=True)) | {"chosen": True},
+                    dict(zip(SHAPE, (30, 512, 1024, 74.0, 23.0, 9.25), strict=True)) | {"chosen": False},
+                ],
+            }
+        },
+        "importance": [0.5, 0.125, 0.25],
     },
     "rl.json": {
         "models": {
@@ -206,8 +241,10 @@ def tiny() -> Results:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a params.yaml of two models, one of them trained, and all their files."""
     monkeypatch.chdir(tmp_path)
-    models = "models:\n  sft: {title: fine-tuned, log: sft}\n  tiny: {title: tiny, log: null}\n"
-    Path("params.yaml").write_text("profile: smoke\nsystems: {}\n" + models)
+    models = "models:\n  sft: {title: fine-tuned, log: sft, asked: models}\n"
+    models += "  tiny: {title: tiny, log: null, asked: models}\n"
+    served = "bench: {clients: [1, 64], models: [sft, tiny]}\n"
+    Path("params.yaml").write_text("profile: smoke\nsystems: {}\n" + models + served)
     Path("profiles").mkdir()
     Path("profiles/smoke.yaml").write_text("{}\n")
     for name, files in {"sft": result_files(), "tiny": result_files(ar=0.6, gflops=0.5, qps=90.0)}.items():

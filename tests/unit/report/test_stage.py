@@ -22,10 +22,11 @@ TABLES = [
     "retrieval",
     "rft",
     "rl",
+    "compression",
 ]
-DRAWN = ["distance", "ablation", "judge", "learning", "pareto", "retrieval", "rl"]
+DRAWN = ["distance", "ablation", "judge", "learning", "pareto", "retrieval", "rl", "compression"]
 FILES = sorted(["results.md", "summary.json", *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in DRAWN)])
-STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "rl", "ablation", "adapter"]
+STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "rl", "compression", "ablation", "adapter"]
 
 
 def report(out="metrics"):
@@ -49,7 +50,11 @@ def test_what_is_no_language_model_is_a_row_too_and_comes_first(project):
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("systems: {}", "systems: {old: {title: old, log: null}}"))
     Path("results/tiny").rename("results/old")
-    params.write_text("".join(line for line in params.read_text().splitlines(True) if "tiny" not in line))
+    params.write_text(
+        "".join(
+            line for line in params.read_text().replace("[sft, tiny]", "[sft]").splitlines(True) if "tiny" not in line
+        )
+    )
     assert list(json.loads(report()["summary.json"])) == ["data", "old", "sft", *STEPS]
 
 
@@ -91,7 +96,8 @@ def test_a_step_without_results_is_one_clear_error_that_names_its_stage(project,
 
 @pytest.mark.parametrize("name", ["data", "judge"])
 def test_a_model_cannot_take_the_name_of_another_row(project, name):
-    Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\nmodels: {{{name}: {{title: t, log: null}}}}\n")
+    models = f"models: {{{name}: {{title: t, log: null, asked: models}}}}\n"
+    Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\n{models}bench: {{clients: [1], models: []}}\n")
     Path("results/tiny").rename(f"results/{name}")
     with pytest.raises(UserError, match=f"models: {name}: a row of summary.json"):
         report()
@@ -103,7 +109,7 @@ def test_a_model_cannot_take_the_name_of_another_row(project, name):
     [
         ("{}", "'models': expected at least one"),
         ("{sft: {title: s}}", "sft"),
-        ("{sft: {title: 'a|b', log: null}}", "title: no"),
+        ("{sft: {title: 'a|b', log: null, asked: models}}", "title: no"),
         ("{sft: {}}", "sft"),
     ],
 )
@@ -111,6 +117,24 @@ def test_a_wrong_declaration_names_its_key(project, models, message):
     Path("params.yaml").write_text(f"profile: smoke\nsystems: {{}}\nmodels: {models}\n")
     with pytest.raises(UserError, match=message):
         model_configs()
+
+
+def test_a_model_without_a_load_test_has_no_row_there(project):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("models: [sft, tiny]", "models: [sft]"))
+    Path("results/tiny/bench.json").unlink()
+    results = report()
+    assert "qps" not in json.loads(results["summary.json"])["tiny"]
+    page = results["results.md"].decode()
+    assert sum(line.startswith("| tiny |") for line in page.splitlines()) == 3  # quality, failures, knowledge
+    assert "tiny" in results["pareto.svg"].decode()
+
+
+def test_a_load_test_of_no_model_is_refused(project):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("models: [sft, tiny]", "models: [sft, huge]"))
+    with pytest.raises(UserError, match=r"bench\.models: 'huge' is none of the models sft, tiny"):
+        report()
 
 
 def test_a_system_shows_its_row_before_the_report(project, capsys):

@@ -34,6 +34,8 @@ def test_names_are_stable_and_no_metric_is_null():
     assert (
         summary("ablation")["no_knowledge"]["difference"] == -0.1 and "difference" not in summary("ablation")["chosen"]
     )
+    assert summary("compression")["p30"]["search"]["perplexity"] == 3.5
+    assert summary("compression")["smallest"]["times_smaller"] == 1.0
     assert summary("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
     assert "null" not in json.dumps({name: summary(name) for name in STEPS})
 
@@ -52,6 +54,15 @@ def test_names_are_stable_and_no_metric_is_null():
         ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | - | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
         ("ablation", ["knowledge false, num_examples 2 | 0.300 [0.200, 0.400] | -0.100 [-0.150, 0.050] | 60 |"]),
         ("adapter", ["| 71 | 12 | 700 | 699 | 1 |"]),
+        (
+            "compression",
+            ["| pruned | teacher | 0.800 [0.600, 0.950] | 20 | 0.900 | -0.100 [-0.200, 0.000] | 0.889 | - |"],
+        ),
+        (
+            "compression",
+            ["| 0.875 | 0.95, missed | 50.0 | 10.0 | 10.0 |", "of the teacher's: teacher, 500.0 MB, 1.0 times"],
+        ),
+        ("compression", ["| **chosen** | 20 | 576 | 1,536 | 71.9 | 22.0 | 3.500 |", "| the whole one | 30 | 576 |"]),
     ],
 )
 def test_a_section_shows_the_figures_of_its_file(name, lines):

@@ -5,7 +5,8 @@ import pytest
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.rl.comparison import comparison, read_verdicts, splits
+from supertiny.measure.achievable import read_verdicts
+from supertiny.rl.comparison import comparison, splits
 
 
 def example(name, *tags):

@@ -1,0 +1,54 @@
+"""Round to nearest: int8 by group (W8A16) and FP8 by channel (W8A8), as compressed-tensors checkpoints (App. E)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compressed_tensors.compressors import BaseCompressor
+from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme
+from compressed_tensors.quantization.utils import calculate_qparams
+from torch import Tensor
+from tqdm import tqdm
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """What is to be stored of a quantized model."""
+
+    tensors: dict[str, Tensor]
+    recipe: dict[str, Any]
+    """`quantization_config` of config.json"""
+
+
+def int8_by_group(tensors: dict[str, Tensor], layers: Sequence[str], group: int) -> Quantized:
+    """W8A16: symmetric int8 codes, a scale for each `group` inputs of an output; activations stay as they are."""
+    weights = QuantizationArgs(num_bits=8, type="int", strategy="group", group_size=group, symmetric=True)
+    return _rounded(tensors, layers, QuantizationScheme(targets=["Linear"], weights=weights), "pack-quantized")
+
+
+def fp8_by_channel(tensors: dict[str, Tensor], layers: Sequence[str]) -> Quantized:
+    """W8A8: E4M3 weights, a scale for each output; the engine rounds activations to E4M3 token by token."""
+    weights = QuantizationArgs(num_bits=8, type="float", strategy="channel", symmetric=True)
+    inputs = QuantizationArgs(num_bits=8, type="float", strategy="token", symmetric=True, dynamic=True)
+    scheme = QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
+    return _rounded(tensors, layers, scheme, "float-quantized")
+
+
+def _rounded(tensors: dict[str, Tensor], layers: Sequence[str], scheme: QuantizationScheme, form: str) -> Quantized:
+    """`tensors` with the weights of `layers` as codes and scales; the head stays as it is, tied or not."""
+    compressor, found = BaseCompressor.get_value_from_registry(form), dict(tensors)
+    for name in tqdm(layers, desc="quantize", unit="layer"):
+        weight = found.pop(f"{name}.weight").float()
+        parts = compressor.compress({"weight": weight, "weight_scale": scales(weight, scheme.weights)}, scheme)
+        found |= {f"{name}.{part}": tensor for part, tensor in parts.items()}
+    config = QuantizationConfig(
+        config_groups={"group_0": scheme}, format=form, ignore=["lm_head"], quantization_status="compressed"
+    )
+    return Quantized(found, config.model_dump(mode="json"))
+
+
+def scales(weight_OI: Tensor, args: QuantizationArgs) -> Tensor:
+    """[O, groups] of the weights' size over the range of the codes; one group where `args` name no size."""
+    groups = weight_OI.reshape(len(weight_OI), -1, args.group_size or weight_OI.shape[-1])
+    found, _ = calculate_qparams(groups.amin(-1), groups.amax(-1), args)
+    return found

@@ -1,0 +1,1 @@
+"""Recovery of a pruned model, step one: general instructions, before its domain (paper App. I)."""

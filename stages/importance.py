@@ -1,0 +1,20 @@
+"""Importance: how much each block and channel of a model matters, measured once for all pruned ones (paper App. I)."""
+
+from pathlib import Path
+
+from supertiny.core.config import load
+from supertiny.core.stage import run
+from supertiny.prune.config import PruneConfig
+from supertiny.prune.importance import write_importance
+from supertiny.prune.pruned import measured
+from supertiny.sft.training_set import read_training_set
+
+
+def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path) -> None:
+    """Measure `base` on the first training prompts; write the scores to `out`."""
+    cfg = load("prune", PruneConfig)
+    write_importance(out, measured(base, read_training_set(functions, examples, dev), cfg))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Prune: leave out what matters least, in the shape that reads the domain best within a budget (paper 3.3, Table 8)."""
+
+from pathlib import Path
+
+from supertiny.core.config import load, load_each
+from supertiny.core.errors import UserError
+from supertiny.core.files import write_json
+from supertiny.core.records import read_examples
+from supertiny.core.stage import run
+from supertiny.model.checkpoint import load_tokenizer
+from supertiny.prune.config import PruneConfig, PrunedConfig
+from supertiny.prune.importance import read_importance
+from supertiny.prune.pruned import prune
+from supertiny.recover.texts import pieces, read_general
+from supertiny.sft.training_set import read_training_set
+
+
+def main(
+    name: str,
+    base: Path,
+    importance: Path,
+    functions: Path,
+    examples: Path,
+    dev: Path,
+    queries: Path,
+    texts: Path,
+    out: Path,
+    search: Path,
+) -> None:
+    """Prune `base` to the budget of `name`, its vocabulary to `examples`, `queries` and the general `texts`.
+
+    The search's table goes to `search`.
+    """
+    cfg, entries = load("prune", PruneConfig), load_each("pruned", PrunedConfig)
+    if name not in entries:
+        raise UserError(f"params.yaml: pruned: there is no {name!r}, only {', '.join(entries)}")
+    data = read_training_set(functions, examples, dev)
+    asked, others = read_examples(queries, data.pool), pieces(read_general(texts), load_tokenizer(base))
+    write_json(search, prune(base, data, asked, others, read_importance(importance), cfg, entries[name], out))
+
+
+if __name__ == "__main__":
+    run(main)

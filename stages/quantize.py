@@ -1,0 +1,22 @@
+"""Quantize: a model in fewer bits (paper 3.3, App. E)."""
+
+from pathlib import Path
+
+from supertiny.core.config import load
+from supertiny.core.files import write_json
+from supertiny.core.stage import run
+from supertiny.model.checkpoint import load_tokenizer
+from supertiny.quantize.build import quantize
+from supertiny.quantize.config import QuantizationConfig, QuantizedConfig
+from supertiny.sft.training_set import read_training_set
+
+
+def main(name: str, base: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:
+    """Write `base` in the scheme of quantized model `name` to `out`, what it took and what it lost to `report`."""
+    cfg, scheme = load("quantization", QuantizationConfig), load(f"quantized.{name}", QuantizedConfig).scheme
+    packs = read_training_set(functions, examples, dev).packs(load_tokenizer(base))
+    write_json(report, quantize(base, scheme, packs, out, cfg))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+from tests.unit.prune.conftest import bpe  # noqa: F401
