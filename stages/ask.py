@@ -4,21 +4,17 @@ import json
 from pathlib import Path
 
 from supertiny import engines
+from supertiny.commands.retriever import named_retriever
 from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.machine import Engines
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
 from supertiny.data.knowledge import read_knowledge
-from supertiny.describe.config import DescribeConfig
-from supertiny.describe.describer import describer
-from supertiny.model.ask import ChatMachine, DecodeConfig, GenerateMachine
+from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
-from supertiny.retrieve.open import retriever
-from supertiny.retrieve.recall import RetrievalConfig
-from supertiny.retrieve.retrievers import Describe, Retriever
 from supertiny.terminal.think import Mind, think
 
 HOME = Path("data/models")
@@ -48,25 +44,15 @@ def main(
     mind = Mind(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
-        retriever=_retriever(by, pool),
+        retriever=named_retriever(by, HOME, DATA / "expert.jsonl", pool),
         num_candidates=load("dataset", DatasetConfig).num_candidates,
         prompt=load("prompt", PromptConfig),
-        generate=lambda requests: generate(model, requests, decode, machine),
+        ask=lambda request: generate(model, [request], decode, machine)[0],
     )
     context = {key: value for key, value in {"room": room, "time": time}.items() if value}
     history = (Turn(earlier, answer),) if earlier and answer else ()
     for step, found in think(Example(id="terminal", query=query, context=context, history=history), mind):
         print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)
-
-
-def _retriever(by: str, pool: Pool) -> Retriever:
-    def writer(model: Path) -> Describe:
-        # the trained describer is a model of this project, which no server of the profile holds
-        engine = "native" if by == "optimized" else load_profile("engines", Engines).chat
-        ask = engines.get(engine, "chat")(model, load_profile("chat", ChatMachine))
-        return describer(DATA / "expert.jsonl", pool, ask, load("describe", DescribeConfig), seed()).describe
-
-    return retriever(by, HOME, pool, load("retrieval", RetrievalConfig).detail, writer)
 
 
 def _answer(text: str, pool: Pool) -> Answer | Malformed:

@@ -28,7 +28,7 @@ def steps(written, k=2, retriever=None):
     mind = Mind(
         pool=POOL, knowledge=[("the troll", "the troll: a lamp")], retriever=retriever or First(), num_candidates=k,
         prompt=PromptConfig(describe=False, history_turns=1),
-        generate=lambda requests: [Generation(written, 40, 40, 9) for _ in requests],
+        ask=lambda request: Generation(written, 40, 40, 9),
     )  # fmt: skip
     return list(think(Example(id="1", query="dim the troll to 5", context={"room": "hall"}), mind))
 

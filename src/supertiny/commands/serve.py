@@ -1,0 +1,60 @@
+"""Serve: the whole online path over HTTP, several models side by side (paper 4.2, Figure 2c)."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from supertiny import engines
+from supertiny.commands.retriever import named_retriever
+from supertiny.core.config import load, load_profile
+from supertiny.core.crowd import batched
+from supertiny.core.errors import UserError
+from supertiny.core.machine import Engines
+from supertiny.core.records import read_functions
+from supertiny.data.dataset import DatasetConfig
+from supertiny.data.knowledge import read_knowledge
+from supertiny.model.ask import DecodeConfig, GenerateMachine
+from supertiny.online.path import find
+from supertiny.prompt.compressed import PromptConfig
+from supertiny.serve.config import ServiceConfig
+from supertiny.serve.site import Site
+
+HOME, DATA = Path("data/models"), Path("data/dataset")
+
+
+def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, data: Path = DATA) -> None:
+    """Serve `models`, names under `home` with commas between them, the first by default; `by` finds the candidates.
+
+    Address and limits are in section `service` of the profile; ctrl-c or SIGTERM answers what it has, then stops.
+    """
+    try:
+        import uvicorn
+
+        from supertiny.serve.app import application
+    except ImportError as error:
+        raise UserError(f"{error.name} is missing; install supertiny[serve]") from None
+    cfg, machine = load_profile("service", ServiceConfig), load_profile("generate", GenerateMachine)
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    if missing := [name for name in names if not (home / name / "config.json").is_file()]:
+        raise UserError(f"--models: there is no model in {home / missing[0]}; make it with `dvc repro`")
+    if not names:
+        raise UserError("--models: expected a name at least")
+    serve, decode = engines.get(load_profile("engines", Engines).serve, "serve"), load("decode", DecodeConfig)
+    pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
+    retriever = named_retriever(by, home, data / "expert.jsonl", pool)
+    with ExitStack() as opened:
+        site = Site(
+            pool=pool,
+            knowledge=read_knowledge(data / "knowledge.json"),
+            prompt=load("prompt", PromptConfig),
+            find=opened.enter_context(batched(lambda examples: find(examples, retriever, k), machine.batch_size)),
+            models={name: opened.enter_context(serve(home / name, decode, machine)) for name in names},
+        )
+        served = uvicorn.Config(
+            application(site, cfg),
+            host=cfg.host,
+            port=cfg.port,
+            log_level="info",
+            access_log=False,
+            timeout_graceful_shutdown=int(cfg.timeout_s) + 1,
+        )
+        uvicorn.Server(served).run()

@@ -1,0 +1,31 @@
+"""What the service tells Prometheus."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""seconds"""
+
+
+class Gauges:
+    """The metrics of one service."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        told = {"registry": self._registry, "namespace": "supertiny"}
+        self.requests = Counter("requests", "Requests, by HTTP status", ["route", "status"], **told)
+        self.tokens = Counter("tokens", "Tokens read and written", ["model", "kind"], **told)
+        self.inside = Gauge("requests_in_progress", "Requests being answered or waiting for it", **told)
+        self.seconds = Histogram("step_seconds", "Time of each step", ["model", "step"], buckets=BUCKETS, **told)
+
+    def answered(self, model: str, seconds: Mapping[str, float], prompt_tokens: int, new_tokens: int) -> None:
+        """Count one answer."""
+        for step, taken in seconds.items():
+            self.seconds.labels(model, step).observe(taken)
+        self.tokens.labels(model, "prompt").inc(prompt_tokens)
+        self.tokens.labels(model, "new").inc(new_tokens)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)

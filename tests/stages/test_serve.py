@@ -1,0 +1,85 @@
+"""`supertiny serve` as a user starts it: a process of its own, random tiny models, the real path behind HTTP."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stages import base, dataset
+from supertiny.commands import serve
+from supertiny.core.errors import UserError
+from tests.project import TOP, smoke_project
+from tests.unit.serve.http import get, post
+
+MODELS = Path("data/models")
+MAIN = "from supertiny.commands import main; main()"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    def change(params, profile):
+        params["decode"]["max_new_tokens"] = 8
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(Path("data/dataset"))
+        for role in ("llm", "student", "encoder"):
+            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        yield folder
+
+
+@contextmanager
+def started(*options):
+    """Process and address of the service, up when it says so."""
+    env = os.environ | {"PYTHONPATH": str(TOP / "src")}
+    command = [sys.executable, "-c", MAIN, "serve", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if found := re.search(r"running on (http://[\d.:]+)", line):
+                yield process, found[1]
+                break
+        else:
+            pytest.fail("".join(said))
+        process.kill()
+
+
+def test_the_service_answers_by_every_model_and_stops_when_told(project):
+    with started("--models", "student,llm", "--by", "embedding") as (process, url):
+        assert [one["id"] for one in json.loads(get(f"{url}/v1/models")[1])["data"]] == ["student", "llm"]
+        written = {}
+        for model in ("student", "llm"):
+            status, body, _ = post(f"{url}/v1/answers", {"query": "turn on the lights", "model": model})
+            found = json.loads(body)
+            assert status == 200 and found["searched_for"] and len(found["candidates"]) == 8
+            assert found["tokens"]["new"] > 0
+            written[model] = found["written"]
+        again = json.loads(post(f"{url}/v1/answers", {"query": "turn on the lights"})[1])
+        assert again["written"] == written["student"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"models": "llm,none"}, "--models: there is no model in data/models/none"),
+        ({"models": " , "}, "--models: expected a name"),
+        ({"models": "llm", "by": "guess"}, "--by: expected one of"),
+        ({"models": "llm", "by": "classifier"}, "dvc repro retriever"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_anything_is_loaded(project, asked, said):
+    with pytest.raises(UserError, match=said):
+        serve.main(**asked)
+
+
+def test_an_unknown_command_is_told_what_there_is(project):
+    done = subprocess.run([sys.executable, "-c", MAIN, "fly"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "usage: supertiny {serve}" in done.stderr

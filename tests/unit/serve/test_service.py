@@ -1,0 +1,254 @@
+"""The service over real HTTP: what it answers, what it refuses, and that nothing is lost or mixed up."""
+
+import http.client
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+
+import pytest
+
+from supertiny.core.calls import Refusal
+from supertiny.core.errors import UserError
+from supertiny.model.ask import Generation
+
+from .conftest import echo, limits, running, site
+from .http import get, message, post
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "wave",
+        "description": "Waves",
+        "parameters": {"type": "object", "properties": {"level": {"type": "integer", "description": ""}}},
+    },
+}
+
+
+def answer(url, query="dim to 5", **asked):
+    status, body, _ = post(f"{url}/v1/answers", {"query": query} | asked)
+    assert status == 200, body
+    return json.loads(body)
+
+
+def test_an_answer_shows_every_step(url):
+    found = answer(url, "dim the troll to 5", context={"room": "hall"})
+    assert found["answer"] == {"name": "dim", "arguments": {"level": 5}} and found["fault"] is None
+    assert found["frame"] == {"domain": "light", "intent": "dim", "slots": {"level": "5"}}
+    assert found["knowledge"] == ["the troll: a lamp"] and found["context"] == {"room": "hall"}
+    assert found["candidates"] == [{"name": "dim", "score": 0.75}, {"name": "lock", "score": 0.25}]
+    assert "Note: the troll: a lamp" in found["prompt"] and found["model"] == "echo"
+    assert found["tokens"] == {"prompt": 40, "new": 9}
+    assert set(found["ms"]) == {"knowledge", "retrieval", "model", "all"}
+    assert found["ms"]["all"] >= found["ms"]["model"]
+
+
+def test_a_refusal_is_an_answer_and_what_is_no_answer_says_why(url):
+    assert answer(url, model="refuse")["answer"] == "Request unclear"
+    found = answer(url, "dim to much")  # the echo writes no JSON
+    assert found["answer"] is None and found["frame"] is None and found["fault"].startswith("not JSON")
+
+
+def test_earlier_turns_are_part_of_the_prompt(url):
+    turn = {"query": "dim to 4", "answer": {"name": "dim", "arguments": {"level": 4}}}
+    assert "Earlier: dim to 4" in answer(url, history=[turn])["prompt"]
+    assert f"Answer: {Refusal.UNCLEAR}" in answer(url, history=[turn | {"answer": "Request unclear"}])["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "said"),
+    [
+        ({}, 400, "query: Field required"),
+        ({"query": "  "}, 400, "query: is empty"),
+        ({"query": 5}, 400, "query: Input should be a valid string"),
+        ({"query": "x" * 4001}, 400, "query: String should have at most 4000 characters"),
+        ({"query": "x" * 5000}, 413, "more than 4096 bytes"),
+        ({"query": "x", "context": {"room": 5}}, 400, "context.room: Input should be a valid string"),
+        ({"query": "x", "model": "gpt"}, 404, "there is no 'gpt', only echo, refuse"),
+        ({"query": "x", "history": [{"query": "y", "answer": "maybe"}]}, 400, r"history[0].answer: not a call"),
+        (
+            {"query": "x", "history": [{"query": "y", "answer": {"name": "fly", "arguments": {}}}]},
+            400,
+            r"history[0].answer: unknown function",
+        ),
+        (b"{", 400, "JSON decode error"),
+        (b"\xff\xfe", 400, ""),
+        (b"[" * 3000, 400, ""),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said(url, asked, status, said):
+    found, body, _ = post(f"{url}/v1/answers", asked)
+    assert found == status and said in message(body)
+    assert answer(url)["answer"]["arguments"] == {"level": 5}
+
+
+def test_an_openai_client_is_answered_with_a_tool_call(url):
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+    assert [one.id for one in client.models.list()] == ["echo", "refuse"]
+    asked = [{"role": "system", "content": "You are a home."}, {"role": "user", "content": "set it to 7"}]
+    one = client.chat.completions.create(model="echo", messages=asked, tools=[TOOL])
+    (call,) = one.choices[0].message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("wave", {"level": 7})
+    assert one.choices[0].finish_reason == "tool_calls" and one.usage.total_tokens == 49
+    again = [*asked, one.choices[0].message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id}]
+    again = [*again, {"role": "user", "content": "and now 8"}]
+    two = client.chat.completions.create(model="echo", messages=again, tools=[TOOL])
+    assert json.loads(two.choices[0].message.tool_calls[0].function.arguments) == {"level": 8}
+    found = client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "dim to 3"}])
+    assert found.choices[0].message.tool_calls[0].function.name == "dim"  # without tools the pool is searched
+    three = client.chat.completions.create(model="refuse", messages=asked)
+    assert three.choices[0].message.content == "Request unclear" and three.choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"stream": True}, "stream: "),
+        ({"tools": [TOOL, TOOL]}, "tools[1]: field 'name': 'wave' stands there twice"),
+        ({"tools": [{"type": "function"}]}, "tools[0]: field 'function': missing"),
+        ({"messages": [{"role": "assistant", "content": "hi"}]}, "messages: expected a user's message"),
+        ({"messages": []}, "messages: "),
+        (
+            {"messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "tool_calls": [{"function": {"name": "dim", "arguments": "{"}}]},
+                {"role": "user", "content": "y"},
+            ]},
+            "messages[1].tool_calls[0].function.arguments: not JSON",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_chat_is_said(url, changed, said):
+    chat = {"messages": [{"role": "user", "content": "dim to 1"}]} | changed
+    status, body, _ = post(f"{url}/v1/chat/completions", chat)
+    assert status == 400 and said in message(body)
+
+
+def test_a_body_without_a_length_is_bounded_too(url):
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection.request(
+        "POST", "/v1/answers", iter([b'{"query": "' + b"x" * 3000, b"x" * 3000]), {"Content-Type": "application/json"}
+    )
+    reply = connection.getresponse()
+    assert reply.status == 413 and "more than 4096 bytes" in message(reply.read())
+
+
+def test_a_full_house_refuses_at_once_and_takes_the_next_when_it_has_room():
+    free, asked = threading.Event(), threading.Semaphore(0)
+
+    def slow(request):
+        asked.release()
+        assert free.wait(30)
+        return echo(request)
+
+    with running(site(slow=slow), limits(max_waiting=2)) as url, ThreadPoolExecutor(2) as clients:
+        waiting = [clients.submit(answer, url, f"dim to {n}") for n in (1, 2)]
+        assert asked.acquire(timeout=30) and asked.acquire(timeout=30)
+        status, body, headers = post(f"{url}/v1/answers", {"query": "dim to 3"})
+        assert status == 429 and headers["retry-after"] == "1" and "2 requests are being answered" in message(body)
+        assert b"supertiny_requests_in_progress 2.0" in get(f"{url}/metrics")[1]
+        free.set()
+        assert [one.result()["answer"]["arguments"]["level"] for one in waiting] == [1, 2]
+        assert answer(url, "dim to 3")["answer"]["arguments"] == {"level": 3}
+
+
+def test_a_late_answer_is_a_504_and_keeps_its_place_until_it_is_done():
+    free = threading.Event()
+
+    def late(request):
+        assert free.wait(30)
+        return echo(request)
+
+    with running(site(late=late), limits(max_waiting=1, timeout_s=0.2)) as url:
+        status, body, _ = post(f"{url}/v1/answers", {"query": "dim to 1"})
+        assert status == 504 and "no answer within 0.2 seconds" in message(body)
+        assert post(f"{url}/v1/answers", {"query": "dim to 2"})[0] == 429
+        free.set()
+        until = time.monotonic() + 30
+        while (found := post(f"{url}/v1/answers", {"query": "dim to 2"}))[0] == 429:
+            assert time.monotonic() < until
+        assert found[0] == 200
+
+
+def test_a_model_that_fails_is_told_and_the_service_goes_on():
+    def fails(request):
+        raise RuntimeError("secret path")
+
+    with running(site(fails=fails, echo=echo), limits()) as url:
+        status, body, _ = post(f"{url}/v1/answers", {"query": "dim to 1"})
+        assert status == 500 and message(body) == "the model could not answer: RuntimeError"
+        assert answer(url, model="echo")["answer"]["arguments"] == {"level": 5}
+
+
+def test_a_stopping_service_answers_what_it_has():
+    asked = threading.Event()
+
+    def slow(request):
+        asked.set()
+        time.sleep(0.5)
+        return echo(request)
+
+    with ThreadPoolExecutor(1) as client:
+        with running(site(slow=slow), limits()) as url:
+            waiting = client.submit(answer, url, "dim to 9")
+            assert asked.wait(30)
+        assert waiting.result()["answer"]["arguments"] == {"level": 9}
+
+
+def test_health_metrics_schema_and_page(url):
+    answer(url)
+    assert json.loads(get(f"{url}/healthz")[1]) == {"status": "ok"}
+    told = get(f"{url}/metrics")[1].decode()
+    assert 'supertiny_requests_total{route="/v1/answers",status="200"}' in told
+    assert 'supertiny_step_seconds_count{model="echo",step="retrieval"}' in told
+    assert 'supertiny_tokens_total{kind="new",model="echo"}' in told
+    schema = json.loads(get(f"{url}/openapi.json")[1])
+    assert {"/v1/answers", "/v1/chat/completions", "/v1/models", "/healthz", "/metrics"} == set(schema["paths"])
+    assert get(f"{url}/nothing")[0] == 404
+    status, page, headers = get(f"{url}/")
+    assert status == 200 and headers["content-type"].startswith("text/html")
+    assert page.decode() == files("supertiny.serve").joinpath("page.html").read_text(encoding="utf-8")
+    assert b"//" not in page.replace(b"/*", b""), "the page needs nothing from elsewhere"
+
+
+def test_ten_thousand_requests_of_128_clients_are_all_answered_each_with_its_own(url):
+    numbers, lock, wrong = iter(range(10_000)), threading.Lock(), []
+
+    def client():
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        done = 0
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return done
+            connection.request("POST", "/v1/answers", json.dumps({"query": f"dim to {number}"}),
+                               {"Content-Type": "application/json"})  # fmt: skip
+            reply = connection.getresponse()
+            found = json.loads(reply.read())
+            if reply.status != 200 or found["answer"]["arguments"] != {"level": number}:
+                wrong.append((number, found))
+            done += 1
+
+    with ThreadPoolExecutor(128) as clients:
+        assert sum(one.result() for one in [clients.submit(client) for _ in range(128)]) == 10_000
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"port": -1}, "port"), ({"max_waiting": 0}, "max_waiting"), ({"timeout_s": 0.0}, "timeout_s"),
+     ({"max_body_kb": -1}, "max_body_kb")],
+)  # fmt: skip
+def test_limits_are_checked(changed, said):
+    with pytest.raises(UserError, match=said):
+        limits(**changed)
+
+
+def test_what_a_model_writes_cut_short_is_content(url):
+    with running(site(cut=lambda request: Generation('{"name":', 40, 30, 96)), limits()) as other:
+        chat = {"messages": [{"role": "user", "content": "dim to 1"}]}
+        (one,) = json.loads(post(f"{other}/v1/chat/completions", chat)[1])["choices"]
+        assert one["finish_reason"] == "length" and one["message"]["content"] == '{"name":'
