@@ -32,7 +32,8 @@ from supertiny.rl.comparison import splits as columns
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.sft.training_set import TrainingSet, read_training_set
 
-BATCHES = 32
+BATCHES = 16
+TEST, OOD = 150, 100
 RUNS: dict[str, dict[str, Any]] = {
     "student": {"base": "tiny_cold"},
     "student, candidates as they are": {"base": "tiny_cold", "rl": {"renaming": 0.0, "function_dropout": 0.0}},
@@ -44,7 +45,7 @@ RUNS: dict[str, dict[str, Any]] = {
 def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
     """Make each run that has no file in `out` yet, and write the table and the curves."""
     data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
-    sizes = load_profile("evaluate", EvaluateSizes).policies
+    sizes = replace(load_profile("evaluate", EvaluateSizes).policies, test=TEST, ood=OOD)
     splits = read_splits(dataset / "test.jsonl", dataset / "ood.jsonl", data.pool, sizes)
     found = measured(RUNS, out, lambda what: measure(models, data, splits, what))
     write_text(out.with_suffix(".md"), _table(found))

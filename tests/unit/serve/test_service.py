@@ -210,7 +210,7 @@ def test_health_metrics_schema_and_page(url):
     status, page, headers = get(f"{url}/")
     assert status == 200 and headers["content-type"].startswith("text/html")
     assert page.decode() == files("supertiny.serve").joinpath("page.html").read_text(encoding="utf-8")
-    assert b"//" not in page.replace(b"/*", b""), "the page needs nothing from elsewhere"
+    assert b"//" not in page, "the page needs nothing from elsewhere"
 
 
 def test_ten_thousand_requests_of_128_clients_are_all_answered_each_with_its_own(url):
