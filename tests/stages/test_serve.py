@@ -18,7 +18,8 @@ from tests.project import TOP, smoke_project
 from tests.unit.serve.http import get, post
 
 MODELS = Path("data/models")
-MAIN = "from supertiny.commands import main; main()"
+MAIN = [sys.executable, "-c", "from supertiny.commands import main; main()"]
+ENV = os.environ | {"PYTHONPATH": str(TOP / "src")}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,7 @@ def project(tmp_path_factory):
 @contextmanager
 def started(*options):
     """Process and address of the service, up when it says so."""
-    env = os.environ | {"PYTHONPATH": str(TOP / "src")}
-    command = [sys.executable, "-c", MAIN, "serve", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
+    with subprocess.Popen([*MAIN, "serve", *options], stderr=subprocess.PIPE, text=True, env=ENV) as process:
         said = []
         for line in process.stderr:
             said.append(line)
@@ -81,5 +80,5 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(project, asked,
 
 
 def test_an_unknown_command_is_told_what_there_is(project):
-    done = subprocess.run([sys.executable, "-c", MAIN, "fly"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*MAIN, "fly"], capture_output=True, text=True, check=False, env=ENV)
     assert done.returncode == 1 and "usage: supertiny {serve}" in done.stderr

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from supertiny import engines
 from supertiny.commands.retriever import named_retriever
@@ -9,11 +10,11 @@ from supertiny.core.config import load, load_profile
 from supertiny.core.crowd import batched
 from supertiny.core.errors import UserError
 from supertiny.core.machine import Engines
-from supertiny.core.records import read_functions
+from supertiny.core.records import Example, read_functions
 from supertiny.data.dataset import DatasetConfig
 from supertiny.data.knowledge import read_knowledge
 from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.online.path import find
+from supertiny.online.path import Found, find
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.serve.config import ServiceConfig
 from supertiny.serve.site import Site
@@ -27,8 +28,6 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
     Address and limits are in section `service` of the profile; ctrl-c or SIGTERM answers what it has, then stops.
     """
     try:
-        import uvicorn
-
         from supertiny.serve.app import application
     except ImportError as error:
         raise UserError(f"{error.name} is missing; install supertiny[serve]") from None
@@ -41,20 +40,29 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
     serve, decode = engines.get(load_profile("engines", Engines).serve, "serve"), load("decode", DecodeConfig)
     pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
     retriever = named_retriever(by, home, data / "expert.jsonl", pool)
+
+    def found(examples: list[Example]) -> list[Found]:
+        return find(examples, retriever, k)
+
     with ExitStack() as opened:
         site = Site(
             pool=pool,
             knowledge=read_knowledge(data / "knowledge.json"),
             prompt=load("prompt", PromptConfig),
-            find=opened.enter_context(batched(lambda examples: find(examples, retriever, k), machine.batch_size)),
+            find=opened.enter_context(batched(found, machine.batch_size)),
             models={name: opened.enter_context(serve(home / name, decode, machine)) for name in names},
         )
-        served = uvicorn.Config(
-            application(site, cfg),
-            host=cfg.host,
-            port=cfg.port,
-            log_level="info",
-            access_log=False,
-            timeout_graceful_shutdown=int(cfg.timeout_s) + 1,
-        )
-        uvicorn.Server(served).run()
+        _run(application(site, cfg), cfg)
+
+
+def _run(app: Any, cfg: ServiceConfig) -> None:
+    """Until it is told to stop; then what is being answered is."""
+    import uvicorn
+
+    uvicorn.run(
+        app,
+        host=cfg.host,
+        port=cfg.port,
+        access_log=False,
+        timeout_graceful_shutdown=int(cfg.timeout_s) + 1,
+    )

@@ -12,12 +12,13 @@ class Gauges:
     """The metrics of one service."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        told = {"registry": self._registry, "namespace": "supertiny"}
-        self.requests = Counter("requests", "Requests, by HTTP status", ["route", "status"], **told)
-        self.tokens = Counter("tokens", "Tokens read and written", ["model", "kind"], **told)
-        self.inside = Gauge("requests_in_progress", "Requests being answered or waiting for it", **told)
-        self.seconds = Histogram("step_seconds", "Time of each step", ["model", "step"], buckets=BUCKETS, **told)
+        self._registry = kept = CollectorRegistry()
+        self.requests = Counter("supertiny_requests", "Requests, by HTTP status", ["route", "status"], registry=kept)
+        self.tokens = Counter("supertiny_tokens", "Tokens read and written", ["model", "kind"], registry=kept)
+        self.inside = Gauge("supertiny_requests_in_progress", "Requests answered or waiting for it", registry=kept)
+        self.seconds = Histogram(
+            "supertiny_step_seconds", "Time of each step", ["model", "step"], buckets=BUCKETS, registry=kept
+        )
 
     def answered(self, model: str, seconds: Mapping[str, float], prompt_tokens: int, new_tokens: int) -> None:
         """Count one answer."""

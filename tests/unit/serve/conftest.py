@@ -59,7 +59,7 @@ def running(found, cfg):
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{cfg.host}:{port}"
     finally:
         server.should_exit = True
         thread.join(30)
