@@ -37,8 +37,9 @@ TEST, OOD = 150, 100
 RUNS: dict[str, dict[str, Any]] = {
     "student": {"base": "tiny_cold"},
     "student, candidates as they are": {"base": "tiny_cold", "rl": {"renaming": 0.0, "function_dropout": 0.0}},
-    "student, no cold start": {"base": "tiny_kd"},
     "teacher": {"base": "thinking"},
+    "student, twice as long": {"base": "tiny_cold", "rl": {"batches": 2 * BATCHES}},
+    "student, no cold start": {"base": "tiny_kd", "rl": {"batches": 2 * BATCHES}},
 }
 
 
@@ -56,7 +57,7 @@ def measure(
     models: Path, data: TrainingSet, splits: Mapping[str, Sequence[Example]], what: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Train one policy; let it and its start answer the same queries."""
-    cfg = replace(load("rl", RlConfig), batches=BATCHES, **what.get("rl", {}))
+    cfg = replace(load("rl", RlConfig), **{"batches": BATCHES} | what.get("rl", {}))
     machine, base = load_profile("train", TrainMachine), models / what["base"]
     with tempfile.TemporaryDirectory() as scratch:
         out, log = Path(scratch) / "policy", Path(scratch) / "log.csv"

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from stages import base, dataset
-from supertiny.commands import serve
+from supertiny.commands import export, serve
 from supertiny.core.errors import UserError
+from supertiny.core.files import read_json, write_json
 from tests.project import TOP, smoke_project
 from tests.unit.serve.http import get, post
 
@@ -79,6 +80,30 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(project, asked,
         serve.main(**asked)
 
 
+def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkeypatch):
+    for command in (["init", "--quiet"], ["add", "params.yaml"], ["commit", "--quiet", "-m", "made"]):
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", *who, *command], check=True)
+    write_json(Path("metrics/summary.json"), {"student": {"ar": 0.5, "qps": {"cc1": 2.0}}})
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    out = tmp_path / "deploy"
+    export.main("student", out)
+    assert read_json(out / "card.json")["metrics"] == {"ar": 0.5, "qps": {"cc1": 2.0}}
+    card = (out / "README.md").read_text()
+    assert "| qps.cc1 | 2.0 |" in card and "llama-server -m models/student.gguf" in card
+    with pytest.raises(UserError, match="--out: .* exists"):
+        export.main("student", out)
+    with pytest.raises(UserError, match="--model: there is no model in data/models/none"):
+        export.main("none", tmp_path / "other")
+    options = ("--models", "student", "--by", "embedding")
+    said = []
+    for folder, paths in ((Path.cwd(), ()), (out, ("--home", "models", "--data", "dataset"))):
+        monkeypatch.chdir(folder)
+        with started(*options, *paths) as (_, url):
+            said.append(json.loads(post(f"{url}/v1/answers", {"query": "turn on the lights"})[1]))
+    assert said[0]["written"] == said[1]["written"] and said[0]["candidates"] == said[1]["candidates"]
+
+
 def test_an_unknown_command_is_told_what_there_is(project):
     done = subprocess.run([*MAIN, "fly"], capture_output=True, text=True, check=False, env=ENV)
-    assert done.returncode == 1 and "usage: supertiny {serve}" in done.stderr
+    assert done.returncode == 1 and "usage: supertiny {serve,export}" in done.stderr

@@ -1,0 +1,15 @@
+"""Export: a folder that serves one model, with a card that says what it is worth and where it comes from."""
+
+from pathlib import Path
+
+from supertiny.core.files import read_json
+from supertiny.export.folder import export, provenance
+
+HOME, DATA, METRICS = Path("data/models"), Path("data/dataset"), Path("metrics/summary.json")
+
+
+def main(model: str, out: Path, home: Path = HOME, data: Path = DATA) -> None:
+    """Write `model`, a name under `home`, with functions, encoders, GGUF and card to the new folder `out`."""
+    metrics = read_json(METRICS).get(model, {}) if METRICS.is_file() else {}
+    export(model, home, data, metrics, provenance(Path("dvc.lock")), out)
+    print(f"{out}: ready; its README.md says how it is started")

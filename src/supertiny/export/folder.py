@@ -1,0 +1,112 @@
+"""A deployment folder: all that the online path needs, a card that says where it comes from and what it is worth."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from supertiny.core.config import PARAMS, profile_path
+from supertiny.core.errors import UserError
+from supertiny.core.files import whole_folder, write_json, write_text
+from supertiny.export.gguf import write_gguf
+from supertiny.model.quantized import recipe
+
+ENCODERS = ("encoder", "retriever")
+"""what finds the candidates: the index's encoder, the classifier"""
+DATA = ("functions.json", "knowledge.json", "expert.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model comes from."""
+
+    revision: str
+    """git commit; with a + where the checkout differs from it"""
+    lock_sha256: str
+    """of dvc.lock, which names every input, parameter and output by its hash"""
+
+
+def provenance(lock: Path) -> Provenance:
+    """Of the checkout in the current folder."""
+    if not lock.is_file():
+        raise UserError(f"{lock} does not exist; build the model with `dvc repro` first")
+    revision = _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain") else "")
+    return Provenance(revision, sha256(lock.read_bytes()).hexdigest())
+
+
+def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], origin: Provenance, out: Path) -> None:
+    """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own."""
+    if out.exists():
+        raise UserError(f"--out: {out} exists; remove it or name another folder")
+    if not (models / name / "config.json").is_file():
+        raise UserError(f"--model: there is no model in {models / name}; make it with `dvc repro`")
+    with whole_folder(out) as partial:
+        shutil.copytree(models / name, partial / "models" / name)
+        for encoder in ENCODERS:
+            if (models / encoder).is_dir():
+                shutil.copytree(models / encoder, partial / "models" / encoder)
+        for file in DATA:
+            _copy(data / file, partial / "dataset" / file)
+        for path in (PARAMS, profile_path()):
+            _copy(path, partial / path)
+        has_gguf = recipe(models / name) is None
+        if has_gguf:
+            write_gguf(models / name, partial / "models" / f"{name}.gguf")
+        write_json(partial / "card.json", {"model": name, "metrics": metrics, "git": origin.revision,
+                                           "dvc_lock_sha256": origin.lock_sha256})  # fmt: skip
+        write_text(partial / "README.md", _card(name, metrics, origin, has_gguf))
+
+
+def _card(name: str, metrics: Mapping[str, Any], origin: Provenance, has_gguf: bool) -> str:
+    measured = (
+        "\n".join(f"| {key} | {value} |" for key, value in _flat(metrics)) or "| (none in metrics/summary.json) | |"
+    )
+    starts = [
+        ("the whole online path", f"supertiny serve --models {name} --home models --data dataset"),
+        ("SGLang", f"python -m sglang.launch_server --model-path models/{name} --port 30000"),
+        ("vLLM", f"vllm serve models/{name} --port 8000"),
+        ("TensorRT-LLM", f"trtllm-serve models/{name} --port 8000"),
+        *([("llama.cpp", f"llama-server -m models/{name}.gguf --port 8080")] if has_gguf else []),
+    ]
+    commands = "\n".join(f"# {what}\n{command}" for what, command in starts)
+    return f"""# {name}
+
+A super-tiny model for one function-calling task, made by supertiny.
+
+| measured | |
+|:--|--:|
+{measured}
+
+Source: git {origin.revision}, dvc.lock sha256 {origin.lock_sha256}. `params.yaml` and `profiles/` are those it was made
+with. `models/` holds the model{" (also as GGUF)" if has_gguf else ""} and the encoders that find candidates,
+`dataset/` the functions and what is known of terms; the index of the functions is computed when the service starts.
+
+```bash
+{commands}
+```
+
+Only the first command knows the functions, builds the prompt and holds the answer to a valid call; the others serve the
+bare model to a client that does so.
+"""
+
+
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in metrics.items():
+        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return rows
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout.strip()
