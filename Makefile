@@ -12,7 +12,7 @@ repro: $(READY)
 
 test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 readme: $(READY)
 	$(BIN)/python -m stages.readme --results metrics/results.md --readme README.md

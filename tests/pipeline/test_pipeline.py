@@ -11,7 +11,7 @@ import yaml
 
 from .conftest import Checkout, ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]  # one worker builds the clone they share
+pytestmark = pytest.mark.pipeline
 
 SMOKE = "profiles/smoke.yaml"
 PRUNED = ("p20", "p30")
