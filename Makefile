@@ -12,7 +12,7 @@ repro: $(READY)
 
 test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 readme: $(READY)
 	$(BIN)/python -m stages.readme --results metrics/results.md --readme README.md
