@@ -41,7 +41,7 @@ class Checkout:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """What a command printed; it must succeed, or fail where that is expected."""
-        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, timeout=2400)
         said = f"{done.stdout}\n{done.stderr}"
         assert bool(done.returncode) == fails, f"{' '.join(command)} -> {done.returncode}\n{said[-6000:]}"
         return said
