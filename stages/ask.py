@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from supertiny import engines
+from supertiny.commands.places import DATA, HOME
 from supertiny.commands.retriever import named_retriever
 from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
 from supertiny.core.config import load, load_profile
@@ -16,9 +17,6 @@ from supertiny.data.knowledge import read_knowledge
 from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.terminal.think import Mind, think
-
-HOME = Path("data/models")
-DATA = Path("data/dataset")
 
 
 def main(

@@ -91,6 +91,7 @@ def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkey
     assert read_json(out / "card.json")["metrics"] == {"ar": 0.5, "qps": {"cc1": 2.0}}
     card = (out / "README.md").read_text()
     assert "| qps.cc1 | 2.0 |" in card and "llama-server -m models/student.gguf" in card
+    assert "--data dataset --by embedding" in card, "no classifier was made here"
     with pytest.raises(UserError, match="--out: .* exists"):
         export.main("student", out)
     with pytest.raises(UserError, match="--model: there is no model in data/models/none"):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from supertiny import engines
+from supertiny.commands.places import DATA, HOME, model_folder
 from supertiny.commands.retriever import named_retriever
 from supertiny.core.config import load, load_profile
 from supertiny.core.crowd import batched
@@ -19,8 +20,6 @@ from supertiny.prompt.compressed import PromptConfig
 from supertiny.serve.config import ServiceConfig
 from supertiny.serve.site import Site
 
-HOME, DATA = Path("data/models"), Path("data/dataset")
-
 
 def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, data: Path = DATA) -> None:
     """Serve `models`, names under `home` with commas between them, the first by default; `by` finds the candidates.
@@ -33,9 +32,8 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
         raise UserError(f"{error.name} is missing; install supertiny[serve]") from None
     cfg, machine = load_profile("service", ServiceConfig), load_profile("generate", GenerateMachine)
     names = [name.strip() for name in models.split(",") if name.strip()]
-    if missing := [name for name in names if not (home / name / "config.json").is_file()]:
-        raise UserError(f"--models: there is no model in {home / missing[0]}; make it with `dvc repro`")
-    if not names:
+    folders = {name: model_folder(home, name, "--models") for name in names}
+    if not folders:
         raise UserError("--models: expected a name at least")
     serve, decode = engines.get(load_profile("engines", Engines).serve, "serve"), load("decode", DecodeConfig)
     pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
@@ -50,7 +48,7 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
             knowledge=read_knowledge(data / "knowledge.json"),
             prompt=load("prompt", PromptConfig),
             find=opened.enter_context(batched(found, machine.batch_size)),
-            models={name: opened.enter_context(serve(home / name, decode, machine)) for name in names},
+            models={name: opened.enter_context(serve(folder, decode, machine)) for name, folder in folders.items()},
         )
         _run(application(site, cfg), cfg)
 

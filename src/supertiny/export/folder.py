@@ -14,8 +14,9 @@ from supertiny.core.files import whole_folder, write_json, write_text
 from supertiny.export.gguf import write_gguf
 from supertiny.model.quantized import recipe
 
-ENCODERS = ("encoder", "retriever")
-"""what finds the candidates: the index's encoder, the classifier"""
+CLASSIFIER = "retriever"
+ENCODERS = ("encoder", CLASSIFIER)
+"""what finds the candidates: the index's encoder, the classifier where there is one"""
 DATA = ("functions.json", "knowledge.json", "expert.jsonl")
 
 
@@ -41,8 +42,6 @@ def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], orig
     """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own."""
     if out.exists():
         raise UserError(f"--out: {out} exists; remove it or name another folder")
-    if not (models / name / "config.json").is_file():
-        raise UserError(f"--model: there is no model in {models / name}; make it with `dvc repro`")
     with whole_folder(out) as partial:
         shutil.copytree(models / name, partial / "models" / name)
         for encoder in ENCODERS:
@@ -57,15 +56,15 @@ def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], orig
             write_gguf(models / name, partial / "models" / f"{name}.gguf")
         write_json(partial / "card.json", {"model": name, "metrics": metrics, "git": origin.revision,
                                            "dvc_lock_sha256": origin.lock_sha256})  # fmt: skip
-        write_text(partial / "README.md", _card(name, metrics, origin, has_gguf))
+        by = "" if (partial / "models" / CLASSIFIER).is_dir() else " --by embedding"
+        write_text(partial / "README.md", _card(name, metrics, origin, has_gguf, by))
 
 
-def _card(name: str, metrics: Mapping[str, Any], origin: Provenance, has_gguf: bool) -> str:
-    measured = (
-        "\n".join(f"| {key} | {value} |" for key, value in _flat(metrics)) or "| (none in metrics/summary.json) | |"
-    )
+def _card(name: str, metrics: Mapping[str, Any], origin: Provenance, has_gguf: bool, by: str) -> str:
+    rows = [f"| {key} | {value} |" for key, value in _flat(metrics)]
+    measured = "\n".join(rows) or "| (none in metrics/summary.json) | |"
     starts = [
-        ("the whole online path", f"supertiny serve --models {name} --home models --data dataset"),
+        ("the whole online path", f"supertiny serve --models {name} --home models --data dataset{by}"),
         ("SGLang", f"python -m sglang.launch_server --model-path models/{name} --port 30000"),
         ("vLLM", f"vllm serve models/{name} --port 8000"),
         ("TensorRT-LLM", f"trtllm-serve models/{name} --port 8000"),

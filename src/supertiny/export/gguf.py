@@ -72,22 +72,18 @@ def _add_tokenizer(writer: gguf.GGUFWriter, model: Path, rows: int) -> None:
     words = {index: word for word, index in described["model"]["vocab"].items()} | {
         index: one["content"] for index, one in added.items()
     }
-    kinds = gguf.TokenType
+
+    def kind(index: int) -> gguf.TokenType:
+        if index not in words:
+            return gguf.TokenType.UNUSED
+        if index not in added:
+            return gguf.TokenType.NORMAL
+        return gguf.TokenType.CONTROL if added[index]["special"] else gguf.TokenType.USER_DEFINED
+
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_split(described["pre_tokenizer"], model))
     writer.add_token_list([words.get(index, f"[PAD{index}]") for index in range(rows)])
-    writer.add_token_types(
-        [
-            kinds.UNUSED
-            if index not in words
-            else kinds.NORMAL
-            if index not in added
-            else kinds.CONTROL
-            if added[index]["special"]
-            else kinds.USER_DEFINED
-            for index in range(rows)
-        ]
-    )
+    writer.add_token_types([kind(index) for index in range(rows)])
     writer.add_token_merges([" ".join(pair) for pair in described["model"]["merges"]])
     writer.add_add_bos_token(False)  # a prompt is what it says
     for name in ("bos", "eos", "pad", "unk"):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from supertiny.core.calls import Answer, Malformed, Pool
 from supertiny.core.records import Example
@@ -38,7 +38,7 @@ class Served:
     reply: Answer | Malformed
     pool: Pool
     """the functions that the reply is about"""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
     """of each step"""
 
 
