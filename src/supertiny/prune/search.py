@@ -118,7 +118,7 @@ def search(
 ) -> list[Scored]:
     """The perplexity on `batches` of `model` cut to each of `shapes`, in their order; `model` stays as it is.
 
-    In bfloat16 where the machine multiplies it natively: what is left of a base is far from its last digits.
+    In bfloat16 where the machine multiplies it faster: what is left of a base is far from its last digits.
     """
     rows, dtype = [], compute_dtype("auto")
     for shape in tqdm(shapes, desc="search", unit="shape"):
