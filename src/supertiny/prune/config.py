@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 
 AXES = ("depth", "width")
 COUNTS = ("parameters", "gflops", "bytes")
@@ -18,8 +18,7 @@ class Granularity:
     """between the feed-forward projections"""
 
     def __post_init__(self) -> None:
-        require(self.hidden > 0, f"hidden: expected more than 0, got {self.hidden}")
-        require(self.inter > 0, f"inter: expected more than 0, got {self.inter}")
+        require_positive(self, "hidden", "inter")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -42,8 +41,8 @@ class PruneConfig:
     """keep only the tokens that the domain reads or writes; before anything is counted"""
 
     def __post_init__(self) -> None:
+        require_positive(self, "calibration_packs")
         packs = self.calibration_packs
-        require(packs > 0, f"calibration_packs: expected more than 0, got {packs}")
         require(0 < self.score_packs <= packs, f"score_packs: expected 1 to {packs}, got {self.score_packs}")
         for name in ("hidden", "inter"):
             step, group = getattr(self.granularity, name), getattr(self.groups, name)
