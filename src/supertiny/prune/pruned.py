@@ -61,7 +61,7 @@ def prune(
         checkpoint.save(loadable(model), tokenizer, partial)
     return {
         "base": _row(whole),
-        "budget": {"of": budget.of, "share": budget.share, "axes": list(budget.axes)},
+        "budget": str(budget),
         "rows": [_row(row) | {"chosen": row is best} for row in rows],
     }
 

@@ -62,11 +62,15 @@ class Counted:
         """Exact operations of one request."""
         return gemm_flops(self._cut(shape), self.prompt_tokens, self.prompt_tokens, self.answer_tokens)
 
-    def count(self, of: str, shape: Shape) -> int:
-        """What a budget `of` parameters, gflops or bytes counts, gflops in operations."""
+    def count(self, of: str, shape: Shape) -> float:
+        """What a budget `of` parameters, gflops or bytes counts."""
         if of == "gflops":
-            return self.flops(shape)
+            return self.flops(shape) / 1e9
         return self.parameters(shape) * (BYTES_A_WEIGHT if of == "bytes" else 1)
+
+    def limit(self, budget: PrunedConfig) -> float:
+        """The count that `budget` allows."""
+        return budget.at_most or (budget.share or 1) * self.count(budget.of, self.whole)
 
     def _cut(self, shape: Shape) -> ModelShape:
         return replace(self.model, num_layers=shape.layers, hidden=shape.hidden, intermediate=shape.inter)
@@ -92,7 +96,7 @@ def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) ->
     depths = range(whole.layers, -(-whole.layers // 2) - 1, -1) if deep else [whole.layers]
     hiddens = _grid("hidden", whole.hidden, granularity.hidden) if wide else [whole.hidden]
     inters = _grid("inter", whole.inter, granularity.inter) if wide else [whole.inter]
-    limit = budget.share * base.count(budget.of, whole)
+    limit = base.limit(budget)
 
     def deepest(hidden: int, inter: int) -> Shape | None:
         shapes = (Shape(layers, hidden, inter) for layers in depths)
@@ -101,8 +105,8 @@ def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) ->
     fitting = [shape for pair in product(hiddens, inters) if (shape := deepest(*pair))]
     if not fitting:
         raise UserError(
-            f"pruned: no shape of at least {depths[-1]} layers has at most {budget.share:g} of the base's {budget.of} "
-            f"along the axes {', '.join(budget.axes)}; raise share, add an axis, or lower prune.granularity"
+            f"pruned: no shape of at least {depths[-1]} layers has at most {budget} along the axes "
+            f"{', '.join(budget.axes)}; allow more, add an axis, or lower prune.granularity"
         )
     kept = [one for one in fitting if not any(other.covers(one) for other in fitting)]
     return sorted(kept, key=lambda one: (one.layers, one.hidden, one.inter), reverse=True)
