@@ -10,8 +10,9 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 repro: $(READY)
 	$(BIN)/dvc repro
 
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 readme: $(READY)
 	$(BIN)/python -m stages.readme --results metrics/results.md --readme README.md

@@ -38,7 +38,7 @@ def project(tmp_path_factory):
         profile["sft"] = {"examples": 24, "dev_examples": 6}
         profile["models"]["llm"] += ",vocab_size=320"
         profile["models"]["student"] += ",vocab_size=384"
-        profile["student_models"]["whole"] = {"layers": 1, "trim_vocabulary": False, "init": None}
+        profile["student_models"]["whole"] = {"layers": 1, "inter": 0, "trim_vocabulary": False, "init": None}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(DATA)

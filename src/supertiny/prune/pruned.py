@@ -56,7 +56,7 @@ def prune(
     whole = search(model, importance, [counted.whole], batches, counted, cfg)[0]
     rows = search(model, importance, shapes, batches, counted, cfg)
     best = min(rows, key=lambda row: row.perplexity)
-    cut(model, importance, best.shape, cfg)
+    cut(model, importance, best.shape, cfg.groups, cfg.own_inter)
     with whole_folder(out) as partial:
         checkpoint.save(loadable(model), tokenizer, partial)
     return {

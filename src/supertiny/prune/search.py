@@ -23,6 +23,8 @@ from supertiny.prune.width import keep_channels, most_important_groups
 
 BYTES_A_WEIGHT = 4
 """checkpoints are written in float32"""
+EACH = Granularity(hidden=1, inter=1)
+"""every channel stays or goes by itself"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +129,26 @@ def search(
     rows, dtype = [], compute_dtype("auto")
     for shape in tqdm(shapes, desc="search", unit="shape"):
         copy = deepcopy(model)
-        cut(copy, importance, shape, cfg)
+        cut(copy, importance, shape, cfg.groups, cfg.own_inter)
         attention.use_fastest(copy.to(dtype), dtype, copy.device)
         rows.append(Scored(shape, base.parameters(shape), base.flops(shape), perplexity(copy, batches)))
     return rows
 
 
-def cut(model: PreTrainedModel, importance: Importance, shape: Shape, cfg: PruneConfig) -> None:
+def cut(
+    model: PreTrainedModel, importance: Importance, shape: Shape, groups: Granularity = EACH, own_inter: bool = True
+) -> None:
     """Leave `model`, in place, the most important blocks and channels, as many as `shape` has."""
     num = len(importance.layers)
     dropped = least_important(importance.layers, num - shape.layers)
     kept = [index for index in range(num) if index not in dropped]
     everywhere = [sum(scores) for scores in zip(*importance.inter, strict=True)]
-    inter = [importance.inter[index] if cfg.own_inter else everywhere for index in kept]
+    inter = [importance.inter[index] if own_inter else everywhere for index in kept]
     keep_layers(model, kept)
     keep_channels(
         model,
-        _kept(importance.hidden, cfg.groups.hidden, shape.hidden),
-        [_kept(scores, cfg.groups.inter, shape.inter) for scores in inter],
+        _kept(importance.hidden, groups.hidden, shape.hidden),
+        [_kept(scores, groups.inter, shape.inter) for scores in inter],
     )
 
 

@@ -135,7 +135,7 @@ def test_weights_are_counted_as_torch_counts_them(bpe, tied):
     importance = measure(model, batches)
     for shape in (base.whole, Shape(3, 20, 11)):
         one = deepcopy(model)
-        cut(one, importance, shape, pruning())
+        cut(one, importance, shape)
         assert base.parameters(shape) == one.num_parameters()
 
 
@@ -149,7 +149,7 @@ def test_each_row_is_of_the_model_that_is_cut_so(bpe):
     assert [row.shape for row in rows] == shapes and torch.equal(logits(model), before)
     for row in rows:
         one = deepcopy(model)
-        cut(one, importance, row.shape, cfg)
+        cut(one, importance, row.shape, cfg.groups, cfg.own_inter)
         assert row.perplexity == pytest.approx(perplexity(one, batches), rel=0.02)  # bfloat16, where there is one
     assert len({row.perplexity for row in rows}) == 3
 
@@ -158,7 +158,7 @@ def test_nothing_cut_is_the_identity(bpe):
     """With no channel to go the granularity need not divide them."""
     model = random_model(bpe)
     before, importance = logits(model), measure(model, [collate(PACKS, 0)])
-    cut(model, importance, Shape(4, 32, 48), pruning(granularity=WIDE, groups=WIDE))
+    cut(model, importance, Shape(4, 32, 48), WIDE)
     assert torch.equal(logits(model), before)
 
 
@@ -183,7 +183,7 @@ def test_feed_forward_channels_of_each_block_or_of_all(own, gates):
     model = random_model(llama_tokenizer(), layers=3, intermediate_size=4)
     before = [block.mlp.gate_proj.weight for block in model.model.layers]
     inter = [[0.1, 0.2, 0.3, 0.4], [0.9, 0.8, 0.0, 0.0], [0.6, 0.5, 0.2, 0.1]]
-    cut(model, Importance([0.5, 0.1, 0.5], [1.0] * 32, inter, 1), Shape(2, 32, 2), pruning(own_inter=own))
+    cut(model, Importance([0.5, 0.1, 0.5], [1.0] * 32, inter, 1), Shape(2, 32, 2), own_inter=own)
     for block, old, kept in zip(model.model.layers, (before[0], before[2]), gates, strict=True):
         assert torch.equal(block.mlp.gate_proj.weight, old[kept])
 
