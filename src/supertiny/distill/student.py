@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from supertiny.core.config import require
+from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder
 from supertiny.core.records import Example
 from supertiny.model import checkpoint
@@ -51,10 +52,16 @@ def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out:
     model = random_model(cfg.init, tokenizer, data.seed) if cfg.init else checkpoint.load_model(base)
     if cfg.layers or cfg.inter:
         shown = (collate([pack], tokenizer.pad_token_id) for pack in packs[:CALIBRATION_PACKS])
-        whole = model.config
-        shape = Shape(cfg.layers or whole.num_hidden_layers, whole.hidden_size, cfg.inter or whole.intermediate_size)
-        cut(model, measure(model, shown), shape)
+        layers = _kept("layers", cfg.layers, model.config.num_hidden_layers, base)
+        inter = _kept("inter", cfg.inter, model.config.intermediate_size, base)
+        cut(model, measure(model, shown), Shape(layers, model.config.hidden_size, inter))
     if cfg.trim_vocabulary:
         model, tokenizer = trim_vocabulary(model, tokenizer, domain_texts(data, packs, queries, tokenizer))
     with whole_folder(out) as partial:
         checkpoint.save(model, tokenizer, partial)
+
+
+def _kept(name: str, wanted: int, there: int, base: Path) -> int:
+    if wanted > there:
+        raise UserError(f"profile: student_models: {name}: {wanted} are to be kept, {base} has {there}")
+    return wanted or there
