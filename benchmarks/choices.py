@@ -70,7 +70,7 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
     with tempfile.TemporaryDirectory() as scratch:
         base, tuned = Path(scratch) / "base", Path(scratch) / "tuned"
         data = TrainingSet(rows(examples, EXAMPLES), rows(dataset / "dev.jsonl", DEV), pool, packing, prompt, SEED)
-        shape = StudentConfig(layers=change.get("layers", 0), trim_vocabulary=False, init=None)
+        shape = StudentConfig(layers=change.get("layers", 0), inter=0, trim_vocabulary=False, init=None)
         make_student(model, data, [], base, shape)
         machine = load_profile("train", TrainMachine)
         started = time.perf_counter()

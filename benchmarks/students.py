@@ -54,6 +54,7 @@ class Student:
     """One way to make and teach a student."""
 
     layers: int = 0
+    inter: int = 0
     base: str = "student"
     init: str | None = None
     taught: str = "logits"
@@ -68,6 +69,7 @@ STUDENTS = {
         "30 blocks": Student(30),
         "12 blocks": Student(12),
         "8 blocks": Student(8),
+        "27 blocks of 1,024 FFN channels": Student(27, 1024),
         "random, 8 blocks of 256": Student(init=RANDOM),
         "12 blocks of the teacher": Student(12, base="sft"),
         "20 blocks of the teacher": Student(20, base="sft"),
@@ -96,7 +98,7 @@ def measure(
         labelled, written_s = _answered(data, models / "sft", decode, asking)
     with tempfile.TemporaryDirectory() as scratch:
         made, taught = Path(scratch) / "made", Path(scratch) / "taught"
-        cfg = StudentConfig(layers=student.layers, trim_vocabulary=True, init=student.init)
+        cfg = StudentConfig(layers=student.layers, inter=student.inter, trim_vocabulary=True, init=student.init)
         make_student(models / student.base, data, read_examples(dataset / "train.jsonl", data.pool), made, cfg)
 
         def teach(part: TrainingSet, how: SftConfig) -> float:

@@ -15,8 +15,9 @@ from supertiny.quantize.config import QuantizedConfig
 
 def main(teacher: str, results: Path, importance: Path, functions: Path, test: Path, out: Path) -> None:
     """Compare the answers in `results` of every pruned and quantized model with its base's; write it to `out`."""
-    models, quantized = load_each("models", ModelConfig), load_each("quantized", QuantizedConfig)
-    bases = dict.fromkeys(load_each("pruned", PrunedConfig), load("prune", PruneConfig).base)
+    models, pruned = load_each("models", ModelConfig), load_each("pruned", PrunedConfig)
+    quantized = load_each("quantized", QuantizedConfig)
+    bases = dict.fromkeys(pruned, load("prune", PruneConfig).base)
     bases |= {name: one.base for name, one in quantized.items()}
     ids = [row.id for row in read_examples(test, read_functions(functions))]
     verdicts = {name: read_verdicts(results / name / "answers.jsonl") for name in models}
@@ -28,7 +29,7 @@ def main(teacher: str, results: Path, importance: Path, functions: Path, test: P
         rows[name] = {"title": models[name].title, "base": models[base].title, **kept(made, ids, seed())}
     sizes = {name: costs[name]["weights_mb"] for name in models}
     small = smallest_within(verdicts, sizes, teacher, ids, seed())
-    searches = {name: read_json(results / name / "search.json") for name in load_each("pruned", PrunedConfig)}
+    searches = {name: read_json(results / name / "search.json") for name in pruned}
     titles = {"prototype": "prototype"} | {name: one.title for name, one in models.items()}
     measured = {"rows": rows, "smallest": small, "costs": costs, "titles": titles}
     write_json(out, {**measured, "searches": searches, "importance": read_json(importance)["layers"]})

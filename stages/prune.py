@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from supertiny.core.config import load, load_each
-from supertiny.core.errors import UserError
+from supertiny.core.config import load
 from supertiny.core.files import write_json
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
@@ -31,12 +30,10 @@ def main(
 
     The search's table goes to `search`.
     """
-    cfg, entries = load("prune", PruneConfig), load_each("pruned", PrunedConfig)
-    if name not in entries:
-        raise UserError(f"params.yaml: pruned: there is no {name!r}, only {', '.join(entries)}")
+    cfg, budget = load("prune", PruneConfig), load(f"pruned.{name}", PrunedConfig)
     data = read_training_set(functions, examples, dev)
     asked, others = read_examples(queries, data.pool), pieces(read_general(texts), load_tokenizer(base))
-    write_json(search, prune(base, data, asked, others, read_importance(importance), cfg, entries[name], out))
+    write_json(search, prune(base, data, asked, others, read_importance(importance), cfg, budget, out))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import yaml
 
 from .conftest import Checkout, ran
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]  # one worker builds the clone they share
 
 SMOKE = "profiles/smoke.yaml"
 PRUNED = ("p20", "p30")
@@ -93,7 +93,7 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
 def test_a_second_student_learns_from_the_same_logits(copy):
     """What README says it takes: its name, its shape, its row."""
     checkout = copy()
-    shape = {"small": {"layers": 0, "trim_vocabulary": False, "init": None}}
+    shape = {"small": {"layers": 0, "inter": 0, "trim_vocabulary": False, "init": None}}
     row = {"small_kd": {"title": "small student, KD", "log": "small_kd", "asked": "models"}}
     params, profile = (yaml.safe_load((checkout.path / name).read_text()) for name in ("params.yaml", SMOKE))
     served = [*params["bench"]["models"], "small_kd"]

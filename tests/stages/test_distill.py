@@ -38,7 +38,9 @@ def project(tmp_path_factory):
         profile["sft"] = {"examples": 24, "dev_examples": 6}
         profile["models"]["llm"] += ",vocab_size=320"
         profile["models"]["student"] += ",vocab_size=384"
-        profile["student_models"]["whole"] = {"layers": 1, "trim_vocabulary": False, "init": None}
+        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": True, "init": None}
+        profile["student_models"]["broad"] = {"layers": 0, "inter": 129, "trim_vocabulary": True, "init": None}
+        profile["student_models"]["whole"] = {"layers": 1, "inter": 0, "trim_vocabulary": False, "init": None}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(DATA)
@@ -47,8 +49,12 @@ def project(tmp_path_factory):
         sft.main("sft", **LEARNING, base=MODELS / "llm", out=MODELS / "sft", log=Path("data/logs/sft.csv"))
         logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
         for name in ("tiny", "whole"):
-            student.main(name, MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
+            make(name)
         yield folder
+
+
+def make(name):
+    student.main(name, MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
 
 
 def teach(out, logits=Path("data/logits"), student="tiny", **data):
@@ -72,6 +78,17 @@ def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(proje
     for one in models.values():
         assert sum(one["alpha_histogram"]) == one["tokens"] == sum(s["tokens"] for s in one["slots"].values())
         assert sum(one["top1_histogram"]) == one["tokens"]
+
+
+def test_a_student_may_keep_every_block_and_fewer_channels(project):
+    make("narrow")
+    shape = load_config(MODELS / "narrow")
+    assert (shape.num_hidden_layers, shape.hidden_size, shape.intermediate_size) == (2, 64, 96)
+    teach("narrow_kd", student="narrow")
+    curve = list(csv.DictReader(Path("data/logs/narrow_kd.csv").read_text().splitlines()))
+    assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
+    with pytest.raises(UserError, match="student_models: inter: 129 are to be kept, data/models/student has 128"):
+        make("broad")
 
 
 def test_a_student_with_a_wider_padded_head_learns_from_the_same_cache(project):

@@ -40,9 +40,9 @@ def project(tmp_path_factory):
             "trim_vocabulary": True,
         }
         params["pruned"] = {
-            "all": {"of": "bytes", "share": 1.0, "axes": ["depth", "width"]},
-            "p30": {"of": "parameters", "share": 0.7, "axes": ["depth", "width"]},
-            "wide": {"of": "gflops", "share": 0.8, "axes": ["width"]},
+            "all": {"of": "bytes", "share": 1.0, "at_most": None, "axes": ["depth", "width"]},
+            "p30": {"of": "parameters", "share": 0.7, "at_most": None, "axes": ["depth", "width"]},
+            "wide": {"of": "gflops", "share": 0.8, "at_most": None, "axes": ["width"]},
         }
         profile["sft"] = {"examples": 24, "dev_examples": 6}
         sizes = profile["models"]["student"].replace("num_hidden_layers=2", "num_hidden_layers=4")
@@ -65,7 +65,7 @@ def pruned(name, out=None, **paths):
 
 def test_the_best_of_the_search_is_written_and_twice_to_the_same_bytes(project):
     table = pruned("p30")
-    assert table["budget"] == {"of": "parameters", "share": 0.7, "axes": ["depth", "width"]}
+    assert table["budget"] == "0.7 of the base's parameters"
     assert set(table["base"]) == {"layers", "hidden", "inter", "parameters_m", "gflops", "perplexity"}
     rows, config = table["rows"], load_config(MODELS / "p30")
     best = min(rows, key=lambda row: row["perplexity"])
@@ -109,7 +109,7 @@ def test_a_budget_of_all_is_the_base_with_fewer_tokens(project):
 
 
 def test_an_unknown_name_lists_the_known(project):
-    with pytest.raises(UserError, match="pruned: there is no 'p50', only all, p30, wide"):
+    with pytest.raises(UserError, match="section 'pruned.p50' is missing"):
         pruned("p50")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.training import FitConfig
 
 
@@ -19,8 +19,7 @@ class PartConfig:
     fit: FitConfig
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "min_steps", "texts_a_step"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "epochs", "min_steps", "texts_a_step")
 
     def epochs_of(self, num_rows: int) -> int:
         """Passes over `num_rows` examples, one at least.
@@ -48,7 +47,7 @@ class BaselineConfig:
     """the joint intent and slot model of each domain (ICSF)"""
 
     def __post_init__(self) -> None:
-        require(self.min_count > 0, f"min_count: expected more than 0, got {self.min_count}")
+        require_positive(self, "min_count")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,6 +62,6 @@ class BaselineSizes:
     """queries answered at once; lower it when memory runs out"""
 
     def __post_init__(self) -> None:
-        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
+        require_positive(self, "batch_size")
         for name in ("examples", "dev_examples"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")

@@ -60,6 +60,12 @@ def require(condition: bool, message: str) -> None:
         raise UserError(message)
 
 
+def require_positive(cfg: Any, *fields: str) -> None:
+    """The same for numbers that must be more than 0."""
+    for name in fields:
+        require(getattr(cfg, name) > 0, f"{name}: expected more than 0, got {getattr(cfg, name)}")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = YAML(typ="safe").load(path)

@@ -3,7 +3,6 @@
 import argparse
 import ctypes
 import inspect
-import logging
 import platform
 import sys
 from collections.abc import Callable
@@ -27,8 +26,6 @@ def run(main: Callable[..., None]) -> None:
         default = None if required else parameter.default
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=required, default=default)
     _keep_memory()
-    for name in ("torchao", "torch.utils._pytree"):  # GPTQModel brings torchao, which warns of what nobody uses here
-        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         main(**vars(parser.parse_args()))
     except UserError as error:

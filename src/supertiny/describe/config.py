@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.ask import ChatConfig
 from supertiny.model.training import FitConfig, FrozenConfig
 
@@ -20,7 +20,7 @@ class DescribeConfig:
 
     def __post_init__(self) -> None:
         require(self.num_examples >= 0, f"num_examples: expected 0 or more, got {self.num_examples}")
-        require(self.max_chars > 0, f"max_chars: expected more than 0, got {self.max_chars}")
+        require_positive(self, "max_chars")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -55,8 +55,7 @@ class DescriberConfig:
     fit: FitConfig
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "group_size", "groups_a_step"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "epochs", "group_size", "groups_a_step")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,5 +79,4 @@ class DescribeSizes:
     def __post_init__(self) -> None:
         for name in ("test", "ood", "queries", "labelled"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
-        for name in ("samples", "shard"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "samples", "shard")

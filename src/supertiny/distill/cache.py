@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from tqdm import tqdm
 
-from supertiny.core.config import require
+from supertiny.core.config import require_positive
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json, write_json
 from supertiny.distill.rows import LogitsConfig, RowFormat, Rows, decode, encode, reconciled
@@ -33,7 +33,7 @@ class LogitsSizes:
     """response tokens after which a shard of the cache is closed; a killed run redoes at most so many"""
 
     def __post_init__(self) -> None:
-        require(self.shard_tokens > 0, f"shard_tokens: expected more than 0, got {self.shard_tokens}")
+        require_positive(self, "shard_tokens")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

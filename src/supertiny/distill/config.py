@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.distill.divergence import Divergence
 
 
@@ -24,4 +24,4 @@ class DistillConfig:
     def __post_init__(self) -> None:
         Divergence(loss=self.loss, mu=self.mu, alpha=self.alpha)
         require(self.mu_start is None or self.mu_start > 0, f"mu_start: expected more than 0, got {self.mu_start}")
-        require(self.chunk_rows > 0, f"chunk_rows: expected more than 0, got {self.chunk_rows}")
+        require_positive(self, "chunk_rows")

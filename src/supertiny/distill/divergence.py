@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 
 KINDS = ("akl", "fkl", "rkl", "fixed")
 LOG_ZERO = -1e4
@@ -116,7 +116,7 @@ class Divergence:
 
     def __post_init__(self) -> None:
         require(self.loss in KINDS, f"loss: expected one of {', '.join(KINDS)}, got {self.loss!r}")
-        require(self.mu > 0, f"mu: expected more than 0, got {self.mu}")
+        require_positive(self, "mu")
         require(0 <= self.alpha <= 1, f"alpha: expected 0..1, got {self.alpha}")
 
     def weight(self, pair: Pair) -> Tensor:

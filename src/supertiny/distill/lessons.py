@@ -1,9 +1,9 @@
 """What a student learns from at one optimizer step: packs, and its teacher's distribution at their response tokens.
 
-Shapes: N response tokens of the batch, K ids of the longest row.
+Shapes: N response tokens of the batch, K ids of the longest row, P rows of the student's head, padding included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,8 @@ from torch import Tensor
 from supertiny.core.errors import UserError
 from supertiny.distill.cache import CacheReader, content_key
 from supertiny.distill.config import DistillConfig
-from supertiny.distill.divergence import mu_at
+from supertiny.distill.divergence import Divergence, mu_at
+from supertiny.distill.loss import divergence_sum
 from supertiny.distill.signal import Signal
 from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.vocab import Alignment
@@ -47,6 +48,16 @@ def with_mu(steps: Sequence[Sequence[Sequence[Pack]]], cfg: DistillConfig) -> li
     start = cfg.mu if cfg.mu_start is None else cfg.mu_start
     values = [mu_at(step, len(steps), start, cfg.mu) for step in range(len(steps))]
     return [[Lesson(packs, mu) for packs in micros] for micros, mu in zip(steps, values, strict=True)]
+
+
+def lesson_loss(cfg: DistillConfig, num_ids: int) -> Callable[[Tensor, TaughtBatch], Tensor]:
+    """The divergence of logits [N, P] from their batch's signal, summed over N; the student has `num_ids` tokens."""
+
+    def loss(logits_NP: Tensor, batch: TaughtBatch) -> Tensor:
+        divergence = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
+        return divergence_sum(logits_NP, batch.signal, divergence, cfg.chunk_rows, num_ids)
+
+    return loss
 
 
 class Teacher:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.distill.bits import from_bits, sorted_from_bits, sorted_to_bits, to_bits
 
 FLOAT_BITS = 15
@@ -31,7 +31,7 @@ class LogitsConfig:
         require(1 <= self.top_k <= 1 << FLOAT_BITS, f"top_k: expected 1..{1 << FLOAT_BITS}, got {self.top_k}")
         require(0 < self.top_p <= 1, f"top_p: expected more than 0 and at most 1, got {self.top_p}")
         require(1 <= self.min_k <= self.top_k, f"min_k: expected 1..top_k = {self.top_k}, got {self.min_k}")
-        require(self.temperature > 0, f"temperature: expected more than 0, got {self.temperature}")
+        require_positive(self, "temperature")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.ask import Generation
 
 Asked = TypeVar("Asked")
@@ -47,8 +47,7 @@ class BenchSizes:
     """rounds with more clients are left out"""
 
     def __post_init__(self) -> None:
-        require(self.requests > 0, f"requests: expected more than 0, got {self.requests}")
-        require(self.max_clients > 0, f"max_clients: expected more than 0, got {self.max_clients}")
+        require_positive(self, "requests", "max_clients")
         require(self.warmup >= 0, f"warmup: expected 0 or more, got {self.warmup}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from supertiny.core.calls import Function
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.prompt.compressed import Prompt
 
 
@@ -50,7 +50,7 @@ class DecodeConfig:
     """an answer is cut there"""
 
     def __post_init__(self) -> None:
-        require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
+        require_positive(self, "max_new_tokens")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -64,7 +64,7 @@ class ChatConfig:
 
     def __post_init__(self) -> None:
         require(self.temperature >= 0, f"temperature: expected 0 or more, got {self.temperature}")
-        require(self.max_new_tokens > 0, f"max_new_tokens: expected more than 0, got {self.max_new_tokens}")
+        require_positive(self, "max_new_tokens")
 
 
 AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
@@ -97,10 +97,9 @@ class ChatMachine:
     """endpoint engine: what the server can hold a reply to: json_schema | json_object (any JSON) | none"""
 
     def __post_init__(self) -> None:
-        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
-        require(self.shard > 0, f"shard: expected more than 0, got {self.shard}")
+        require_positive(self, "batch_size", "shard")
         require(self.retries >= 0, f"retries: expected 0 or more, got {self.retries}")
-        require(self.timeout_s > 0, f"timeout_s: expected more than 0, got {self.timeout_s}")
+        require_positive(self, "timeout_s")
         known = ", ".join(STRUCTURED)
         require(self.structured in STRUCTURED, f"structured: expected one of {known}, got {self.structured!r}")
 
@@ -115,4 +114,4 @@ class GenerateMachine:
     """requests answered at once"""
 
     def __post_init__(self) -> None:
-        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
+        require_positive(self, "batch_size")

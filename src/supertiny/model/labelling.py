@@ -7,7 +7,7 @@ from random import Random
 
 import torch
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.core.files import whole_folder
 from supertiny.core.launch import is_first
 from supertiny.core.resume import resumable
@@ -30,8 +30,7 @@ class LabellingConfig:
     fit: FitConfig
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "texts_a_step"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "epochs", "texts_a_step")
         require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.hardware import compute_dtype
 
 
@@ -24,10 +24,10 @@ class FitConfig:
     """gradients are clipped to this 2-norm"""
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, f"learning_rate: expected more than 0, got {self.learning_rate}")
+        require_positive(self, "learning_rate")
         require(0 <= self.warmup_share <= 1, f"warmup_share: expected 0..1, got {self.warmup_share}")
         require(self.schedule in SCHEDULES, f"schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
-        require(self.max_grad_norm > 0, f"max_grad_norm: expected more than 0, got {self.max_grad_norm}")
+        require_positive(self, "max_grad_norm")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -59,9 +59,7 @@ class TrainMachine:
     """data-parallel processes, one a GPU"""
 
     def __post_init__(self) -> None:
-        require(self.max_tokens > 0, f"max_tokens: expected more than 0, got {self.max_tokens}")
-        require(self.processes > 0, f"processes: expected more than 0, got {self.processes}")
-        require(self.save_minutes > 0, f"save_minutes: expected more than 0, got {self.save_minutes}")
+        require_positive(self, "max_tokens", "processes", "save_minutes")
         compute_dtype(self.precision)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 
 AXES = ("depth", "width")
 COUNTS = ("parameters", "gflops", "bytes")
@@ -18,8 +18,7 @@ class Granularity:
     """between the feed-forward projections"""
 
     def __post_init__(self) -> None:
-        require(self.hidden > 0, f"hidden: expected more than 0, got {self.hidden}")
-        require(self.inter > 0, f"inter: expected more than 0, got {self.inter}")
+        require_positive(self, "hidden", "inter")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -42,8 +41,8 @@ class PruneConfig:
     """keep only the tokens that the domain reads or writes; before anything is counted"""
 
     def __post_init__(self) -> None:
+        require_positive(self, "calibration_packs")
         packs = self.calibration_packs
-        require(packs > 0, f"calibration_packs: expected more than 0, got {packs}")
         require(0 < self.score_packs <= packs, f"score_packs: expected 1 to {packs}, got {self.score_packs}")
         for name in ("hidden", "inter"):
             step, group = getattr(self.granularity, name), getattr(self.groups, name)
@@ -56,13 +55,26 @@ class PrunedConfig:
 
     of: str
     """what is counted: parameters | gflops (of a request of the calibration set, nothing cached) | bytes"""
-    share: float
-    """at most so much of the base's count, its vocabulary trimmed; a ratio of 20 % is .8"""
+    share: float | None
+    """at most so much of the base's count, its vocabulary trimmed; a ratio of 20 % is .8; null: `at_most` is given"""
+    at_most: float | None
+    """at most so many parameters, GFLOPs or bytes, the vocabulary's included; null: `share` is given"""
     axes: list[str]
     """depth | width, or both: what the search may cut"""
 
     def __post_init__(self) -> None:
         require(self.of in COUNTS, f"of: expected one of {', '.join(COUNTS)}, got {self.of!r}")
-        require(0 < self.share <= 1, f"share: expected more than 0 and at most 1, got {self.share}")
+        one = (self.share is None) != (self.at_most is None)
+        require(
+            one, f"share, at_most: expected a number for one and null for the other, got {self.share}, {self.at_most}"
+        )
+        if self.share is not None:
+            require(0 < self.share <= 1, f"share: expected more than 0 and at most 1, got {self.share}")
+        if self.at_most is not None:
+            require_positive(self, "at_most")
         known = self.axes and set(self.axes) <= set(AXES)
         require(bool(known), f"axes: expected some of {', '.join(AXES)}, got {self.axes}")
+
+    def __str__(self) -> str:
+        """What may be left, as in: at most ..."""
+        return f"{self.share:.3g} of the base's {self.of}" if self.share else f"{self.at_most:,.12g} {self.of}"

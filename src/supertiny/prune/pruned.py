@@ -56,12 +56,12 @@ def prune(
     whole = search(model, importance, [counted.whole], batches, counted, cfg)[0]
     rows = search(model, importance, shapes, batches, counted, cfg)
     best = min(rows, key=lambda row: row.perplexity)
-    cut(model, importance, best.shape, cfg)
+    cut(model, importance, best.shape, cfg.groups, cfg.own_inter)
     with whole_folder(out) as partial:
         checkpoint.save(loadable(model), tokenizer, partial)
     return {
         "base": _row(whole),
-        "budget": {"of": budget.of, "share": budget.share, "axes": list(budget.axes)},
+        "budget": str(budget),
         "rows": [_row(row) | {"chosen": row is best} for row in rows],
     }
 

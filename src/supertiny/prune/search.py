@@ -23,6 +23,8 @@ from supertiny.prune.width import keep_channels, most_important_groups
 
 BYTES_A_WEIGHT = 4
 """checkpoints are written in float32"""
+EACH = Granularity(hidden=1, inter=1)
+"""every channel stays or goes by itself"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,15 @@ class Counted:
         """Exact operations of one request."""
         return gemm_flops(self._cut(shape), self.prompt_tokens, self.prompt_tokens, self.answer_tokens)
 
-    def count(self, of: str, shape: Shape) -> int:
-        """What a budget `of` parameters, gflops or bytes counts, gflops in operations."""
+    def count(self, of: str, shape: Shape) -> float:
+        """What a budget `of` parameters, gflops or bytes counts."""
         if of == "gflops":
-            return self.flops(shape)
+            return self.flops(shape) / 1e9
         return self.parameters(shape) * (BYTES_A_WEIGHT if of == "bytes" else 1)
+
+    def limit(self, budget: PrunedConfig) -> float:
+        """The count that `budget` allows."""
+        return budget.at_most or (budget.share or 1) * self.count(budget.of, self.whole)
 
     def _cut(self, shape: Shape) -> ModelShape:
         return replace(self.model, num_layers=shape.layers, hidden=shape.hidden, intermediate=shape.inter)
@@ -92,7 +98,7 @@ def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) ->
     depths = range(whole.layers, -(-whole.layers // 2) - 1, -1) if deep else [whole.layers]
     hiddens = _grid("hidden", whole.hidden, granularity.hidden) if wide else [whole.hidden]
     inters = _grid("inter", whole.inter, granularity.inter) if wide else [whole.inter]
-    limit = budget.share * base.count(budget.of, whole)
+    limit = base.limit(budget)
 
     def deepest(hidden: int, inter: int) -> Shape | None:
         shapes = (Shape(layers, hidden, inter) for layers in depths)
@@ -101,8 +107,8 @@ def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) ->
     fitting = [shape for pair in product(hiddens, inters) if (shape := deepest(*pair))]
     if not fitting:
         raise UserError(
-            f"pruned: no shape of at least {depths[-1]} layers has at most {budget.share:g} of the base's {budget.of} "
-            f"along the axes {', '.join(budget.axes)}; raise share, add an axis, or lower prune.granularity"
+            f"pruned: no shape of at least {depths[-1]} layers has at most {budget} along the axes "
+            f"{', '.join(budget.axes)}; allow more, add an axis, or lower prune.granularity"
         )
     kept = [one for one in fitting if not any(other.covers(one) for other in fitting)]
     return sorted(kept, key=lambda one: (one.layers, one.hidden, one.inter), reverse=True)
@@ -118,29 +124,31 @@ def search(
 ) -> list[Scored]:
     """The perplexity on `batches` of `model` cut to each of `shapes`, in their order; `model` stays as it is.
 
-    In bfloat16 where the machine multiplies it natively: what is left of a base is far from its last digits.
+    In bfloat16 where the machine multiplies it faster: what is left of a base is far from its last digits.
     """
     rows, dtype = [], compute_dtype("auto")
     for shape in tqdm(shapes, desc="search", unit="shape"):
         copy = deepcopy(model)
-        cut(copy, importance, shape, cfg)
+        cut(copy, importance, shape, cfg.groups, cfg.own_inter)
         attention.use_fastest(copy.to(dtype), dtype, copy.device)
         rows.append(Scored(shape, base.parameters(shape), base.flops(shape), perplexity(copy, batches)))
     return rows
 
 
-def cut(model: PreTrainedModel, importance: Importance, shape: Shape, cfg: PruneConfig) -> None:
+def cut(
+    model: PreTrainedModel, importance: Importance, shape: Shape, groups: Granularity = EACH, own_inter: bool = True
+) -> None:
     """Leave `model`, in place, the most important blocks and channels, as many as `shape` has."""
     num = len(importance.layers)
     dropped = least_important(importance.layers, num - shape.layers)
     kept = [index for index in range(num) if index not in dropped]
     everywhere = [sum(scores) for scores in zip(*importance.inter, strict=True)]
-    inter = [importance.inter[index] if cfg.own_inter else everywhere for index in kept]
+    inter = [importance.inter[index] if own_inter else everywhere for index in kept]
     keep_layers(model, kept)
     keep_channels(
         model,
-        _kept(importance.hidden, cfg.groups.hidden, shape.hidden),
-        [_kept(scores, cfg.groups.inter, shape.inter) for scores in inter],
+        _kept(importance.hidden, groups.hidden, shape.hidden),
+        [_kept(scores, groups.inter, shape.inter) for scores in inter],
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.quantize.groups import SIZES
 
 SCHEMES = ("w8a16", "w4a16", "w8a8")
@@ -22,8 +22,7 @@ class QuantizationConfig:
     def __post_init__(self) -> None:
         known = ", ".join(map(str, SIZES))
         require(self.group_size in SIZES, f"group_size: expected one of {known}, got {self.group_size}")
-        found = self.calibration_examples
-        require(found > 0, f"calibration_examples: expected more than 0, got {found}")
+        require_positive(self, "calibration_examples")
         require(0 < self.damp < 1, f"damp: expected more than 0 and less than 1, got {self.damp}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from supertiny.core.config import load_profile, require, seed
+from supertiny.core.config import load_profile, require, require_positive, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.model import checkpoint
@@ -47,7 +47,7 @@ class GeneralSizes:
 
     def __post_init__(self) -> None:
         require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
-        require(self.dev_examples > 0, f"dev_examples: expected more than 0, got {self.dev_examples}")
+        require_positive(self, "dev_examples")
 
 
 @dataclass(frozen=True, slots=True)

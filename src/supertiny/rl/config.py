@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.training import FitConfig, FrozenConfig
 
 
@@ -20,10 +20,10 @@ class CollapseConfig:
     """rollout batches in a row"""
 
     def __post_init__(self) -> None:
-        require(self.reward_drop > 0, f"reward_drop: expected more than 0, got {self.reward_drop}")
+        require_positive(self, "reward_drop")
         require(self.min_tokens >= 0, f"min_tokens: expected 0 or more, got {self.min_tokens}")
         require(0 < self.max_cut_share <= 1, f"max_cut_share: expected above 0 to 1, got {self.max_cut_share}")
-        require(self.batches > 0, f"batches: expected more than 0, got {self.batches}")
+        require_positive(self, "batches")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -73,10 +73,8 @@ class RlConfig:
             self.rollouts > 1,
             f"rollouts: expected more than 1, for a group of one has no baseline, got {self.rollouts}",
         )
-        for name in ("prompts_a_batch", "batches", "epochs", "prompts_a_step", "max_new_tokens", "dev_points"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
-        for name in ("temperature", "kl_clamp", "reward_clip", "variance_floor"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "prompts_a_batch", "batches", "epochs", "prompts_a_step", "max_new_tokens", "dev_points")
+        require_positive(self, "temperature", "kl_clamp", "reward_clip", "variance_floor")
         most = self.prompts_a_batch
         require(self.prompts_a_step <= most, f"prompts_a_step: a batch has {most}, got {self.prompts_a_step}")
         for name in ("function_dropout", "renaming"):
@@ -93,7 +91,7 @@ class RlMachine:
     """replies written at once; lower it when memory runs out"""
 
     def __post_init__(self) -> None:
-        require(self.batch_size > 0, f"batch_size: expected more than 0, got {self.batch_size}")
+        require_positive(self, "batch_size")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -110,4 +108,4 @@ class ThoughtSizes:
     def __post_init__(self) -> None:
         for name in ("rule", "model"):
             require(getattr(self, name) >= 0, f"{name}: expected 0 or more, got {getattr(self, name)}")
-        require(self.shard > 0, f"shard: expected more than 0, got {self.shard}")
+        require_positive(self, "shard")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from supertiny.core.config import require
+from supertiny.core.config import require, require_positive
 from supertiny.model.training import FitConfig, FrozenConfig
 
 
@@ -18,7 +18,7 @@ class PackConfig:
     """share of groups whose functions go by other names, the words of each in another order"""
 
     def __post_init__(self) -> None:
-        require(self.group_size > 0, f"group_size: expected more than 0, got {self.group_size}")
+        require_positive(self, "group_size")
         for name in ("function_dropout", "renaming"):
             require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
 
@@ -45,8 +45,7 @@ class SftConfig:
 
     def __post_init__(self) -> None:
         require(self.shuffle_seed >= 0, f"shuffle_seed: expected 0 or more, got {self.shuffle_seed}")
-        for name in ("epochs", "groups_a_step"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+        require_positive(self, "epochs", "groups_a_step")
         require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
 
 
@@ -61,4 +60,4 @@ class SftSizes:
 
     def __post_init__(self) -> None:
         require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
-        require(self.dev_examples > 0, f"dev_examples: expected more than 0, got {self.dev_examples}")
+        require_positive(self, "dev_examples")

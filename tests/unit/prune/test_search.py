@@ -24,8 +24,8 @@ PAIRS = Granularity(hidden=2, inter=4)
 WIDE = Granularity(hidden=64, inter=256)
 
 
-def budget(share, *axes, of="parameters"):
-    return PrunedConfig(of=of, share=share, axes=list(axes or ("depth", "width")))
+def budget(share, *axes, of="parameters", at_most=None):
+    return PrunedConfig(of=of, share=share, at_most=at_most, axes=list(axes or ("depth", "width")))
 
 
 def test_candidates_by_hand():
@@ -50,7 +50,7 @@ def test_the_whole_budget_is_the_whole_model():
 
 
 def test_gflops_are_of_a_request_with_nothing_cached():
-    assert BASE.count("gflops", BASE.whole) == gemm_flops(TINY, 5, 5, 3)
+    assert BASE.count("gflops", BASE.whole) == gemm_flops(TINY, 5, 5, 3) / 1e9
     assert BASE.count("bytes", BASE.whole) == 4 * 652
 
 
@@ -58,6 +58,19 @@ def test_gflops_are_of_a_request_with_nothing_cached():
 def test_a_budget_that_nothing_keeps_is_named(share, axes):
     with pytest.raises(UserError, match=f"at most {share} of the base's parameters along the axes {', '.join(axes)}"):
         candidates(BASE, budget(share, *axes), PAIRS)
+
+
+@pytest.mark.parametrize("of", COUNTS)
+def test_an_absolute_budget_is_the_share_that_it_makes(of):
+    whole = BASE.count(of, BASE.whole)
+    share = candidates(BASE, budget(0.8, of=of), PAIRS)
+    assert candidates(BASE, budget(None, of=of, at_most=0.8 * whole), PAIRS) == share != [BASE.whole]
+    assert candidates(BASE, budget(None, of=of, at_most=2 * whole), PAIRS) == [BASE.whole]
+
+
+def test_an_absolute_budget_that_nothing_keeps_is_named():
+    with pytest.raises(UserError, match="at most 1,200 bytes along the axes depth; allow more"):
+        candidates(BASE, budget(None, "depth", of="bytes", at_most=1200.0), PAIRS)
 
 
 @pytest.mark.parametrize(("granularity", "name"), [((3, 4), "hidden: 3"), ((2, 5), "inter: 5")])
@@ -122,7 +135,7 @@ def test_weights_are_counted_as_torch_counts_them(bpe, tied):
     importance = measure(model, batches)
     for shape in (base.whole, Shape(3, 20, 11)):
         one = deepcopy(model)
-        cut(one, importance, shape, pruning())
+        cut(one, importance, shape)
         assert base.parameters(shape) == one.num_parameters()
 
 
@@ -136,7 +149,7 @@ def test_each_row_is_of_the_model_that_is_cut_so(bpe):
     assert [row.shape for row in rows] == shapes and torch.equal(logits(model), before)
     for row in rows:
         one = deepcopy(model)
-        cut(one, importance, row.shape, cfg)
+        cut(one, importance, row.shape, cfg.groups, cfg.own_inter)
         assert row.perplexity == pytest.approx(perplexity(one, batches), rel=0.02)  # bfloat16, where there is one
     assert len({row.perplexity for row in rows}) == 3
 
@@ -145,7 +158,7 @@ def test_nothing_cut_is_the_identity(bpe):
     """With no channel to go the granularity need not divide them."""
     model = random_model(bpe)
     before, importance = logits(model), measure(model, [collate(PACKS, 0)])
-    cut(model, importance, Shape(4, 32, 48), pruning(granularity=WIDE, groups=WIDE))
+    cut(model, importance, Shape(4, 32, 48), WIDE)
     assert torch.equal(logits(model), before)
 
 
@@ -170,7 +183,7 @@ def test_feed_forward_channels_of_each_block_or_of_all(own, gates):
     model = random_model(llama_tokenizer(), layers=3, intermediate_size=4)
     before = [block.mlp.gate_proj.weight for block in model.model.layers]
     inter = [[0.1, 0.2, 0.3, 0.4], [0.9, 0.8, 0.0, 0.0], [0.6, 0.5, 0.2, 0.1]]
-    cut(model, Importance([0.5, 0.1, 0.5], [1.0] * 32, inter, 1), Shape(2, 32, 2), pruning(own_inter=own))
+    cut(model, Importance([0.5, 0.1, 0.5], [1.0] * 32, inter, 1), Shape(2, 32, 2), own_inter=own)
     for block, old, kept in zip(model.model.layers, (before[0], before[2]), gates, strict=True):
         assert torch.equal(block.mlp.gate_proj.weight, old[kept])
 
@@ -181,8 +194,11 @@ def test_feed_forward_channels_of_each_block_or_of_all(own, gates):
         (lambda: budget(0.8, of="watts"), "of: expected one of parameters, gflops, bytes, got 'watts'"),
         (lambda: budget(0.0), "share: expected more than 0"),
         (lambda: budget(1.2), "share: .* at most 1"),
+        (lambda: budget(None), "share, at_most: expected a number for one and null for the other, got None, None"),
+        (lambda: budget(0.8, at_most=9.0), "share, at_most: expected a number for one"),
+        (lambda: budget(None, at_most=0.0), "at_most: expected more than 0"),
         (lambda: budget(0.8, "height"), "axes: expected some of depth, width"),
-        (lambda: PrunedConfig(of="bytes", share=0.5, axes=[]), "axes"),
+        (lambda: PrunedConfig(of="bytes", share=0.5, at_most=None, axes=[]), "axes"),
         (lambda: Granularity(hidden=0, inter=1), "hidden: expected more than 0"),
         (lambda: Granularity(hidden=1, inter=0), "inter: expected more than 0"),
         (lambda: pruning(calibration_packs=0), "calibration_packs"),

@@ -12,7 +12,7 @@ from supertiny.model.batches import Branch, Pack, collate
 from supertiny.prune.importance import measure
 from supertiny.prune.search import Shape, cut
 from supertiny.prune.width import ChannelImportance, keep_channels, loadable, most_important_groups
-from tests.unit.prune.conftest import SIZES, llama_tokenizer, pruning, random_model
+from tests.unit.prune.conftest import SIZES, llama_tokenizer, random_model
 
 IDS = torch.tensor([[5, 9, 2, 7, 30, 4]])
 PACKS = [
@@ -168,7 +168,7 @@ def test_the_order_of_channels_is_nothing(model):
     assert theirs.inter == [pytest.approx([block[i] for i in inter], abs=1e-5) for block in scores.inter]
     assert theirs.layers == pytest.approx(scores.layers, abs=1e-5)
     for one, importance in ((model, scores), (other, theirs)):
-        cut(one, importance, Shape(3, 20, 17), pruning())
+        cut(one, importance, Shape(3, 20, 17))
     assert torch.allclose(logits(other), logits(model), atol=1e-4)
 
 

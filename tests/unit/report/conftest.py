@@ -133,7 +133,7 @@ STEP_FILES = {
         "searches": {
             "p30": {
                 "base": dict(zip(SHAPE, (30, 576, 1536, 107.4, 33.1, 1.02), strict=True)),
-                "budget": {"of": "parameters", "share": 0.7},
+                "budget": "0.7 of the base's parameters",
                 "rows": [
                     dict(zip(SHAPE, (20, 576, 1536, 71.9, 22.0, 3.5), strict=True)) | {"chosen": True},
                     dict(zip(SHAPE, (30, 512, 1024, 74.0, 23.0, 9.25), strict=True)) | {"chosen": False},

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from supertiny.distill.cache import CacheReader
 from supertiny.distill.config import DistillConfig
-from supertiny.distill.divergence import Divergence
-from supertiny.distill.lessons import TaughtBatch, Teacher, with_mu
-from supertiny.distill.loss import divergence_sum
+from supertiny.distill.lessons import Teacher, lesson_loss, with_mu
 from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
 from supertiny.model.vocab import vocabulary
@@ -35,10 +32,6 @@ def distill(
     own = vocabulary(student)
     teacher = Teacher(cache, cache.align(own))
 
-    def loss(logits_NP: Tensor, batch: TaughtBatch) -> Tensor:
-        divergence = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
-        return divergence_sum(logits_NP, batch.signal, divergence, cfg.chunk_rows, len(own.ids))
-
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         training = data.steps(tokenizer, teaching, machine)
         every = {id(pack): pack for step in training for packs in step for pack in packs}  # once, however many epochs
@@ -48,7 +41,7 @@ def distill(
             data.dev_batches(tokenizer, machine.max_tokens),
             teaching.dev_points,
             load=lambda lesson: teacher.batch(lesson, tokenizer.pad_token_id),
-            loss=loss,
+            loss=lesson_loss(cfg, len(own.ids)),
         )
 
     inputs = (logits, cfg, teaching, data)

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from supertiny.core.errors import UserError
 from supertiny.core.launch import is_first
 from supertiny.distill.config import DistillConfig
-from supertiny.distill.divergence import Divergence
-from supertiny.distill.lessons import TaughtBatch, with_mu
-from supertiny.distill.loss import divergence_sum
+from supertiny.distill.lessons import lesson_loss, with_mu
 from supertiny.model.training import TrainMachine
 from supertiny.model.tune import Plan, tune
 from supertiny.model.vocab import vocabulary
@@ -37,10 +34,6 @@ def recover(
     own = vocabulary(student)
     asked = OnlineTeacher(teacher, own, machine.precision)
 
-    def loss(logits_NP: Tensor, batch: TaughtBatch) -> Tensor:
-        divergence = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
-        return divergence_sum(logits_NP, batch.signal, divergence, cfg.chunk_rows, len(own.ids))
-
     def plan(tokenizer: PreTrainedTokenizerBase) -> Plan:
         rows = data.branches(tokenizer)
         alike = asked.spelt_alike(rows, data.branches(asked.tokenizer))
@@ -50,7 +43,7 @@ def recover(
             data.dev_batches(tokenizer, machine.max_tokens),
             teaching.dev_points,
             load=lambda lesson: asked.batch(lesson, tokenizer.pad_token_id),
-            loss=loss,
+            loss=lesson_loss(cfg, len(own.ids)),
         )
 
     inputs = (teacher, cfg, teaching, data)

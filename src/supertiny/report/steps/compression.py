@@ -82,14 +82,14 @@ def _smallest(found: Row) -> Row:
 
 def _grid(title: str, search: Row) -> str:
     """The paper's Table 8: every shape under the budget, and its perplexity before any recovery."""
-    base, budget = search["base"], search["budget"]
+    base = search["base"]
     shapes = sorted(search["rows"], key=lambda row: row["perplexity"])
     lines = [["the whole one", *(number(base[key]) for key in SHAPE)]]
     lines += [["**chosen**" if row["chosen"] else "", *(number(row[key]) for key in SHAPE)] for row in shapes]
     told = (
-        f"Shapes of *{title}*: at most {budget['share']:.0%} of its base's {budget['of']}, vocabulary trimmed; scored "
+        f"Shapes of *{title}*: at most {search['budget']}, vocabulary trimmed; scored as they are cut, before recovery."
     )
-    return f"{told}as they are cut, before recovery.\n\n" + table(["", *HEAD], lines)
+    return f"{told}\n\n" + table(["", *HEAD], lines)
 
 
 def _chosen(search: Row) -> Row:
