@@ -3,8 +3,8 @@
     python -m benchmarks.ablation --llm data/models/llm --encoder data/models/encoder --dataset data/dataset \
         --queries 100 --out benchmarks/ablation
 
-The variants are those of section `ablation` of params.yaml. Every reply is kept in your cache folder, so a killed run
-goes on where it was. Writes `out`.json and the table, `out`.md.
+The variants are those of section `ablation` of params.yaml, and MORE of them. Every reply is kept in your
+cache folder, so a killed run goes on where it was. Writes `out`.json and the table, `out`.md.
 """
 
 from pathlib import Path
@@ -22,12 +22,22 @@ from supertiny.prototype.answer import prototype
 from supertiny.prototype.config import PrototypeConfig
 from supertiny.report.steps.ablation import section
 
+MORE = {
+    "two_examples": ChangeConfig(num_examples=2),
+    "eight_examples": ChangeConfig(num_examples=8),
+    "likest_first": ChangeConfig(examples="nearest_first"),
+    "five_candidates": ChangeConfig(candidates=5),
+    "with_descriptions": ChangeConfig(documents="description"),
+    "whole_documents": ChangeConfig(documents="parameters"),
+    "chain_of_thought": ChangeConfig(thought=True),
+}
+
 
 def main(llm: Path, encoder: Path, dataset: Path, queries: str, out: Path) -> None:
     """Let every variant answer the first `queries` of the dev split."""
     if not queries.isdigit():
         raise UserError(f"--queries: expected a number, got {queries!r}")
-    cfg, variants = load("prototype", PrototypeConfig), load_each("ablation", ChangeConfig)
+    cfg, variants = load("prototype", PrototypeConfig), load_each("ablation", ChangeConfig) | MORE
     chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
     pool = read_functions(dataset / "functions.json")
     model = prototype(encoder, dataset / "expert.jsonl", pool, chat, cfg, seed())

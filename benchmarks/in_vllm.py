@@ -2,7 +2,8 @@
 
     python benchmarks/in_vllm.py FOLDER < request.json > answer.json
 
-Reads `{"prompts": [[token ids]], "max_new_tokens": 48, "dtype": "float32"}`, writes `{"texts": [...], "version": "..."}`.
+Reads `{"prompts": [[token ids]], "max_new_tokens": 48, "dtype": "float32"}` and writes
+`{"texts": [...], "version": "..."}`.
 It imports nothing of supertiny, which that environment need not have.
 """
 

@@ -94,10 +94,11 @@ def test_a_second_student_learns_from_the_same_logits(copy):
     """What README says it takes: its name, its shape, its row."""
     checkout = copy()
     shape = {"small": {"layers": 0, "inter": 0, "trim_vocabulary": False, "init": None}}
+    students = {"tiny": {"of": "sft"}, "small": {"of": "student"}}
     row = {"small_kd": {"title": "small student, KD", "log": "small_kd", "asked": "models"}}
     params, profile = (yaml.safe_load((checkout.path / name).read_text()) for name in ("params.yaml", SMOKE))
     served = [*params["bench"]["models"], "small_kd"]
-    checkout.set("params.yaml", students=["tiny", "small"], models=params["models"] | row, bench__models=served)
+    checkout.set("params.yaml", students=students, models=params["models"] | row, bench__models=served)
     checkout.set(SMOKE, student_models=profile["student_models"] | shape)
     measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
     assert set(ran(checkout.dvc("repro", "row@small_kd"))) == {"student@small", "distill@small", *measured}

@@ -40,6 +40,7 @@ def project(tmp_path_factory):
         profile["models"]["student"] += ",vocab_size=384"
         profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": True, "init": None}
         profile["student_models"]["broad"] = {"layers": 0, "inter": 129, "trim_vocabulary": True, "init": None}
+        profile["student_models"]["uncut"] = {"layers": 0, "inter": 0, "trim_vocabulary": True, "init": None}
         profile["student_models"]["whole"] = {"layers": 1, "inter": 0, "trim_vocabulary": False, "init": None}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
@@ -53,8 +54,8 @@ def project(tmp_path_factory):
         yield folder
 
 
-def make(name):
-    student.main(name, MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
+def make(name, of="student"):
+    student.main(name, MODELS / of, **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
 
 
 def teach(out, logits=Path("data/logits"), student="tiny", **data):
@@ -89,6 +90,13 @@ def test_a_student_may_keep_every_block_and_fewer_channels(project):
     assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
     with pytest.raises(UserError, match="student_models: inter: 129 are to be kept, data/models/student has 128"):
         make("broad")
+
+
+def test_a_student_that_would_be_its_teacher_is_told_what_to_change(project):
+    with pytest.raises(
+        UserError, match="a student would be all of data/models/sft: profile: student_models: set layers"
+    ):
+        make("uncut", of="sft")
 
 
 def test_a_student_with_a_wider_padded_head_learns_from_the_same_cache(project):

@@ -1,6 +1,5 @@
 """The command `supertiny`: what is no stage of the graph, since it makes nothing that is kept."""
 
-import logging
 import sys
 from importlib import import_module
 
@@ -11,8 +10,6 @@ COMMANDS = ("serve", "export")
 
 def main() -> None:
     """Run the command that is named; each says its own options with --help."""
-    for library in ("torchao", "torch.utils._pytree"):  # they warn as they are imported, of what nobody uses here
-        logging.getLogger(library).setLevel(logging.ERROR)
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"usage: supertiny {{{','.join(COMMANDS)}}} [--help]")
     name = sys.argv.pop(1)

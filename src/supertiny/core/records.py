@@ -62,7 +62,7 @@ def read_functions(path: Path) -> dict[str, Function]:
         raise UserError(f"{path}: expected a non-empty list of tools in the OpenAI schema")
     pool: dict[str, Function] = {}
     for number, tool in enumerate(tools):
-        function = _function(tool, f"{path}, entry {number}")
+        function = function_of_tool(tool, f"{path}, entry {number}")
         if function.name in pool:
             raise UserError(f"{path}, entry {number}: field 'name': {function.name!r} stands there twice")
         pool[function.name] = function
@@ -72,6 +72,29 @@ def read_functions(path: Path) -> dict[str, Function]:
 def write_functions(path: Path, pool: Pool) -> None:
     """Write the pool as a list of OpenAI tools; `read_functions` gives it back."""
     write_json(path, [tool_json(function) for function in pool.values()])
+
+
+def function_of_tool(tool: Any, where: str) -> Function:
+    """The function of a tool in the OpenAI schema; an error names `where` it stands."""
+    body = _field(tool, "function", dict, where)
+    name = _field(body, "name", str, where)
+    where = f"{where} ({name})"
+    schema = _field(body, "parameters", dict, where, {})
+    required = _strings(schema, "required", where)
+    parameters = {}
+    for key, spec in _field(schema, "properties", dict, where, {}).items():
+        kind = _field(spec, "type", str, f"{where}: parameter {key!r}")
+        if kind not in TYPES:
+            raise UserError(f"{where}: parameter {key!r}: field 'type': {kind!r} is none of {', '.join(TYPES)}")
+        enum = tuple(_field(spec, "enum", list, f"{where}: parameter {key!r}", []))
+        if not all(isinstance(value, str | int | float) for value in enum):
+            raise UserError(f"{where}: parameter {key!r}: field 'enum': expected scalars, got {list(enum)!r}")
+        description = _field(spec, "description", str, f"{where}: parameter {key!r}", "")
+        parameters[key] = Parameter(kind, description, key in required, enum)
+    for key in required:
+        if key not in parameters:
+            raise UserError(f"{where}: field 'required': {key!r} is not among the properties")
+    return Function(name, _field(body, "description", str, where), parameters, _field(body, "domain", str, where, ""))
 
 
 def tool_json(function: Function) -> dict[str, Any]:
@@ -146,28 +169,6 @@ def _strings(row: Any, name: str, where: str) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise UserError(f"{where}: field {name!r}: expected strings, got {value!r}")
     return tuple(values)
-
-
-def _function(tool: Any, where: str) -> Function:
-    body = _field(tool, "function", dict, where)
-    name = _field(body, "name", str, where)
-    where = f"{where} ({name})"
-    schema = _field(body, "parameters", dict, where, {})
-    required = _strings(schema, "required", where)
-    parameters = {}
-    for key, spec in _field(schema, "properties", dict, where, {}).items():
-        kind = _field(spec, "type", str, f"{where}: parameter {key!r}")
-        if kind not in TYPES:
-            raise UserError(f"{where}: parameter {key!r}: field 'type': {kind!r} is none of {', '.join(TYPES)}")
-        enum = tuple(_field(spec, "enum", list, f"{where}: parameter {key!r}", []))
-        if not all(isinstance(value, str | int | float) for value in enum):
-            raise UserError(f"{where}: parameter {key!r}: field 'enum': expected scalars, got {list(enum)!r}")
-        description = _field(spec, "description", str, f"{where}: parameter {key!r}", "")
-        parameters[key] = Parameter(kind, description, key in required, enum)
-    for key in required:
-        if key not in parameters:
-            raise UserError(f"{where}: field 'required': {key!r} is not among the properties")
-    return Function(name, _field(body, "description", str, where), parameters, _field(body, "domain", str, where, ""))
 
 
 def _example(row: Any, pool: Pool, where: str) -> Example:

@@ -17,6 +17,8 @@ from supertiny.prune.texts import domain_texts
 from supertiny.prune.vocab import trim_vocabulary
 from supertiny.sft.training_set import TrainingSet
 
+TEACHER = "sft"
+"""folder of the fine-tuned model: a student may be made of its blocks, but is no student if it keeps them all"""
 CALIBRATION_PACKS = 24
 """training prompts that the importance of blocks and channels is measured on"""
 
@@ -55,6 +57,11 @@ def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out:
         layers = _kept("layers", cfg.layers, model.config.num_hidden_layers, base)
         inter = _kept("inter", cfg.inter, model.config.intermediate_size, base)
         cut(model, measure(model, shown), Shape(layers, model.config.hidden_size, inter))
+    elif not cfg.init and base.name == TEACHER:
+        raise UserError(
+            f"a student would be all of {base}: profile: student_models: set layers, inter or init, or give it another "
+            "base (params.yaml: students.<name>.of=student)"
+        )
     if cfg.trim_vocabulary:
         model, tokenizer = trim_vocabulary(model, tokenizer, domain_texts(data, packs, queries, tokenizer))
     with whole_folder(out) as partial:

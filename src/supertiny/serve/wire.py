@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from supertiny.adapter.frames import to_frame
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_from_json, answer_json
 from supertiny.core.errors import UserError
-from supertiny.core.records import Example, Turn, _function
+from supertiny.core.records import Example, Turn, function_of_tool
 from supertiny.serve.site import Served
 
 MAX_CHARS = 4000
@@ -160,7 +160,7 @@ def _said(text: str, where: str) -> str:
 def _tools(tools: Sequence[dict[str, Any]]) -> Pool:
     pool = {}
     for at, tool in enumerate(tools):
-        function = _function(tool, f"tools[{at}]")
+        function = function_of_tool(tool, f"tools[{at}]")
         if function.name in pool:
             raise UserError(f"tools[{at}]: field 'name': {function.name!r} stands there twice")
         pool[function.name] = function
