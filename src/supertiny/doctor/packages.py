@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import supertiny
 from supertiny.core.errors import UserError
 from supertiny.core.findings import Finding, missing, ok, warning
 
@@ -49,9 +50,9 @@ def read_packages() -> Asked:
 
 
 def findings(asked: Asked) -> list[Finding]:
-    """A line for what is always needed and one for each extra."""
+    """A line for our own code, for what is always needed, and for each extra."""
     used = _used()
-    return [_finding(extra, packages, used) for extra, packages in asked.items()]
+    return [_code(), *(_finding(extra, packages, used) for extra, packages in asked.items())]
 
 
 def extra_of(name: str, asked: Asked) -> str:
@@ -65,6 +66,14 @@ def extra_of(name: str, asked: Asked) -> str:
 def install(extra: str) -> str:
     """The command that installs this project with an extra, "" for none."""
     return f"pip install -c constraints.txt -e '.{f'[{extra}]' if extra else ''}'"
+
+
+def _code() -> Finding:
+    """Stages run the project's own src/; the commands run what is installed, which may be another copy."""
+    running, own = Path(supertiny.__file__).resolve().parent, Path("src/supertiny").resolve()
+    if own.is_dir() and own != running:
+        return warning("code", f"the commands run {running}, the stages {own}", install(""))
+    return ok("code", str(running))
 
 
 def _finding(extra: str, packages: Iterable[Package], used: Collection[str]) -> Finding:

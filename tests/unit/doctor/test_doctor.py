@@ -57,6 +57,7 @@ def states(findings) -> dict[str, State]:
 
 def test_an_extra_that_the_profile_uses_is_missing_and_another_is_a_warning(project):
     assert states(packages.findings(packages.read_packages())) == {
+        "code": State.OK,
         "packages": State.OK,
         "extra endpoint": State.MISSING,  # the version is too old
         "extra quantize": State.WARNING,
@@ -64,8 +65,14 @@ def test_an_extra_that_the_profile_uses_is_missing_and_another_is_a_warning(proj
         "extra dev": State.OK,
     }
     write_pyproject(project, more=', "no-such-package"')
-    (found, *_) = packages.findings(packages.read_packages())
+    (_, found, *_) = packages.findings(packages.read_packages())
     assert found.state is State.MISSING and "no-such-package -" in found.said and found.remedy.endswith("-e '.'")
+
+
+def test_commands_that_run_another_copy_than_the_stages_are_a_warning(project):
+    (project / "src/supertiny").mkdir(parents=True)
+    (found, *_) = packages.findings({})
+    assert found.state is State.WARNING and str(project / "src/supertiny") in found.said
 
 
 def test_four_bits_use_gptq(tmp_path):
