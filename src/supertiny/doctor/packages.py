@@ -94,9 +94,12 @@ def _used() -> set[str]:
         from supertiny.quantize.config import QuantizedConfig
     except ImportError:  # the line above says what is missing
         return set()
-    quantized = load_each("quantized", QuantizedConfig, empty=True).values()
-    gptq = {"quantize"} if any(one.scheme == "w4a16" for one in quantized) else set()
-    return gptq | set(asdict(load_profile("engines", Engines)).values())
+    try:
+        chosen = asdict(load_profile("engines", Engines)).values()
+        quantized = load_each("quantized", QuantizedConfig, empty=True).values()
+    except UserError:  # the next check says what is wrong
+        return set()
+    return {*chosen, *("quantize" for one in quantized if one.scheme == "w4a16")}
 
 
 def _packages(lines: Iterable[str], project: str) -> Iterable[Package]:
