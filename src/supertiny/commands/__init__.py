@@ -5,7 +5,7 @@ from importlib import import_module
 
 from supertiny.core.stage import run
 
-COMMANDS = ("serve", "export", "compare")
+COMMANDS = ("serve", "export", "compare", "page")
 
 
 def main() -> None:

@@ -40,10 +40,11 @@ def _found(base: str, plots: Path) -> Found:
     params, machines = tracked.params(base), tracked.machines(base)
     profiled = any(change.name == "profile" for change in params)
     gone = sorted(_rows(before) - systems.keys() - models.keys())
-    head, same = git("rev-parse", "HEAD"), machines[0] == machines[1]
+    head, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
+    same = machines[0] == machines[1]
     return Found(
-        base=Revision(name=base, commit=commit),
-        here=Revision(name=git("rev-parse", "--abbrev-ref", "HEAD"), commit=head),
+        base=Revision(name=base if base != commit else commit[:9], commit=commit),
+        here=Revision(name=branch if branch != "HEAD" else head[:9], commit=head),
         titles={name: config.title for name, config in (systems | models).items()} | {name: name for name in gone},
         before=before,
         after=after,
