@@ -19,7 +19,7 @@ def models_table(titles: Mapping[str, str], before: Figures, after: Figures, bro
             same.append(title)
     header = ["model", *(head for one in MEASURES for head in ([one.title, "n"] if one.rate else [one.title]))]
     parts = [TOLD, table(header, rows)] if rows else []
-    return "\n\n".join([*parts, *([f"Unchanged: {', '.join(same)}."] if same else [])])
+    return "\n\n".join([*parts, *([f"Unchanged: {'; '.join(same)}."] if same else [])])
 
 
 def _cells(

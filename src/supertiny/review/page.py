@@ -1,5 +1,6 @@
 """The report of a branch in Markdown, as a pull request shows it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,6 @@ from supertiny.review.gates import Verdict
 from supertiny.review.models import models_table
 from supertiny.review.pictures import Picture
 from supertiny.review.tracked import Change
-
-CHANGED = "changed"
-"""class of a stage in the graph"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +99,41 @@ def _value(value: Any) -> str:
 
 
 def _stages(rerun: Sequence[str], graph: str) -> str:
-    """The stages that ran anew, and the whole graph with them in colour, folded."""
-    names = ", ".join(f"`{name}`" for name in rerun) or "none"
-    coloured = [line.split("[")[0].strip() for line in graph.splitlines() if _node(line) in rerun]
-    style = [f"\tclassDef {CHANGED} fill:#ffd8b0,stroke:#d55e00", f"\tclass {','.join(coloured)} {CHANGED}"]
-    drawn = "\n".join([graph, *(style if coloured else [])])
-    return f"Ran anew: {names}.\n\n<details><summary>The graph</summary>\n\n```mermaid\n{drawn}\n```\n\n</details>"
+    """The stages that ran anew, and what they take from each other, folded."""
+    if not rerun:
+        return "None ran anew."
+    lines = graph.splitlines()
+    kept = {line.split("[")[0].strip() for line in lines if _stage(line) in rerun}
+    drawn = [line for line in lines if _nodes(line) <= kept]
+    names = ", ".join(f"`{name}`" for name in rerun)
+    folded = [
+        "<details><summary>What they take from each other</summary>",
+        "",
+        "```mermaid",
+        *drawn,
+        "```",
+        "",
+        "</details>",
+    ]
+    return "\n".join([f"Ran anew: {names}.", "", *folded])
 
 
-def _node(line: str) -> str | None:
+def _stage(line: str) -> str | None:
     """The stage of a node's line in Mermaid.
 
-    >>> _node('    node7["bench@p30"]'), _node('    node1-->node2')
+    >>> _stage('    node7["bench@p30"]'), _stage('    node1-->node2')
     ('bench@p30', None)
     """
     return line.split('["')[1].split('"]')[0] if '["' in line else None
+
+
+def _nodes(line: str) -> set[str]:
+    """The nodes that a line of Mermaid names; its head names none.
+
+    >>> sorted(_nodes('    node1-->node2')), _nodes('    node7["bench@p30"]'), _nodes("flowchart TD")
+    (['node1', 'node2'], {'node7'}, set())
+    """
+    return set(re.findall(r"\bnode\d+\b", line.split("[")[0]))
 
 
 def _plots(found: Found, url: str | None) -> str:

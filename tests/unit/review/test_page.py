@@ -70,15 +70,19 @@ def test_the_best_load_is_of_those_that_both_revisions_have():
     assert "4.000<br>2.000<br>**-50.0 %**" in models_table({"sft": "t"}, BEFORE, BEFORE | after, set())
 
 
-def test_parameters_and_the_stages_that_ran_anew_are_listed_and_coloured():
+def test_parameters_and_the_stages_that_ran_anew_are_listed_and_these_drawn():
     changes = [Change("params.yaml", "distill.mu", 0.7, 0.9), Change("profiles/cpu.yaml", "a|b", None, [1])]
     page = write_page(found(params=changes, rerun=["distill@tiny"]), None)
     assert "| `distill.mu` | `0.7` | `0.9` | params.yaml |" in page
     assert "| `a\\|b` | - | `[1]` | profiles/cpu.yaml |" in page
     assert "Ran anew: `distill@tiny`." in page
-    (drawn,) = re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL)
-    assert drawn.startswith(GRAPH) and "\tclass node2 changed\n" in drawn and "classDef changed" in drawn
-    assert "classDef" not in write_page(found(), None)
+    (drawn,) = re.findall(r"```mermaid\n(.*?)\n```", page, re.DOTALL)
+    assert drawn == 'flowchart TD\n\tnode2["distill@tiny"]'
+    (drawn,) = re.findall(
+        r"```mermaid\n(.*?)\n```", write_page(found(rerun=["distill@tiny", "prototype"]), None), re.DOTALL
+    )
+    assert drawn == GRAPH
+    assert "None ran anew." in write_page(found(), None)
 
 
 PICTURES = [
