@@ -9,6 +9,7 @@ from supertiny.core.files import whole_folder, write_text
 from supertiny.core.git import git
 from supertiny.core.rows import ModelConfig, SystemConfig
 from supertiny.review import tracked
+from supertiny.review.figures import Figures
 from supertiny.review.gates import load_gates, verdicts
 from supertiny.review.page import Found, Revision, holds, write_page
 from supertiny.review.pictures import pictures
@@ -62,6 +63,6 @@ def _found(base: str, plots: Path) -> Found:
     )
 
 
-def _rows(figures: tracked.Figures) -> set[str]:
+def _rows(figures: Figures) -> set[str]:
     """The models of a revision, whether params.yaml still names them or not."""
     return {name.split(".")[0] for name in figures if name.count(".") == 1 and name.endswith(".gflops_gemm")}

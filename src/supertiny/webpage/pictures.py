@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from numpy.typing import NDArray
 
 from supertiny.report.canvas import COLOURS, MARKERS, canvas
 from supertiny.report.curves import Point
@@ -36,7 +37,7 @@ def functions(points: list[Point], titles: dict[str, str], out: Path) -> None:
         figure.colorbar(colours, ax=figure.axes, label="Achievable Rate; grey: not asked", shrink=0.4, anchor=(0, 1))
 
 
-def _grid(points: list[Point], models: list[str]) -> tuple[list[str], np.ndarray]:
+def _grid(points: list[Point], models: list[str]) -> tuple[list[str], NDArray[np.float64]]:
     """Labels and AR (function, model), NaN where a model was not asked; easiest first, by the mean over models."""
     rates: dict[str, dict[str, float]] = {}
     asked: dict[str, int] = {}
