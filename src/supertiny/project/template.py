@@ -13,11 +13,14 @@ from supertiny.core.files import whole_file
 
 TEMPLATE = (
     ".dvcignore",
+    ".github",
     ".gitignore",
+    ".gitlab-ci.yml",
     "Makefile",
     "constraints.txt",
     "data/general",
     "data/massive/README.md",  # stage `dataset` depends on the folder
+    "docs",
     "dvc.yaml",
     "params.yaml",
     "profiles",

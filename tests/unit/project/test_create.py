@@ -42,6 +42,7 @@ def test_a_project_is_the_graph_with_the_users_files_under_git_and_dvc(project):
     assert git(project, "status", "--porcelain") == "" and git(project, "rev-list", "--count", "HEAD") == "1"
     tracked = set(git(project, "ls-files").split())
     assert {"data/own/functions.json", "data/own/queries.jsonl", "data/own/knowledge.json", ".dvc/config"} <= tracked
+    assert ".github/workflows/results.yml" in tracked
     assert not [name for name in tracked if "__pycache__" in name or "egg-info" in name]
     assert (project / "data/own/queries.jsonl").read_bytes() == (project.parent / "queries.jsonl").read_bytes()
     assert (project / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
