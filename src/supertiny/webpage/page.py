@@ -26,7 +26,7 @@ HEADINGS = {"learning": "Learning curves"}
 CAPTIONS = {
     "pareto": "Achievable Rate against cost; the line joins the models that no other beats in both (paper Figure 3)",
     "functions": "Achievable Rate of each function by each model, the easiest first",
-    "response": "Response times as ratios (paper Figure 5)",
+    "response": "Response times as ratios to those of one system (paper Figure 5)",
     "learning": "Learning curves of every run: fine-tuning, distillation, recovery",
     "distance": "Divergence from the teacher, the histogram of alpha, and where mu decides anything",
     "rl": "Rewards and replies in reinforcement learning",

@@ -31,8 +31,10 @@ def functions(points: list[Point], titles: dict[str, str], out: Path) -> None:
                 axes.pcolormesh(grid, vmin=0, vmax=1, cmap="viridis", edgecolors="white", linewidth=0.5)
             axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=7)
             axes.set_xticks(np.arange(len(models)) + 0.5, [titles[name] for name in models], rotation=90, fontsize=8)
+            axes.xaxis.tick_top()
             axes.set_ylim(tallest, 0)  # both panels in the same scale
-            axes.set_title(f"{SPLITS[split]} (queries)", fontsize=10)
+            axes.set_xlabel(f"{SPLITS[split]} (queries)", fontsize=10)
+            axes.xaxis.set_label_position("top")
         colours = ScalarMappable(Normalize(0, 1), "viridis")
         figure.colorbar(colours, ax=figure.axes, label="Achievable Rate; grey: not asked", shrink=0.4, anchor=(0, 1))
 
