@@ -5,7 +5,7 @@ from importlib import import_module
 
 from supertiny.core.stage import run
 
-COMMANDS = ("serve", "export")
+COMMANDS = ("serve", "export", "plan")
 
 
 def main() -> None:

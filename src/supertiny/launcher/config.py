@@ -1,4 +1,4 @@
-"""Where the programs of other environments are, and how they are started: the profile's sections `launch`, `servers`."""
+"""Where programs of other environments are, and how they start: sections `launch` and `servers` of a profile."""
 
 import shlex
 from dataclasses import dataclass

@@ -92,7 +92,7 @@ def home() -> Path:
 
 
 def dtype(precision: str) -> str:
-    """Of weights and activations: `auto` is what every such GPU multiplies fast, whatever the checkpoint was saved in."""
+    """Of weights and activations: `auto` is what every such GPU multiplies fast, whatever was saved."""
     return "bfloat16" if precision == "auto" else precision
 
 

@@ -1,7 +1,6 @@
 """What a hosted engine does for the stages: chats, answers in bulk, answers to many clients at once."""
 
 import atexit
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,8 +11,16 @@ from supertiny.engines.endpoint._hosted import Kind, hosted
 from supertiny.engines.endpoint._kept import kept_chats, kept_replies
 from supertiny.engines.endpoint._server import Server
 from supertiny.launcher.config import ServersConfig
-from supertiny.model.ask import AskChats, Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine
-from supertiny.model.ask import Generation, Request
+from supertiny.model.ask import (
+    AskChats,
+    Chat,
+    ChatConfig,
+    ChatMachine,
+    DecodeConfig,
+    GenerateMachine,
+    Generation,
+    Request,
+)
 from supertiny.prompt.thought import THINKS
 
 SHARDS = 4
