@@ -23,8 +23,8 @@ GRAPH = Path("dvc.yaml")
 def main(profile: str | None = None, set: str | None = None) -> None:
     """Print the plan of `profile`, by default the one that params.yaml names.
 
-    `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or a file of them, one
-    a line: what `dvc exp run -S ...` would be given.
+    `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or a file of them,
+    one a line: what `dvc exp run -S ...` would be given.
     """
     with changed(_overrides(set), profile) as (name, params):
         setting = read_setting(params)

@@ -35,7 +35,7 @@ VERDICTS_AN_EXPERT_ROW = 924 / 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Mean tokens of this project's prompts and answers, and bytes of its stored logits, as the default run had them."""
+    """Mean tokens of this project's prompts and answers, bytes of its stored logits: as the default run had them."""
 
     full_prompt: float
     """the large model's"""
