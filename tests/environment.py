@@ -9,9 +9,10 @@ from tests.project import TOP
 
 
 def environment(folder: Path, fakes: Mapping[str, str]) -> Path:
-    """`folder` with a `python` in it; `fakes`: their module, or program, -> ours."""
+    """`folder` with a `python` in it; `fakes`: their module, or program, -> our module with its own words."""
     folder.mkdir(parents=True)
-    start = f"PYTHONPATH={shlex.quote(f'{TOP / "src"}:{TOP}')} exec {shlex.quote(sys.executable)}"
+    code = shlex.quote(f"{TOP / 'src'}:{TOP}")
+    start = f"PYTHONPATH={code} exec {shlex.quote(sys.executable)}"
     cases = "".join(f'  "-m {module}") shift 2; {start} -m {ours} "$@";;\n' for module, ours in fakes.items())
     _script(folder / "python", f'case "$1 $2" in\n{cases}  *) {start} "$@";;\nesac\n')
     for name, ours in fakes.items():

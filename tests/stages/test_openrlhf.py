@@ -1,4 +1,4 @@
-"""Stage rl with engine openrlhf: our data and reward through OpenRLHF's own parser and reward caller, its model as ours.
+"""Stage rl with engine openrlhf: our data and reward through OpenRLHF's parser and reward caller, its model as ours.
 
 The training itself is a fake's: no GPU here.
 """

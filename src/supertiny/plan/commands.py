@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.config import load, load_profile, profile_path, seed
 from supertiny.core.errors import UserError
 from supertiny.core.resume import cache_home
 from supertiny.engines.endpoint._hosted import Kind, Start, home
@@ -14,7 +16,7 @@ from supertiny.engines.openrlhf._arguments import MODULE, Files, arguments
 from supertiny.engines.openrlhf._config import OpenrlhfConfig
 from supertiny.launcher.process import launched, program
 from supertiny.plan.graph import Stage
-from supertiny.plan.reckon import HOSTED, NATIVE, OPENRLHF, engine_of, served
+from supertiny.plan.reckon import HOSTED, MEGATRON, NATIVE, OPENRLHF, engine_of, served
 from supertiny.plan.setting import Setting
 from supertiny.plan.shapes import Sized
 from supertiny.plan.work import LLM, Answering, Work
@@ -47,6 +49,8 @@ def started(stage: Stage, pieces: list[Work], models: Mapping[str, Sized], setti
             found += _server(engine, piece, models, setting)
         elif engine == OPENRLHF and not isinstance(piece, Answering):
             found.append(_openrlhf(stage, setting))
+        elif engine == MEGATRON and not isinstance(piece, Answering):
+            found += _megatron(stage, setting)
     return found
 
 
@@ -104,6 +108,17 @@ def _openrlhf(stage: Stage, setting: Setting) -> Started:
     words = arguments(load("rl", RlConfig), load_profile("openrlhf", OpenrlhfConfig), files, longest, seed())
     own = ["env", "RAY_DEDUP_LOGS=0", program(OPENRLHF, "python", setting.launch), "-m", MODULE, *words]
     return Started(OPENRLHF, launched(own, setting.launch, setting.openrlhf.all_gpus), own)
+
+
+def _megatron(stage: Stage, setting: Setting) -> list[Started]:
+    """What starts the workers; a template of its own says how."""
+    if not (engines.HOME / MEGATRON).is_dir():
+        return []
+    start = import_module(f"supertiny.engines.{MEGATRON}._launch").command
+    template = YAML(typ="safe").load(profile_path())[MEGATRON]["launcher"]
+    job = cache_home() / "resume" / f"megatron-{stage.script}-{BY_CONTENT}"
+    words = start(template, setting.megatron_gpus * setting.train.processes, job)
+    return [Started(MEGATRON, words, words)]
 
 
 def refused(error: UserError) -> str:

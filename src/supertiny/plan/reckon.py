@@ -22,6 +22,7 @@ HOUR = 3600.0
 ELSEWHERE = "endpoint"
 NATIVE = "native"
 OPENRLHF = "openrlhf"
+MEGATRON = "megatron"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,9 @@ def _learnt(piece: Training, engine: str, model: Sized, setting: Setting) -> Tak
         hours = training_s(model, piece.tokens, on.all_gpus, setting.gpus, piece.passes) / HOUR
         return Taken(engine=engine, gpus=on.all_gpus, memory_gb=memory, hours=hours)
     train = setting.train
-    gpus = train.processes if piece.passes > 1 else 1
-    memory = training_gb(model, train.max_tokens, 1, train.gradient_checkpointing)
+    shards = setting.megatron_gpus if engine == MEGATRON else 1
+    gpus = train.processes * shards if piece.passes > 1 else 1
+    memory = training_gb(model, train.max_tokens // shards, shards, train.gradient_checkpointing)
     if piece.passes == 1:
         memory += (weight_bytes(model) - TRAINED_BYTES * model.parameters) / GB
     if piece.verb == "rl":

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.config import load, load_each, load_profile
+from ruamel.yaml import YAML
+
+from supertiny.core.config import load, load_each, load_profile, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
 from supertiny.core.machine import Engines
@@ -76,6 +78,8 @@ class Setting:
     launch: LaunchConfig
     servers: ServersConfig
     openrlhf: OpenrlhfConfig
+    megatron_gpus: int
+    """that share one copy of a model which engine megatron trains"""
     gpus: GpusConfig
     train: TrainMachine
     chat: ChatMachine
@@ -122,13 +126,14 @@ class Setting:
 def read_setting(params: dict[str, Any]) -> Setting:
     """From params.yaml and the profile of the current folder; `params` is the former as it is."""
     sections = ("sft", "teaching", "thinking", "general", "recovery")
-    known = measured()
+    shared = YAML(typ="safe").load(profile_path()).get("megatron", {})
     return Setting(
         models=load_profile("models", ModelsConfig),
         engines=load_profile("engines", Engines),
         launch=load_profile("launch", LaunchConfig),
         servers=load_profile("servers", ServersConfig),
         openrlhf=load_profile("openrlhf", OpenrlhfConfig),
+        megatron_gpus=shared.get("tensor_parallel", 1) * shared.get("pipeline_parallel", 1),
         gpus=load_profile("gpus", GpusConfig),
         train=load_profile("train", TrainMachine),
         chat=load_profile("chat", ChatMachine),
@@ -150,5 +155,5 @@ def read_setting(params: dict[str, Any]) -> Setting:
         students={name: load_profile(f"student_models.{name}", StudentConfig) for name in params["students"]},
         pruned=load_each("pruned", PrunedConfig, empty=True),
         quantized=load_each("quantized", QuantizedConfig, empty=True),
-        known=known,
+        known=measured(),
     )
