@@ -22,7 +22,7 @@ def snapshot(name: str) -> dict[str, Any]:
 
 def parser(known: dict[str, Any]) -> argparse.ArgumentParser:
     """One that takes what the program takes: no abbreviation, the same types, numbers of values and choices."""
-    made = argparse.ArgumentParser(prog=known["program"], allow_abbrev=False, exit_on_error=False)
+    made = argparse.ArgumentParser(prog=known["program"], allow_abbrev=False, add_help=False)
     for position in known.get("positional", []):
         made.add_argument(position)
     for name, option in known["options"].items():
@@ -36,7 +36,7 @@ def parser(known: dict[str, Any]) -> argparse.ArgumentParser:
 
 
 def taken(words: Sequence[str], known: dict[str, Any]) -> dict[str, Any]:
-    """What the program would read; SystemExit or ArgumentError with its words where it would refuse."""
+    """What the program would read; SystemExit, its words on stderr, where it would refuse."""
     return {name: value for name, value in vars(parser(known).parse_args(list(words))).items() if value is not None}
 
 

@@ -26,7 +26,7 @@ def main(profile: str | None = None, set: str | None = None) -> None:
     `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or a file of them,
     one a line: what `dvc exp run -S ...` would be given.
     """
-    with changed(_overrides(set), profile) as (name, params):
+    with changed(overrides(set), profile) as (name, params):
         setting = read_setting(params)
         found = stages(_yaml(GRAPH), params)
         sized = models(found, setting)
@@ -53,7 +53,8 @@ def changed(overrides: list[str], profile: str | None) -> Iterator[tuple[str, di
             os.chdir(here)
 
 
-def _overrides(given: str | None) -> list[str]:
+def overrides(given: str | None) -> list[str]:
+    """The values of --set, one by one."""
     if not given:
         return []
     path = Path(given)
