@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 TOP = Path(__file__).parents[2]
-WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies")
+WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies", "gates")
 """sections whose entries the user names"""
 
 
@@ -54,9 +54,10 @@ def test_what_a_page_names_is_there(page):
     for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:: [^`]*)?`", page.read_text()):
         first = name.split(".")[0]
         if first in known and first != "dvc":
-            at = yaml.safe_load((TOP / "params.yaml").read_text()).get(first), yaml.safe_load(
-                (TOP / "profiles/cpu.yaml").read_text()
-            ).get(first)
+            at = (
+                yaml.safe_load((TOP / "params.yaml").read_text()).get(first),
+                yaml.safe_load((TOP / "profiles/cpu.yaml").read_text()).get(first),
+            )
             assert any(_has(section, name.split(".")[1:]) for section in at), name
     for path in re.findall(r"`((?:src|stages|benchmarks|profiles)/[\w/.]+)`", page.read_text()):
         assert (TOP / path).exists(), path
