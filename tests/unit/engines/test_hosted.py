@@ -134,7 +134,7 @@ def test_a_server_that_never_answers_is_given_up_and_stopped(profile):
 
 def test_a_server_of_another_model_is_found_out(profile):
     profile()
-    with pytest.raises(UserError, match=r"servers\.answers\.served_model: .* has no 'tiny' \(it serves other\)"):
+    with pytest.raises(UserError, match=r"servers\.answers\.url: .* has no 'tiny' \(it serves other\)"):
         hosted(listing(name="other"), MODEL, SMALL, None).__enter__()
 
 

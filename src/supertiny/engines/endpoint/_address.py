@@ -16,6 +16,8 @@ class Address:
     """base URL, ending in /v1"""
     model: str
     """the model's name there"""
+    model_key: str
+    """of the profile, where a server that has no such model is put right"""
     key_variable: str | None
     """environment variable that holds the API key; None: none is sent"""
     timeout_s: float
@@ -36,6 +38,7 @@ def chat_address(machine: ChatMachine) -> Address:
         section="chat",
         url=machine.url,
         model=machine.served_model,
+        model_key="chat.served_model",
         key_variable=machine.key_variable,
         timeout_s=machine.timeout_s,
         batch_size=machine.batch_size,

@@ -161,6 +161,7 @@ def _address(entry: str, cfg: ServerConfig, url: str, served: str, machine: Chat
         section=entry,
         url=url,
         model=served,
+        model_key="servers.model" if of_chats else f"{entry}.url",
         key_variable=machine.key_variable if isinstance(machine, ChatMachine) else None,
         timeout_s=cfg.timeout_s,
         batch_size=machine.batch_size,
@@ -207,7 +208,7 @@ def _made(step: Step, start: Start, kind: Kind, log: Path) -> None:
         return
     step.out.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(partial(step.out), ignore_errors=True)
-    what = f"{kind.name}: {Path(step.command[-1]).name if len(step.command) == 1 else step.out.name}"
+    what = f"{kind.name}: {step.out.name}"
     tqdm.write(f"{what} is made; the output is in {log}")
     run_to_end(launched(step.command, start.launch, start.cfg.gpus), log, what)
     if not partial(step.out).exists():

@@ -40,9 +40,8 @@ class Server:
                 self.cut.append(chat)
                 return found
         raise UserError(
-            f"profile: {self._address.section}.structured: asked for a JSON schema, {self._url} sent "
-            f"{found.text[:80]!r}, not JSON, {self._retries + 1} times; serve with structured output, or set "
-            "json_object or none if it cannot be had"
+            f"profile: chat.structured: asked for a JSON schema, {self._url} sent {found.text[:80]!r}, not JSON, "
+            f"{self._retries + 1} times; serve with structured output, or set json_object or none if it cannot be had"
         )
 
     def write(self, prompt: Sequence[int], max_new_tokens: int, held_to: Mapping[str, Any]) -> Generation:
@@ -123,7 +122,8 @@ class Server:
             case openai.APIConnectionError():
                 why = f"url: no server answers at {self._url}, {times}: {error.__cause__ or said}"
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                why = f"key_variable: {self._url} refuses the API key of variable {at.key_variable}: {said}"
+                why = f"{self._url} refuses the API key of variable {at.key_variable}: {said}"
+                return UserError(f"profile: chat.key_variable: {why}")
             case openai.NotFoundError():
                 return self._unknown_model(self._served(), said)
             case openai.RateLimitError():
@@ -149,9 +149,7 @@ class Server:
     def _unknown_model(self, names: list[str], said: str = "") -> UserError:
         at = self._address
         there = f"it serves {', '.join(names)}" if names else f"it lists no models; does {at.section}.url end in /v1?"
-        return UserError(
-            f"profile: {at.section}.served_model: {self._url} has no {at.model!r} ({there}) {said}".rstrip()
-        )
+        return UserError(f"profile: {at.model_key}: {self._url} has no {at.model!r} ({there}) {said}".rstrip())
 
 
 def _generation(text: str, usage: Any) -> Generation:
@@ -166,9 +164,7 @@ def _client(at: Address, retries: int) -> Any:
         raise UserError("engine 'endpoint' needs the package openai: pip install 'supertiny[endpoint]'") from None
     key = os.environ.get(at.key_variable) if at.key_variable else "none"
     if not key:
-        raise UserError(
-            f"profile: {at.section}.key_variable: the environment has no {at.key_variable}; set it to the API key"
-        )
+        raise UserError(f"profile: chat.key_variable: the environment has no {at.key_variable}; set it to the API key")
     timeout = Timeout(at.timeout_s, connect=min(CONNECT_S, at.timeout_s))
     return OpenAI(base_url=at.url, api_key=key, max_retries=retries, timeout=timeout)
 
