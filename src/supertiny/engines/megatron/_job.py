@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from supertiny.core.errors import UserError
@@ -83,7 +84,9 @@ def train(
     """
     cfg, layout = settings(base, machine)
     tokenizer = checkpoint.load_tokenizer(base)
-    made = plan(tokenizer, planned(machine, cfg))
+    shared = planned(machine, cfg)
+    made = plan(tokenizer, shared)
+    _warn_of_idle(made.steps, shared.processes)
     places = [path.resolve() for path in (base, out, log)]
     job = Job(*places, made, tokenizer.pad_token_id, fit, frozen, machine, layout, seed)
     with resumable(f"megatron-{verb}", base, fit, frozen, machine.precision, seed, *inputs) as scratch:
@@ -94,6 +97,15 @@ def read(folder: Path) -> Job:
     """The job that `train` left in its scratch folder, for its own workers."""
     with (folder / FILE).open("rb") as file:
         return pickle.load(file)
+
+
+def _warn_of_idle(steps: Sequence[Sequence[Any]], wanted: int) -> None:
+    most = max(map(len, steps), default=0)
+    if most < wanted:
+        tqdm.write(
+            f"warning: train.processes x megatron.micro_batches of the profile want {wanted} micro-batches of a step, "
+            f"which has {most} at most: some GPUs wait; raise groups_a_step"
+        )
 
 
 def _work(job: Job, cfg: MegatronConfig, scratch: Path) -> None:

@@ -86,13 +86,17 @@ def _must_be_known(base: Path, config: PreTrainedConfig) -> None:
 
 
 def _must_divide(base: Path, config: PreTrainedConfig, layout: Layout) -> None:
-    heads, key_heads = config.num_attention_heads, config.num_key_value_heads
     shared = [
-        ("tensor_parallel", "attention heads", heads, layout.tensor),
+        ("tensor_parallel", "attention heads", config.num_attention_heads, layout.tensor),
         ("tensor_parallel", "FFN channels", config.intermediate_size, layout.tensor),
-        ("tensor_parallel", "key heads", key_heads if key_heads >= layout.tensor else layout.tensor, layout.tensor),
         ("pipeline_parallel", "blocks", config.num_hidden_layers, layout.pipeline),
     ]
     for name, what, count, among in shared:
         if count % among:
             raise UserError(f"profile: megatron.{name}: {base} has {count} {what}, no multiple of {among}")
+    key_heads = config.num_key_value_heads
+    if key_heads % layout.tensor and layout.tensor % key_heads:
+        raise UserError(
+            f"profile: megatron.tensor_parallel: {base} has {key_heads} key heads, no multiple or divisor of "
+            f"{layout.tensor}"
+        )
