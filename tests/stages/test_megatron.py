@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import shutil
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,8 +151,19 @@ def test_a_killed_run_goes_on_in_another_layout(project, first, then, capfd):
     assert_alike(name, "sft")
 
 
-def test_a_torn_state_is_named_and_its_remedy_is_given(project):
-    pass
+def test_a_state_that_cannot_be_read_is_named_and_its_remedy_given(project):
+    dies = Path(__file__).with_name("megatron_dies.py")
+    with (
+        megatron(save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
+        pytest.raises(UserError, match="ended with status 1"),
+    ):
+        fine_tune("torn")
+    (state,) = Path("cache/supertiny/resume").glob("megatron-sft-*/state/step-*")
+    for shard in state.glob("*.distcp"):
+        shard.write_bytes(shard.read_bytes()[:100])
+    with megatron(), pytest.raises(UserError, match=r"step-00000002: cannot resume from it .* delete it to start over"):
+        fine_tune("torn")
+    shutil.rmtree(state.parents[1])
 
 
 def test_what_a_worker_refuses_is_the_stages_error(project):

@@ -12,7 +12,7 @@ from supertiny.model.checkpoint import load_config
 from supertiny.model.quantized import recipe
 from supertiny.model.training import TrainMachine
 
-FAMILIES = ("llama", "qwen2")
+FAMILIES = ("llama", "mistral", "qwen2")
 """model_type of config.json whose blocks are built and converted here"""
 ROTATIONS = ("default", "linear", "llama3")
 """rope_type of positions that are rotated by fixed frequencies"""
@@ -70,10 +70,13 @@ def _must_be_known(base: Path, config: PreTrainedConfig) -> None:
     """Its blocks are those of Llama, with biases of all matrices, of q, k and v, or of none."""
     rope = (config.rope_parameters or {}).get("rope_type", "default") if config.model_type in FAMILIES else ""
     reasons = [
-        (config.model_type not in FAMILIES, f"its model_type is {config.model_type!r}, not {' or '.join(FAMILIES)}"),
+        (
+            config.model_type not in FAMILIES,
+            f"its model_type is {config.model_type!r}, not one of {', '.join(FAMILIES)}",
+        ),
         (getattr(config, "hidden_act", "silu") != "silu", "its activation is not silu"),
         (rope not in ROTATIONS, f"its rope_type is {rope!r}, not one of {', '.join(ROTATIONS)}"),
-        (bool(getattr(config, "use_sliding_window", False)), "it attends to a sliding window"),
+        (getattr(config, "sliding_window", None) is not None, "it attends to a sliding window"),
         (bool(getattr(config, "attention_dropout", 0)), "its attention has dropout"),
         (
             getattr(config, "attention_bias", False) != getattr(config, "mlp_bias", False),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from transformers import LlamaConfig, Qwen2Config
+from transformers import LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.core.errors import UserError
 from supertiny.engines.megatron._layout import Layout, planned, settings
@@ -89,6 +89,7 @@ def test_what_cannot_be_shared_is_named_with_its_parameter(project, section, cha
         (LlamaConfig(**SHAPE, hidden_act="gelu"), "its activation is not silu"),
         (LlamaConfig(**SHAPE, attention_bias=True), "it has biases in attention or FFN alone"),
         (LlamaConfig(**SHAPE, attention_dropout=0.1), "its attention has dropout"),
+        (MistralConfig(**SHAPE), "it attends to a sliding window"),
         (Qwen2Config(**SHAPE, use_sliding_window=True, max_window_layers=0), "it attends to a sliding window"),
         (
             LlamaConfig(**SHAPE, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}),
@@ -106,7 +107,7 @@ def test_another_family_and_quantized_weights_are_refused(project):
     path = Path("model/config.json")
     plain = json.loads(path.read_text())
     path.write_text(json.dumps(plain | {"model_type": "gpt2"}))
-    with pytest.raises(UserError, match="its model_type is 'gpt2', not llama or qwen2"):
+    with pytest.raises(UserError, match="its model_type is 'gpt2', not one of llama, mistral, qwen2"):
         settings(Path("model"), machine())
     path.write_text(json.dumps(plain | {"quantization_config": {"quant_method": "compressed-tensors"}}))
     with pytest.raises(UserError, match="model is quantized"):

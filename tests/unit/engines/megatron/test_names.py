@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.engines.megatron.worker.names import HEAD, Gated, Grouped, Padded, padded, sources
 
@@ -19,6 +19,7 @@ CONFIGS = {
     "qwen2, tied": Qwen2Config(**SHAPE, tie_word_embeddings=True),
     "llama": LlamaConfig(**SHAPE, tie_word_embeddings=False),
     "llama, tied, heads wider than the model": LlamaConfig(**SHAPE, head_dim=10, tie_word_embeddings=True),
+    "a pruned llama": MistralConfig(**SHAPE | {"hidden_size": 42}, head_dim=6, sliding_window=None),
     "llama, biases everywhere": LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True),
     "one key head for each query": LlamaConfig(**SHAPE | {"num_key_value_heads": 8}),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.engines.megatron._job import FILE, Job, Plan
 from supertiny.engines.megatron._launch import SOURCE
@@ -44,6 +44,7 @@ MODELS = {
     "qwen2-tied": Qwen2Config(**SHAPE, tie_word_embeddings=True),
     "llama": LlamaConfig(**SHAPE, head_dim=10, rope_parameters=LLAMA3, tie_word_embeddings=False),
     "llama-tied": LlamaConfig(**SHAPE | {"num_key_value_heads": 1}, tie_word_embeddings=True),
+    "pruned": MistralConfig(**SHAPE | {"hidden_size": 34}, head_dim=8, sliding_window=None),
     "llama-biases": LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True),
 }
 LAYOUTS = {"tensor": Layout(2, 1, 1), "pipeline": Layout(1, 2, 1), "data": Layout(1, 1, 2)}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from megatron.core import dist_checkpointing
 from megatron.core.models.gpt import GPTModel
-from megatron.core.optimizer import MegatronOptimizer
+from megatron.core.optimizer import USING_PYTORCH_OPTIMIZER, MegatronOptimizer
 from torch import distributed as dist
 
 from supertiny.core.errors import UserError
@@ -30,7 +30,9 @@ class State:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
         dist.barrier()
-        dist_checkpointing.save(self._content(loading=False) | {"done": done, "rows": rows}, str(partial))
+        content = self._content(loading=False)
+        _count(content["optimizer"], done)
+        dist_checkpointing.save(content | {"done": done, "rows": rows}, str(partial))
         dist.barrier()
         if first:
             before = self._kept()
@@ -47,7 +49,7 @@ class State:
         try:
             found = dist_checkpointing.load(self._content(loading=True), str(kept[-1]))
             self._model.load_state_dict(found["model"])
-            self._optimizer.load_state_dict(_with_step(found["optimizer"], found["done"]))
+            self._optimizer.load_state_dict(found["optimizer"])
         except Exception as error:  # torch and Megatron-Core raise many kinds
             raise UserError(f"{kept[-1]}: cannot resume from it ({error}); delete it to start over") from error
         return found["done"], found["rows"]
@@ -60,8 +62,11 @@ class State:
         return {"model": model, "optimizer": self._optimizer.sharded_state_dict(model, is_loading=loading)}
 
 
-def _with_step(optimizer: dict[str, Any], done: int) -> dict[str, Any]:
-    """The optimizer's state with its count of steps, which a first process without parameters has not saved."""
-    inner = optimizer.get("optimizer", optimizer)["state"]
-    inner.setdefault("common_step", torch.tensor(float(done)))
-    return optimizer
+def _count(optimizer: dict[str, Any], done: int) -> None:
+    """Set the steps that Adam has taken: a first process whose parameters are all frozen has not counted them."""
+    inner = optimizer.get("optimizer", optimizer)
+    if USING_PYTORCH_OPTIMIZER:
+        inner["state"]["common_step"] = torch.tensor(float(done))
+    else:  # the fused ones count by group
+        for group in inner["param_groups"]:
+            group["step"] = done
