@@ -68,24 +68,24 @@ def planned(machine: TrainMachine, cfg: MegatronConfig) -> TrainMachine:
 
 def _must_be_known(base: Path, config: PreTrainedConfig) -> None:
     """Its blocks are those of Llama, with biases of all matrices, of q, k and v, or of none."""
-    rope = (config.rope_parameters or {}).get("rope_type", "default") if config.model_type in FAMILIES else ""
-    reasons = [
-        (
-            config.model_type not in FAMILIES,
-            f"its model_type is {config.model_type!r}, not one of {', '.join(FAMILIES)}",
-        ),
-        (getattr(config, "hidden_act", "silu") != "silu", "its activation is not silu"),
-        (rope not in ROTATIONS, f"its rope_type is {rope!r}, not one of {', '.join(ROTATIONS)}"),
-        (getattr(config, "sliding_window", None) is not None, "it attends to a sliding window"),
-        (bool(getattr(config, "attention_dropout", 0)), "its attention has dropout"),
-        (
-            getattr(config, "attention_bias", False) != getattr(config, "mlp_bias", False),
-            "it has biases in attention or FFN alone",
-        ),
-    ]
-    for found, reason in reasons:
+    if config.model_type not in FAMILIES:
+        raise _foreign(base, f"its model_type is {config.model_type!r}, not one of {', '.join(FAMILIES)}")
+    rope = config.rope_parameters["rope_type"]
+    reasons = {
+        "its activation is not silu": config.hidden_act != "silu",
+        f"its rope_type is {rope!r}, not one of {', '.join(ROTATIONS)}": rope not in ROTATIONS,
+        "it attends to a sliding window": getattr(config, "sliding_window", None) is not None,
+        "its attention has dropout": config.attention_dropout > 0,
+        "it has biases in attention or FFN alone": getattr(config, "attention_bias", False)
+        != getattr(config, "mlp_bias", False),
+    }
+    for reason, found in reasons.items():
         if found:
-            raise UserError(f"{base}: engine 'megatron' cannot train it, for {reason}; use engine 'native'")
+            raise _foreign(base, reason)
+
+
+def _foreign(base: Path, reason: str) -> UserError:
+    return UserError(f"{base}: engine 'megatron' cannot train it, for {reason}; use engine 'native'")
 
 
 def _must_divide(base: Path, config: PreTrainedConfig, layout: Layout) -> None:
