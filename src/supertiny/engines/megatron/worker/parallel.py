@@ -44,6 +44,10 @@ class Place:
         dist.all_reduce(found)
         return [float(value) for value in found.tolist()]
 
+    def first_says(self, yes: bool) -> bool:
+        """What the first process finds, for clocks and trials differ, and all must do the same."""
+        return self.sum(float(yes and self.is_first))[0] > 0
+
 
 def join(layout: Layout, seed: int) -> Place:
     """Meet the other processes that the launcher started."""

@@ -41,7 +41,8 @@ def run(job: Job, scratch: Path) -> None:
 def prepare(job: Job, place: Place, scratch: Path) -> tuple[GPTModel, Trainer]:
     """This process's part of the base model, and what trains it."""
     config = checkpoint.load_config(job.base)
-    dtype = compute_dtype(job.machine.precision)
+    in_bfloat16 = place.first_says(compute_dtype(job.machine.precision) is torch.bfloat16)
+    dtype = torch.bfloat16 if in_bfloat16 else torch.float32
     model = build(config, job.layout, place, dtype, job.machine.gradient_checkpointing)
     freeze(model, config, job.frozen)
     head, parallel = ResponseHead(model), parallelised(model)

@@ -48,7 +48,7 @@ class Trainer:
         steps, points = self.job.plan.steps, self.job.plan.dev_points
         total = len(steps)
         dev_steps = {round(total * point / points) for point in range(1, points + 1)}
-        saved = time.monotonic()
+        saved, seconds = time.monotonic(), self.job.machine.save_minutes * 60
         bar = tqdm(total=total, initial=done, desc="train", unit="step", disable=not self.place.is_first)
         if done:
             bar.write(f"resuming after step {done}")
@@ -58,9 +58,9 @@ class Trainer:
             self.rows.append(row)
             bar.set_postfix(loss=row["loss"])
             bar.update()
-            if number + 1 < total and self._first_says(time.monotonic() - saved > self.job.machine.save_minutes * 60):
+            if number + 1 < total and self.place.first_says(time.monotonic() - saved > seconds):
                 self.state.save(number + 1, self.rows)
-                saved = time.monotonic()
+                saved, seconds = time.monotonic(), self.job.machine.save_minutes * 60
         bar.close()
 
     def _step(self, number: int, total: int) -> Row:
@@ -128,7 +128,3 @@ class Trainer:
             return total, torch.tensor(count, dtype=torch.int, device=total.device), (total.detach(), count)
 
         return found, end
-
-    def _first_says(self, yes: bool) -> bool:
-        """What the first process says: clocks differ, and all processes save together or none."""
-        return self.place.sum(float(yes and self.place.is_first))[0] > 0
