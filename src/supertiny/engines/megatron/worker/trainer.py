@@ -50,7 +50,7 @@ class Trainer:
         dev_steps = {round(total * point / points) for point in range(1, points + 1)}
         saved, seconds = time.monotonic(), self.job.machine.save_minutes * 60
         bar = tqdm(total=total, initial=done, desc="train", unit="step", disable=not self.place.is_first)
-        if done:
+        if done and self.place.is_first:
             bar.write(f"resuming after step {done}")
         for number in range(done, total):
             row = self._step(number, total)
@@ -60,7 +60,7 @@ class Trainer:
             bar.update()
             if number + 1 < total and self.place.first_says(time.monotonic() - saved > seconds):
                 self.state.save(number + 1, self.rows)
-                saved, seconds = time.monotonic(), self.job.machine.save_minutes * 60
+                saved = time.monotonic()
         bar.close()
 
     def _step(self, number: int, total: int) -> Row:
