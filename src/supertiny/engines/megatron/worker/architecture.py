@@ -37,7 +37,7 @@ def build(config: PreTrainedConfig, layout: Layout, place: Place, dtype: torch.d
         share_embeddings_and_output_weights=config.tie_word_embeddings,
         position_embedding_type="mrope",
     )
-    model.rotary_pos_emb.inv_freq = LlamaRotaryEmbedding(config).inv_freq.to(place.device)
+    model.rotary_pos_emb.inv_freq = LlamaRotaryEmbedding(config).inv_freq.clone().to(place.device)
     if recompute and place.is_first_stage:
         # where embeddings are frozen, no gradient would be asked of a block that is run again
         model.embedding.register_forward_hook(lambda *called: called[-1].requires_grad_(torch.is_grad_enabled()))
@@ -97,6 +97,7 @@ def _shape(config: PreTrainedConfig, layout: Layout, dtype: torch.dtype, recompu
         tensor_model_parallel_size=layout.tensor,
         pipeline_model_parallel_size=layout.pipeline,
         variable_seq_lengths=True,
+        moe_token_dispatcher_type="alltoall",  # no experts here; the default forbids lengths that vary all the same
         deallocate_pipeline_outputs=True,
         calculate_per_token_loss=True,
         # fused kernels: on a CPU they would want a compiler
