@@ -1,7 +1,6 @@
 """A deployment folder: all that the online path needs, a card that says where it comes from and what it is worth."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Any
 from supertiny.core.config import PARAMS, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder, write_json, write_text
+from supertiny.core.programs import said
 from supertiny.export.gguf import write_gguf
 from supertiny.model.quantized import recipe
 
@@ -34,7 +34,7 @@ def provenance(lock: Path) -> Provenance:
     """Of the checkout in the current folder."""
     if not lock.is_file():
         raise UserError(f"{lock} does not exist; build the model with `dvc repro` first")
-    revision = _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain") else "")
+    revision = said(["git", "rev-parse", "HEAD"]) + ("+" if said(["git", "status", "--porcelain"]) else "")
     return Provenance(revision, sha256(lock.read_bytes()).hexdigest())
 
 
@@ -102,10 +102,3 @@ def _flat(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout.strip()

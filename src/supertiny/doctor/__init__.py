@@ -1,0 +1,1 @@
+"""What this machine and this project have, and what they lack for the graph."""

@@ -1,0 +1,96 @@
+"""Which engines can work here: what the code of each imports, and what of it is not installed."""
+
+import ast
+import os
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+from supertiny.core.config import load_profile
+from supertiny.core.findings import Finding, missing, ok, warning
+from supertiny.core.machine import Engines
+from supertiny.doctor.packages import Asked, extra_of
+from supertiny.model.ask import ChatMachine
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def findings(asked: Asked) -> list[Finding]:
+    """A line for each engine, and what the profile's choice of them needs besides."""
+    chosen = asdict(load_profile("engines", Engines))
+    engines = {path.parent.name: path.parent for path in sorted((PACKAGE / "engines").glob("*/__init__.py"))}
+    found = [
+        _engine(folder, [verb for verb in chosen if chosen[verb] == name], asked) for name, folder in engines.items()
+    ]
+    for verb, name in chosen.items():
+        if not (engines.get(name, PACKAGE) / f"{verb}.py").is_file():
+            said = (
+                f"{name!r} in the profile, which cannot {verb}" if name in engines else f"there is no engine {name!r}"
+            )
+            found.append(missing(f"engines.{verb}", said, "name an engine that can"))
+    if "endpoint" in chosen.values():
+        found += endpoint(load_profile("chat", ChatMachine))
+    return found
+
+
+def endpoint(machine: ChatMachine) -> list[Finding]:
+    """What engine endpoint, where the profile chooses it, needs to be told; the server is not asked."""
+    wanted = {"url": machine.url, "served_model": machine.served_model}
+    found = [
+        missing(f"chat.{name}", "null", f"engine endpoint asks a server: set chat.{name} in the profile")
+        for name, value in wanted.items()
+        if not value
+    ]
+    if machine.key_variable and not os.environ.get(machine.key_variable):
+        said = f"the environment has no {machine.key_variable}"
+        found.append(missing("chat.key_variable", said, f"export {machine.key_variable} with the server's API key"))
+    return found or [ok("endpoint", f"{machine.url}, model {machine.served_model} (not asked)")]
+
+
+def lacking(folder: Path) -> list[str]:
+    """The modules of other packages that an engine's code imports, itself or by ours, and that are not installed."""
+    waiting, seen, others = set(folder.glob("*.py")), set[Path](), set[str]()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        for name in _imports(path):
+            if name.split(".")[0] == PACKAGE.name:
+                waiting |= set(_files(name)) - seen
+            else:
+                others.add(name.split(".")[0])
+    return sorted(name for name in others - set(sys.stdlib_module_names) if find_spec(name) is None)
+
+
+def _engine(folder: Path, verbs: Collection[str], asked: Asked) -> Finding:
+    able = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
+    use = f"the profile's {', '.join(verbs)}" if verbs else "not used by the profile"
+    said = f"can {able} ({use})"
+    if not (absent := lacking(folder)):
+        return ok(f"engine {folder.name}", said)
+    remedies = dict.fromkeys(extra_of(name, asked) for name in absent)
+    found = missing if verbs else warning
+    return found(f"engine {folder.name}", f"lacks {', '.join(absent)}; it {said}", ", ".join(remedies))
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules that a file imports anywhere in it; of `from a import b`, a and a.b."""
+    return set(_names(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """The file of one of our modules and those of the packages above it; none for a name inside a module."""
+    parts = name.split(".")[1:]
+    for end in range(len(parts) + 1):
+        path = PACKAGE.joinpath(*parts[:end])
+        yield from (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())

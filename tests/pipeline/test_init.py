@@ -1,0 +1,74 @@
+"""`supertiny init` as a user types it, then the first stages of the new project by the real dvc command line."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import massive
+
+from .conftest import ROOT, SHORT, Checkout, ran
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+
+SUPERTINY = (sys.executable, "-c", "from supertiny.commands import main; main()")
+FIRST = {"dataset", "base@llm", "base@encoder", "prototype", "judge", "rft"}
+"""stages up to the training set"""
+SCENARIOS = ("alarm", "calendar", "email", "music", "audio", "cooking", "takeaway", "transport", "news")
+
+
+def found_massive() -> Path | None:
+    """MASSIVE's en-US.jsonl: $SUPERTINY_MASSIVE, or where `dataset.source: massive` looks for it."""
+    path = Path(os.environ.get("SUPERTINY_MASSIVE") or ROOT / "data/massive/en-US.jsonl")
+    return path if path.is_file() else None
+
+
+def made(folder: Path) -> Path:
+    """Utterances in MASSIVE's format: 18 intents, 20 sentences each."""
+    verbs, things = ("set", "query"), ("five am", "noon", "my trip", "the rain")
+    lines = [
+        {"id": f"{s}{v}{n}", "partition": ("train", "dev", "test")[n % 3], "scenario": scenario,
+         "intent": f"{scenario}_{verb}", "utt": f"{verb} the {scenario} number{n} for {things[n % 4]}",
+         "annot_utt": f"{verb} the {scenario} number{n} for [thing : {things[n % 4]}]"}
+        for s, scenario in enumerate(SCENARIOS) for v, verb in enumerate(verbs) for n in range(20)
+    ]  # fmt: skip
+    (folder / "en-US.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder / "en-US.jsonl"
+
+
+@pytest.fixture(params=["made", "massive"])
+def project(request, tmp_path, environment, monkeypatch) -> Checkout:
+    """A new project of MASSIVE's utterances, or of some in their format, short enough for a test."""
+    source = made(tmp_path) if request.param == "made" else found_massive()
+    if source is None:
+        pytest.skip("MASSIVE is not here: set SUPERTINY_MASSIVE to its en-US.jsonl")
+    monkeypatch.chdir(ROOT)
+    massive.main(source, tmp_path / "files")
+    env = environment | {"PYTHONPATH": str(ROOT / "src")}
+    user = Checkout(tmp_path, env)
+    said = user.run(*SUPERTINY, "init", "voice", "--functions", "files/tools.json",
+                    "--queries", "files/queries.jsonl", "--profile", "smoke")  # fmt: skip
+    assert (
+        "ok       splits: train 300 of at most 300" in said if request.param == "massive" else "ok       splits" in said
+    )
+    checkout = Checkout(tmp_path / "voice", environment)
+    short = {name.replace(".", "__"): value for name, value in SHORT.items() if name != "profile"}
+    checkout.set("params.yaml", **short)
+    checkout.commit()
+    return checkout
+
+
+def test_a_new_project_runs_to_its_training_set_and_no_further_the_second_time(project):
+    assert set(ran(project.dvc("repro", "rft"))) == FIRST
+    learned = [json.loads(line) for line in (project.path / "data/rft/train.jsonl").read_text().splitlines()]
+    names = {tool["function"]["name"] for tool in json.loads((project.path / "data/own/functions.json").read_text())}
+    assert learned and {row["answers"][0]["name"] for row in learned} <= names
+    assert project.run("git", "status", "--porcelain").split() == ["??", "dvc.lock"], "git ignores what dvc keeps"
+    project.commit()
+    assert ran(project.dvc("repro", "rft")) == []
+    said = project.dvc("exp", "run", "--temp", "-S", "dataset.num_candidates=2", "dataset")
+    assert ran(said) == ["dataset"], "an experiment elsewhere has the files too"
+    doctor = Checkout(project.path, project.env | {"PYTHONPATH": str(project.path / "src")})
+    assert "ok       dvc cache" in doctor.run(*SUPERTINY, "doctor")
