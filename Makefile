@@ -9,6 +9,7 @@ export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 .PHONY: repro test check env readme
 repro: $(READY)
 	$(BIN)/dvc repro
+	$(BIN)/supertiny page
 
 test: export OMP_NUM_THREADS := 1
 test: $(READY)

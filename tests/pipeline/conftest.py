@@ -120,6 +120,21 @@ def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
 
 
 @pytest.fixture(scope="session")
+def small_built(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Checkout:
+    """The project of `small`, built and committed; not to be changed."""
+    from . import small
+
+    return small.build(Checkout(tmp_path_factory.mktemp("small"), environment | {"PYTHONPATH": str(ROOT / "src")}))
+
+
+@pytest.fixture
+def small(small_built: Checkout, tmp_path: Path) -> Checkout:
+    """A copy of it, to be changed at will."""
+    shutil.copytree(small_built.path, tmp_path / "small", symlinks=True)
+    return Checkout(tmp_path / "small", dict(small_built.env))
+
+
+@pytest.fixture(scope="session")
 def first_run(clone: Checkout) -> str:
     """What the first `dvc repro` of the clone printed."""
     said = clone.dvc("repro")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 TOP = Path(__file__).parents[2]
-WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies")
+WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies", "gates")
 """sections whose entries the user names"""
 
 

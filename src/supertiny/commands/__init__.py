@@ -7,7 +7,7 @@ from importlib import import_module
 
 from supertiny.core.stage import run
 
-COMMANDS = ("serve", "export", "init", "doctor")
+COMMANDS = ("serve", "export", "init", "doctor", "compare", "page")
 
 
 def main() -> None:

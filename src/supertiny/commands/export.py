@@ -4,7 +4,8 @@ from pathlib import Path
 
 from supertiny.commands.places import DATA, HOME, model_folder
 from supertiny.core.files import read_json
-from supertiny.export.folder import export, provenance
+from supertiny.core.git import provenance
+from supertiny.export.folder import export
 
 METRICS = Path("metrics/summary.json")
 

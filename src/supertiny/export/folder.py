@@ -2,15 +2,13 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from supertiny.core.config import PARAMS, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder, write_json, write_text
-from supertiny.core.programs import said
+from supertiny.core.git import Provenance
 from supertiny.export.gguf import write_gguf
 from supertiny.model.quantized import recipe
 
@@ -18,24 +16,6 @@ CLASSIFIER = "retriever"
 ENCODERS = ("encoder", CLASSIFIER)
 """what finds the candidates: the index's encoder, the classifier where there is one"""
 DATA = ("functions.json", "knowledge.json", "expert.jsonl")
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a model comes from."""
-
-    revision: str
-    """git commit; with a + where the checkout differs from it"""
-    lock_sha256: str
-    """of dvc.lock, which names every input, parameter and output by its hash"""
-
-
-def provenance(lock: Path) -> Provenance:
-    """Of the checkout in the current folder."""
-    if not lock.is_file():
-        raise UserError(f"{lock} does not exist; build the model with `dvc repro` first")
-    revision = said(["git", "rev-parse", "HEAD"]) + ("+" if said(["git", "status", "--porcelain"]) else "")
-    return Provenance(revision, sha256(lock.read_bytes()).hexdigest())
 
 
 def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], origin: Provenance, out: Path) -> None:

@@ -1,0 +1,67 @@
+"""Compare: this checkout against another revision, as a pull request shows it; the exit code says if its gates hold."""
+
+import sys
+from pathlib import Path
+
+from supertiny.core.config import load_each
+from supertiny.core.errors import UserError
+from supertiny.core.files import whole_folder, write_text
+from supertiny.core.git import git
+from supertiny.core.rows import ModelConfig, SystemConfig
+from supertiny.review import tracked
+from supertiny.review.gates import load_gates, verdicts
+from supertiny.review.page import Found, Revision, holds, write_page
+from supertiny.review.pictures import pictures
+
+REFUSED = 3
+"""exit code where a gate does not hold; 1 and 2 are errors"""
+REPORT, PLOTS = "report.md", "plots"
+
+
+def main(base: str, out: Path = Path("review"), url: str | None = None) -> None:
+    """Write the report of this checkout against revision `base` to folder `out`; exit 3 where a gate does not hold.
+
+    With `url`, pictures that git tracks are linked as <url>/<commit>/<path>, for a comment where no file can be put.
+    """
+    if out.exists() and not (out / REPORT).is_file():
+        raise UserError(f"--out: {out} exists and is no report; remove it or name another folder")
+    with whole_folder(out) as folder:
+        found = _found(base, folder / PLOTS)
+        write_text(folder / REPORT, write_page(found, url))
+    print(f"{out / REPORT}: the gates {'hold' if holds(found) else 'do not hold'}")
+    if not holds(found):
+        sys.exit(REFUSED)
+
+
+def _found(base: str, plots: Path) -> Found:
+    systems, models = load_each("systems", SystemConfig, empty=True), load_each("models", ModelConfig)
+    gates, commit = load_gates(systems, models), tracked.revision(base)
+    before, after = tracked.metrics(base)
+    params, machines = tracked.params(base), tracked.machines(base)
+    profiled = any(change.name == "profile" for change in params)
+    gone = sorted(_rows(before) - systems.keys() - models.keys())
+    head, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
+    same = machines[0] == machines[1]
+    return Found(
+        base=Revision(name=base if base != commit else commit[:9], commit=commit),
+        here=Revision(name=branch if branch != "HEAD" else head[:9], commit=head),
+        titles={name: config.title for name, config in (systems | models).items()} | {name: name for name in gone},
+        before=before,
+        after=after,
+        verdicts=verdicts(before, after, gates, timed=same),
+        stale=tracked.stale(),
+        notes=[
+            *(["Another profile: the models and queries are of other sizes."] if profiled else []),
+            *(["Served by another machine or engine: QPS is shown, not judged."] if not same else []),
+            *(["The checkout differs from its commit."] if git("status", "--porcelain") else []),
+        ],
+        params=params,
+        rerun=tracked.rerun(base),
+        graph=tracked.graph(),
+        pictures=pictures(base, plots),
+    )
+
+
+def _rows(figures: tracked.Figures) -> set[str]:
+    """The models of a revision, whether params.yaml still names them or not."""
+    return {name.split(".")[0] for name in figures if name.count(".") == 1 and name.endswith(".gflops_gemm")}

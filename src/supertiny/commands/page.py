@@ -1,0 +1,53 @@
+"""Page: metrics/ as one HTML file that opens offline. It is made of tracked files alone and is not tracked itself."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ruamel.yaml import YAML
+
+from supertiny.core.config import PARAMS, load_each, profile_path
+from supertiny.core.errors import UserError
+from supertiny.core.files import read_json, write_text
+from supertiny.core.git import provenance
+from supertiny.core.rows import ModelConfig, SystemConfig
+from supertiny.report.curves import read_curve
+from supertiny.webpage import pictures
+from supertiny.webpage.page import Project, html_page
+
+GRAPH = Path("dvc.yaml")
+
+
+def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html")) -> None:
+    """Write the page of what folder `metrics` holds, with the figures it has as tables alone drawn too, to `out`."""
+    results = metrics / "results.md"
+    if not results.is_file():
+        raise UserError(f"{results} does not exist; run the stage that makes it (`dvc repro report`)")
+    titles = {**load_each("systems", SystemConfig, empty=True), **load_each("models", ModelConfig)}
+    drawn = _drawn(metrics, {name: config.title for name, config in titles.items()})
+    kept = {path.stem: path.read_bytes() for path in sorted(metrics.glob("*.svg"))}
+    project = Project(
+        origin=provenance(Path("dvc.lock")),
+        profile=profile_path().stem,
+        files={path.as_posix(): path.read_text(encoding="utf-8") for path in (PARAMS, profile_path())},
+        stages=_stages(),
+    )
+    write_text(out, html_page(results.read_text(encoding="utf-8"), kept | drawn, project))
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
+
+
+def _drawn(metrics: Path, titles: dict[str, str]) -> dict[str, bytes]:
+    """The pictures that the report stage does not draw."""
+    points = read_curve(metrics / "functions.csv")
+    ratios = pictures.response_rows(read_json(metrics / "summary.json"))
+    known = titles | {name: name for point in [*points, *ratios] if (name := str(point["model"])) not in titles}
+    with TemporaryDirectory() as folder:
+        outs = {name: Path(folder, f"{name}.svg") for name in ("functions", "response")}
+        pictures.functions(points, known, outs["functions"])
+        pictures.response(ratios, known, outs["response"])
+        return {name: path.read_bytes() for name, path in outs.items()}
+
+
+def _stages() -> dict[str, str]:
+    """What each stage of dvc.yaml says it does."""
+    stages = YAML(typ="safe").load(GRAPH)["stages"]
+    return {name: stage.get("do", stage).get("desc", "") for name, stage in stages.items()}

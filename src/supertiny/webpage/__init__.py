@@ -1,0 +1,1 @@
+"""Everything under metrics/ as one page that opens anywhere: tables, pictures, where they come from."""
