@@ -7,7 +7,7 @@ from importlib import import_module
 
 from supertiny.core.stage import run
 
-COMMANDS = ("serve", "export", "init", "doctor", "compare", "page")
+COMMANDS = ("serve", "export", "init", "doctor", "compare", "page", "plan")
 
 
 def main() -> None:

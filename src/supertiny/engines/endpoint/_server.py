@@ -1,15 +1,17 @@
-"""One server that speaks the OpenAI protocol: a chat in, its reply out; what can go wrong is one line and a remedy."""
+"""One server that speaks the OpenAI protocol: a prompt in, a reply out; what can go wrong is one line and a remedy."""
 
 import json
 import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from supertiny.core.errors import UserError
-from supertiny.model.ask import Chat, ChatConfig, ChatMachine, Generation
+from supertiny.engines.endpoint._address import Address
+from supertiny.model.ask import Chat, ChatConfig, Generation
 
 CONNECT_S = 10.0
-"""that a connection may take; a reply may take `chat.timeout_s`"""
+"""that a connection may take; a reply may take `Address.timeout_s`"""
 TOO_LONG = ("context length", "context_length", "max_model_len", "max_seq_len", "max_num_tokens")
 """in a server's refusal: the context is too short"""
 NEXT_SEED = 2**20
@@ -17,13 +19,11 @@ NEXT_SEED = 2**20
 
 
 class Server:
-    """The server at `machine.url`; safe to ask from many threads."""
+    """The server at `address`; safe to ask from many threads."""
 
-    def __init__(self, machine: ChatMachine, retries: int) -> None:
-        if not machine.url or not machine.served_model:
-            raise UserError("profile: chat: engine 'endpoint' needs chat.url and chat.served_model")
-        self._machine, self._retries = machine, retries
-        self._client = _client(machine, retries)
+    def __init__(self, address: Address, retries: int) -> None:
+        self._address, self._retries = address, retries
+        self._client = _client(address, retries)
         self.cut: list[Chat] = []
         """chats with a schema whose reply was cut at `max_new_tokens`, and so is no whole JSON"""
 
@@ -34,15 +34,29 @@ class Server:
         """
         for attempt in range(self._retries + 1):
             finish, found = self._complete(chat, cfg, chat.sample + attempt * NEXT_SEED)
-            if not chat.schema or self._machine.structured != "json_schema" or _is_json(found.text):
+            if not chat.schema or self._address.structured != "json_schema" or _is_json(found.text):
                 return found
             if finish == "length":
                 self.cut.append(chat)
                 return found
         raise UserError(
-            f"profile: chat.structured: asked for a JSON schema, {self._url} sent {found.text[:80]!r}, not JSON, "
-            f"{self._retries + 1} times; serve with structured output, or set json_object or none if it cannot be had"
+            f"profile: {self._address.section}.structured: asked for a JSON schema, {self._url} sent "
+            f"{found.text[:80]!r}, not JSON, {self._retries + 1} times; serve with structured output, or set "
+            "json_object or none if it cannot be had"
         )
+
+    def write(self, prompt: Sequence[int], max_new_tokens: int, held_to: Mapping[str, Any]) -> Generation:
+        """What greedily follows the token ids of `prompt`; `held_to`: the server's own words for a grammar."""
+        found = self._asked(
+            lambda: self._client.completions.create(
+                model=self._address.model,
+                prompt=list(prompt),
+                temperature=0.0,
+                max_tokens=max_new_tokens,
+                extra_body=dict(held_to),
+            )
+        )
+        return _generation(found.choices[0].text or "", found.usage)
 
     def check(self) -> None:
         """Fail now if the server is away, refuses the key or has no such model; one that lists no models passes."""
@@ -55,7 +69,7 @@ class Server:
         except OpenAIError as error:
             raise self._fault(error) from error
         names = self._served()
-        if names and self._machine.served_model not in names:
+        if names and self._address.model not in names:
             raise self._unknown_model(names)
 
     def close(self) -> None:
@@ -64,27 +78,34 @@ class Server:
 
     def _complete(self, chat: Chat, cfg: ChatConfig, seed: int) -> tuple[str, Generation]:
         """(why the reply ended, the reply)."""
-        from openai import OpenAIError
-
-        try:
-            found = self._client.chat.completions.create(
-                model=self._machine.served_model,
+        found = self._asked(
+            lambda: self._client.chat.completions.create(
+                model=self._address.model,
                 messages=[{"role": role, "content": text} for role, text in chat.messages],
                 temperature=cfg.temperature,
                 max_tokens=cfg.max_new_tokens,
                 seed=seed,
-                **_format(chat.schema, self._machine.structured),
+                **_format(chat.schema, self._address.structured),
             )
+        )
+        first = found.choices[0]
+        return first.finish_reason, _generation(first.message.content or "", found.usage)
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """A completion with choices and usage, or the fault in one line."""
+        from openai import OpenAIError
+
+        try:
+            found = ask()
         except OpenAIError as error:
             raise self._fault(error) from error
         except ValueError as error:
-            raise UserError(f"profile: chat.url: {self._url} sent no JSON: {error}") from error
+            raise UserError(f"profile: {self._address.section}.url: {self._url} sent no JSON: {error}") from error
         if not getattr(found, "choices", None) or not found.usage:
-            raise UserError(f"profile: chat.url: {self._url} sent no chat completion with choices and usage")
-        prompt, cached = found.usage.prompt_tokens, getattr(found.usage.prompt_tokens_details, "cached_tokens", 0) or 0
-        first = found.choices[0]
-        text = first.message.content or ""
-        return first.finish_reason, Generation(text, prompt, prompt - cached, found.usage.completion_tokens)
+            raise UserError(
+                f"profile: {self._address.section}.url: {self._url} sent no chat completion with choices and usage"
+            )
+        return found
 
     @cached_property
     def _url(self) -> str:
@@ -94,20 +115,20 @@ class Server:
         """The key of the profile that puts it right."""
         import openai
 
-        machine, said, times = self._machine, " ".join(str(error).split())[:400], f"asked {self._retries + 1} times"
+        at, said, times = self._address, " ".join(str(error).split())[:400], f"asked {self._retries + 1} times"
         match error:
             case openai.APITimeoutError():
-                why = f"timeout_s: {self._url} gave no reply within {machine.timeout_s} s, {times}; allow more, "
-                why += f"or ask fewer at once than chat.batch_size: {machine.batch_size}"
+                why = f"timeout_s: {self._url} gave no reply within {at.timeout_s} s, {times}; allow more, "
+                why += f"or ask fewer at once than {at.batch_size_key}: {at.batch_size}"
             case openai.APIConnectionError():
                 why = f"url: no server answers at {self._url}, {times}: {error.__cause__ or said}"
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                why = f"key_variable: {self._url} refuses the API key of variable {machine.key_variable}: {said}"
+                why = f"key_variable: {self._url} refuses the API key of variable {at.key_variable}: {said}"
             case openai.NotFoundError():
                 return self._unknown_model(self._served(), said)
             case openai.RateLimitError():
-                why = f"batch_size: {self._url} is busy, {times}: {said}; ask fewer at once than {machine.batch_size} "
-                why += "or raise chat.retries"
+                why = f"{self._url} is busy, {times}: {said}; ask fewer at once than {at.batch_size} or raise"
+                return UserError(f"profile: {at.batch_size_key}: {why} {at.section}.retries")
             case openai.BadRequestError() if _is_too_long(said):
                 why = f"url: a prompt and its reply exceed the context of the model at {self._url}: {said}; "
                 why += "serve it with a longer one, or lower num_examples or max_new_tokens in params.yaml"
@@ -115,7 +136,7 @@ class Server:
                 why = f"url: {self._url} fails, {times}: {said}; read the server's log"
             case _:
                 why = f"url: {self._url} refuses the request: {said}"
-        return UserError(f"profile: chat.{why}")
+        return UserError(f"profile: {at.section}.{why}")
 
     def _served(self) -> list[str]:
         from openai import OpenAIError
@@ -126,24 +147,30 @@ class Server:
             return []
 
     def _unknown_model(self, names: list[str], said: str = "") -> UserError:
-        there = f"it serves {', '.join(names)}" if names else "it lists no models; does chat.url end in /v1?"
+        at = self._address
+        there = f"it serves {', '.join(names)}" if names else f"it lists no models; does {at.section}.url end in /v1?"
         return UserError(
-            f"profile: chat.served_model: {self._url} has no {self._machine.served_model!r} ({there}) {said}".rstrip()
+            f"profile: {at.section}.served_model: {self._url} has no {at.model!r} ({there}) {said}".rstrip()
         )
 
 
-def _client(machine: ChatMachine, retries: int) -> Any:
+def _generation(text: str, usage: Any) -> Generation:
+    prompt, cached = usage.prompt_tokens, getattr(usage.prompt_tokens_details, "cached_tokens", 0) or 0
+    return Generation(text, prompt, prompt - cached, usage.completion_tokens)
+
+
+def _client(at: Address, retries: int) -> Any:
     try:
         from openai import OpenAI, Timeout
     except ImportError:
         raise UserError("engine 'endpoint' needs the package openai: pip install 'supertiny[endpoint]'") from None
-    key = os.environ.get(machine.key_variable) if machine.key_variable else "none"
+    key = os.environ.get(at.key_variable) if at.key_variable else "none"
     if not key:
         raise UserError(
-            f"profile: chat.key_variable: the environment has no {machine.key_variable}; set it to the API key"
+            f"profile: {at.section}.key_variable: the environment has no {at.key_variable}; set it to the API key"
         )
-    timeout = Timeout(machine.timeout_s, connect=min(CONNECT_S, machine.timeout_s))
-    return OpenAI(base_url=machine.url, api_key=key, max_retries=retries, timeout=timeout)
+    timeout = Timeout(at.timeout_s, connect=min(CONNECT_S, at.timeout_s))
+    return OpenAI(base_url=at.url, api_key=key, max_retries=retries, timeout=timeout)
 
 
 def _format(schema: str | None, structured: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from supertiny.core.errors import UserError
+from supertiny.engines.endpoint._address import chat_address
 from supertiny.engines.endpoint._server import Server
 from supertiny.model.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation
 
@@ -22,7 +23,7 @@ def serve(
             "profile: engines.serve: engine 'endpoint' asks the large model's server, so it can bench the prototype "
             f"alone; bench {model.name} with 'native'"
         )
-    server = Server(machine, retries=0)
+    server = Server(chat_address(machine), retries=0)
     server.check()
     greedy = ChatConfig(temperature=0.0, max_new_tokens=cfg.max_new_tokens)
     try:

@@ -1,0 +1,1 @@
+"""SGLang: continuous batching with a tree of shared prefixes, started as a server in its own environment."""

@@ -1,0 +1,117 @@
+"""A program's life: its command line in the launcher's words, run to its end, or running while it is needed."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from supertiny.core.errors import UserError
+from supertiny.launcher.config import LaunchConfig
+
+STOP_S = 30.0
+"""that a program and its children may take to end when they are asked to; then they are killed"""
+TAIL = 20
+"""last lines of a log that an error shows"""
+
+
+def program(engine: str, name: str, cfg: LaunchConfig) -> str:
+    """The path of program `name` in the environment of `engine`."""
+    folder = cfg.programs.get(engine)
+    if not folder:
+        raise UserError(f"profile: launch.programs: expected the folder of engine {engine!r}'s programs")
+    return str(Path(folder).expanduser() / name)
+
+
+def launched(command: Sequence[str], cfg: LaunchConfig, gpus: int) -> list[str]:
+    """`command` as the template starts it.
+
+    A word of the template that is {command} alone becomes the command's own words (srun ... {command}); inside a
+    longer word it is quoted for a shell (ssh host "cd {folder} && {command}").
+    """
+    words: list[str] = []
+    for word in shlex.split(cfg.template):
+        if word == "{command}":
+            words += command
+        else:
+            words.append(word.format(command=shlex.join(command), folder=shlex.quote(str(Path.cwd())), gpus=gpus))
+    return words
+
+
+def run_to_end(command: Sequence[str], log: Path, what: str) -> None:
+    """Run `command` until it ends, its output appended to `log`; a failure shows the end of that."""
+    with running(command, log, what) as process:
+        code = process.wait()
+    if code:
+        raise failed(f"{what} failed (exit {code})", log)
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path, what: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start `command` with its output appended to `log`; on leaving, whatever the reason, it and its children end."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output, _ended_by_sigterm():
+        output.write(f"$ {shlex.join(command)}\n".encode())
+        output.flush()
+        try:
+            process = subprocess.Popen(
+                list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            raise UserError(
+                f"{what} cannot be started: {error}; profile: launch.programs names the folder of its environment's "
+                "programs, launch.template how they are started; envs/ says how the environments are made"
+            ) from None
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a program and its children: asked first, killed where that does not help."""
+    if _signal_all(process, signal.SIGTERM):
+        deadline = time.monotonic() + STOP_S
+        while time.monotonic() < deadline and (process.poll() is None or _signal_all(process, 0)):
+            time.sleep(0.05)
+        _signal_all(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_all(process: "subprocess.Popen[bytes]", sign: int) -> bool:
+    """Whether there was anything of the program's group left to signal."""
+    try:
+        os.killpg(process.pid, sign)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def failed(what: str, log: Path) -> UserError:
+    """The error that shows the end of the program's own output."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    shown = "\n  ".join(line.rstrip()[:400] for line in lines[-TAIL:])
+    return UserError(f"{what}; all it said is in {log}, its end:\n  {shown}")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM to this process ends it as ctrl-c does, so that what it started ends too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_sign: int, _frame: FrameType | None) -> None:
+        sys.exit("terminated")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,126 @@
+"""The command lines that a stage starts by itself: a server, or a trainer of another environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from supertiny import engines
+from supertiny.core.config import load, load_profile, profile_path, seed
+from supertiny.core.errors import UserError
+from supertiny.core.resume import cache_home
+from supertiny.engines.endpoint._hosted import Kind, Start, home
+from supertiny.engines.openrlhf._arguments import MODULE, Files, arguments
+from supertiny.engines.openrlhf._config import OpenrlhfConfig
+from supertiny.launcher.process import launched, program
+from supertiny.plan.graph import Stage
+from supertiny.plan.reckon import HOSTED, MEGATRON, NATIVE, OPENRLHF, engine_of, served
+from supertiny.plan.setting import Setting
+from supertiny.plan.shapes import Sized
+from supertiny.plan.work import LLM, Answering, Work
+from supertiny.quantize.config import QuantizationConfig
+from supertiny.rl.config import RlConfig
+
+PORT = 30_000
+"""shown where the profile leaves the choice to the run"""
+BY_CONTENT = "by-content"
+"""shown for the part of a path that hangs on the content of a model that is not there yet"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """One program, as it is started."""
+
+    engine: str
+    words: list[str]
+    """behind the launcher's template"""
+    own: list[str]
+    """of the program alone"""
+
+
+def started(stage: Stage, pieces: list[Work], models: Mapping[str, Sized], setting: Setting) -> list[Started]:
+    """The programs that `stage` starts, in their order; none where everything is done in its own process."""
+    found: list[Started] = []
+    for piece in pieces:
+        engine = engine_of(piece, setting)
+        if engine in HOSTED and isinstance(piece, Answering):
+            found += _server(engine, piece, models, setting)
+        elif engine == OPENRLHF and not isinstance(piece, Answering):
+            found.append(_openrlhf(stage, setting))
+        elif engine == MEGATRON and not isinstance(piece, Answering):
+            found += _megatron(stage, setting)
+    return found
+
+
+def cannot(stage: Stage, pieces: list[Work], setting: Setting) -> list[str]:
+    """What the chosen engines have no verb for; the stage would stop at once."""
+    verbs = {(engine_of(piece, setting), piece.verb) for piece in pieces if piece.verb != NATIVE}
+    verbs |= {(setting.engines.chat, "serve")} if stage.script == "prototype_bench" else set()
+    if stage.script in ("correct", "recover"):
+        verbs.add((setting.engines.sft if stage.script == "correct" else setting.engines.distill, stage.script))
+    found = []
+    for engine, verb in sorted(verbs):
+        path = engines.HOME / engine
+        if not (path / f"{verb}.py").is_file():
+            known = ", ".join(sorted(one.stem for one in path.glob("[a-z]*.py")))
+            found.append(f"engine {engine} cannot {verb}" + (f"; it can {known}" if known else "; there is none"))
+    return found
+
+
+def _server(engine: str, piece: Answering, models: Mapping[str, Sized], setting: Setting) -> list[Started]:
+    kind: Kind = import_module(f"supertiny.engines.{engine}._kind").KIND
+    start = _start(engine, piece, models, setting)
+    plan = kind.plan(start)
+    commands = [*(step.command for step in plan.steps), plan.command]
+    return [Started(engine, launched(words, setting.launch, start.cfg.gpus), words) for words in commands]
+
+
+def _start(engine: str, piece: Answering, models: Mapping[str, Sized], setting: Setting) -> Start:
+    """As the run will have it, but for the port that is free then and the content of models that are made then."""
+    of_chats = piece.verb == "chat"
+    cfg = setting.servers.chat if of_chats else setting.servers.answers
+    machine = setting.chat if of_chats else setting.generate
+    folder = f"data/models/{piece.model}"
+    name = setting.servers.model if of_chats and piece.model == LLM and setting.servers.model else folder
+    made = setting.quantized.get(piece.model)
+    gptq = {"group_size": load("quantization", QuantizationConfig).group_size}
+    return Start(
+        model=name,
+        name=name if name != folder else piece.model,
+        host=cfg.host,
+        port=cfg.port or PORT,
+        precision=machine.precision,
+        at_once=machine.batch_size,
+        cfg=cfg,
+        launch=setting.launch,
+        scratch=home() / engine / BY_CONTENT,
+        model_type=served(piece, models, setting).model_type,
+        quantization=gptq if made else {},
+    )
+
+
+def _openrlhf(stage: Stage, setting: Setting) -> Started:
+    state = cache_home() / "resume" / f"openrlhf-{Path(stage.option('out')).name}-{BY_CONTENT}"
+    files = Files(base=Path(stage.option("base")), state=state)
+    longest = setting.servers.answers.context
+    words = arguments(load("rl", RlConfig), load_profile("openrlhf", OpenrlhfConfig), files, longest, seed())
+    own = ["env", "RAY_DEDUP_LOGS=0", program(OPENRLHF, "python", setting.launch), "-m", MODULE, *words]
+    return Started(OPENRLHF, launched(own, setting.launch, setting.openrlhf.all_gpus), own)
+
+
+def _megatron(stage: Stage, setting: Setting) -> list[Started]:
+    """What starts the workers; a template of its own says how."""
+    if not (engines.HOME / MEGATRON).is_dir():
+        return []
+    start = import_module(f"supertiny.engines.{MEGATRON}._launch").command
+    template = YAML(typ="safe").load(profile_path())[MEGATRON]["launcher"]
+    job = cache_home() / "resume" / f"megatron-{stage.script}-{BY_CONTENT}"
+    words = start(template, setting.megatron_gpus * setting.train.processes, job)
+    return [Started(MEGATRON, words, words)]
+
+
+def refused(error: UserError) -> str:
+    """A command line that cannot be written, as a warning."""
+    return f"cannot be started: {error}"

@@ -1,0 +1,84 @@
+"""The stages of dvc.yaml with the parameters put in, in an order in which they can run."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from supertiny.core.errors import UserError
+
+PLACE = re.compile(r"\$\{([^}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage as DVC runs it."""
+
+    name: str
+    """such as distill@tiny"""
+    command: str
+    deps: tuple[str, ...]
+    """paths"""
+    outs: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """Of the command."""
+        return shlex.split(self.command)
+
+    @property
+    def script(self) -> str:
+        """The X of `python -m stages.X`."""
+        return self.words[2].removeprefix("stages.")
+
+    def option(self, name: str) -> str:
+        """What the command gives as --name."""
+        return self.words[self.words.index(f"--{name}") + 1]
+
+
+def stages(graph: Mapping[str, Any], params: Mapping[str, Any]) -> list[Stage]:
+    """Every stage of a dvc.yaml under the values of params.yaml, each behind those whose outs it reads."""
+    return _ordered([stage for name, spec in graph["stages"].items() for stage in _expanded(name, spec, params)])
+
+
+def _expanded(name: str, spec: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Stage]:
+    if "foreach" not in spec:
+        yield _stage(name, spec, params)
+        return
+    each = spec["foreach"]
+    items = _value(each[2:-1], params) if isinstance(each, str) else each
+    pairs = items.items() if isinstance(items, Mapping) else [(item, item) for item in items]
+    for key, item in pairs:
+        yield _stage(f"{name}@{key}", spec["do"], {**params, "key": key, "item": item})
+
+
+def _stage(name: str, spec: Mapping[str, Any], values: Mapping[str, Any]) -> Stage:
+    def filled(text: str) -> str:
+        return PLACE.sub(lambda found: str(_value(found[1], values)), text)
+
+    outs = [path for out in spec["outs"] for path in ([out] if isinstance(out, str) else out)]
+    return Stage(name, filled(spec["cmd"]), tuple(map(filled, spec["deps"])), tuple(map(filled, outs)))
+
+
+def _value(path: str, values: Mapping[str, Any]) -> Any:
+    found: Any = values
+    for key in path.split("."):
+        if not isinstance(found, Mapping) or key not in found:
+            raise UserError(f"dvc.yaml: ${{{path}}}: params.yaml has no such entry")
+        found = found[key]
+    return found
+
+
+def _ordered(found: Sequence[Stage]) -> list[Stage]:
+    """As in the file, but for those that must wait for a later one."""
+    waiting, done, order = list(found), set[str](), list[Stage]()
+    makers = {out for stage in found for out in stage.outs}
+    while waiting:
+        ready = next((one for one in waiting if all(dep not in makers or dep in done for dep in one.deps)), None)
+        if ready is None:
+            raise UserError(f"dvc.yaml: {', '.join(one.name for one in waiting)} wait for one another")
+        waiting.remove(ready)
+        order.append(ready)
+        done.update(ready.outs)
+    return order

@@ -1,0 +1,159 @@
+"""All that a plan hangs on: the parameters and the profile, checked as the stages check them, and what was measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from supertiny.core.config import load, load_each, load_profile, profile_path
+from supertiny.core.errors import UserError
+from supertiny.core.files import read_json
+from supertiny.core.machine import Engines
+from supertiny.data.dataset import DatasetSizes
+from supertiny.describe.config import DescribeSizes
+from supertiny.distill.student import StudentConfig
+from supertiny.engines.openrlhf._config import OpenrlhfConfig
+from supertiny.judge.kinds import JudgeConfig, JudgeSizes
+from supertiny.launcher.config import LaunchConfig, ServersConfig
+from supertiny.measure.evaluate import EvaluateSizes
+from supertiny.measure.load import BenchConfig, BenchSizes
+from supertiny.model.ask import ChatMachine, GenerateMachine
+from supertiny.model.sources import ModelsConfig
+from supertiny.model.training import TrainMachine
+from supertiny.plan.machine import GpusConfig
+from supertiny.prototype.ablation import ChangeConfig
+from supertiny.prototype.config import PrototypeSizes
+from supertiny.prune.config import PrunedConfig
+from supertiny.quantize.config import QuantizedConfig
+from supertiny.rft.accept import RftSizes
+from supertiny.rl.config import RlConfig, ThoughtSizes
+from supertiny.sft.config import SftConfig, SftSizes
+
+METRICS = Path("metrics/summary.json")
+VERDICTS_AN_EXPERT_ROW = 924 / 400
+"""judged replies of the half that judges are measured on (metrics/summary.json: judge.reference.n, 400 expert rows)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Mean tokens of this project's prompts and answers, bytes of its stored logits: as the default run had them."""
+
+    full_prompt: float
+    """the large model's"""
+    full_uncached: float
+    full_new: float
+    prompt: float
+    """the small model's"""
+    new: float
+    thought_new: float
+    """of a reply that thinks first"""
+    logits_bytes: float
+    """a response token takes in the store"""
+
+
+def measured(path: Path = METRICS) -> Measured:
+    """From the metrics that are committed."""
+    found = read_json(path)
+    try:
+        return Measured(
+            full_prompt=found["prototype"]["prompt_tokens"],
+            full_uncached=found["prototype"]["uncached_tokens"],
+            full_new=found["prototype"]["new_tokens"],
+            prompt=found["sft"]["prompt_tokens"],
+            new=found["sft"]["new_tokens"],
+            thought_new=found["rl"]["thinking"]["tokens"],
+            logits_bytes=found["logits"]["bytes_per_token"],
+        )
+    except KeyError as error:
+        raise UserError(f"{path}: has no {error}, which a plan needs; make it with `dvc repro`") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The chosen profile with the parameters."""
+
+    models: ModelsConfig
+    engines: Engines
+    launch: LaunchConfig
+    servers: ServersConfig
+    openrlhf: OpenrlhfConfig
+    megatron_gpus: int
+    """that share one copy of a model which engine megatron trains"""
+    gpus: GpusConfig
+    train: TrainMachine
+    chat: ChatMachine
+    generate: GenerateMachine
+    dataset: DatasetSizes
+    prototype: PrototypeSizes
+    judge: JudgeConfig
+    judge_sizes: JudgeSizes
+    rft: RftSizes
+    evaluate: EvaluateSizes
+    bench: BenchConfig
+    bench_sizes: BenchSizes
+    describe: DescribeSizes
+    thoughts: ThoughtSizes
+    sft: SftSizes
+    rl: RlConfig
+    epochs: dict[str, float]
+    """of each section of params.yaml that trains a language model"""
+    variants: int
+    """of the prototype, in the ablation"""
+    students: dict[str, StudentConfig]
+    pruned: dict[str, PrunedConfig]
+    quantized: dict[str, QuantizedConfig]
+    known: Measured
+
+    @property
+    def examples(self) -> int:
+        """Training examples at most: the pool's queries whose answers are accepted, and labelled ones."""
+        answered = self.prototype.train or self.dataset.train
+        most = min(self.dataset.train, answered + self.rft.labelled)
+        return min(self.sft.examples or most, most)
+
+    def split(self, name: str, wanted: int) -> int:
+        """Rows of a split that are asked; 0: all."""
+        there = int(getattr(self.dataset, name))
+        return min(wanted or there, there)
+
+    def rounds(self, most: int) -> int:
+        """Requests of a load test: every round's, warm-up too."""
+        sizes = self.bench_sizes
+        return sizes.warmup + sum(max(sizes.requests, 2 * one) for one in self.bench.clients if one <= most)
+
+
+def read_setting(params: dict[str, Any]) -> Setting:
+    """From params.yaml and the profile of the current folder; `params` is the former as it is."""
+    sections = ("sft", "teaching", "thinking", "general", "recovery")
+    shared = YAML(typ="safe").load(profile_path()).get("megatron", {})
+    return Setting(
+        models=load_profile("models", ModelsConfig),
+        engines=load_profile("engines", Engines),
+        launch=load_profile("launch", LaunchConfig),
+        servers=load_profile("servers", ServersConfig),
+        openrlhf=load_profile("openrlhf", OpenrlhfConfig),
+        megatron_gpus=shared.get("tensor_parallel", 1) * shared.get("pipeline_parallel", 1),
+        gpus=load_profile("gpus", GpusConfig),
+        train=load_profile("train", TrainMachine),
+        chat=load_profile("chat", ChatMachine),
+        generate=load_profile("generate", GenerateMachine),
+        dataset=load_profile("dataset", DatasetSizes),
+        prototype=load_profile("prototype", PrototypeSizes),
+        judge=load("judge", JudgeConfig),
+        judge_sizes=load_profile("judge_sizes", JudgeSizes),
+        rft=load_profile("rft", RftSizes),
+        evaluate=load_profile("evaluate", EvaluateSizes),
+        bench=load("bench", BenchConfig),
+        bench_sizes=load_profile("bench", BenchSizes),
+        describe=load_profile("describe", DescribeSizes),
+        thoughts=load_profile("thoughts", ThoughtSizes),
+        sft=load_profile("sft", SftSizes),
+        rl=load("rl", RlConfig),
+        epochs={name: load(name, SftConfig).epochs for name in sections},
+        variants=1 + len(load_each("ablation", ChangeConfig, empty=True)),
+        students={name: load_profile(f"student_models.{name}", StudentConfig) for name in params["students"]},
+        pruned=load_each("pruned", PrunedConfig, empty=True),
+        quantized=load_each("quantized", QuantizedConfig, empty=True),
+        known=measured(),
+    )

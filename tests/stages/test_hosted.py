@@ -1,0 +1,116 @@
+"""Evaluation, load test and prototype with engines sglang, vllm and trtllm: the stages start servers and stop them.
+
+The servers are ours (`tests.fakes.openai_server`): they take their programs' own options alone, and answer by the
+native engine, so that a hosted engine must give what the native one gives, to the letter.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages import base, bench, dataset, evaluate, prototype_bench, prototype_results, sft
+from supertiny.engines.endpoint._verbs import stop_all
+from tests.environment import environment
+from tests.project import smoke_project
+
+MODELS, DATA = Path("data/models"), Path("data/dataset")
+FUNCTIONS, TEST, OOD = DATA / "functions.json", DATA / "test.jsonl", DATA / "ood.jsonl"
+FAKE = "tests.fakes.openai_server"
+FAKES = {
+    "sglang": {"sglang.launch_server": f"{FAKE} sglang"},
+    "vllm": {"vllm.entrypoints.openai.api_server": f"{FAKE} vllm"},
+    "trtllm": {"trtllm-serve": f"{FAKE} trtllm-serve"},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    home = tmp_path_factory.mktemp("hosted")
+    programs = {name: str(environment(home / "envs" / name, fakes)) for name, fakes in FAKES.items()}
+
+    def change(params, profile):
+        profile["launch"]["programs"] |= programs
+        profile["evaluate"]["models"] = {"test": 4, "ood": 2}
+        profile["bench"] |= {"requests": 4, "warmup": 0, "max_clients": 8}
+        params["bench"]["clients"] = [1, 8]
+        profile["sft"] = {"examples": 24, "dev_examples": 4}
+        profile["generate"]["batch_size"] = 8
+        params["decode"]["max_new_tokens"] = 48
+
+    (home / "project").mkdir()
+    with smoke_project(home / "project", change) as folder:
+        dataset.main(DATA)
+        for role in ("llm", "encoder"):
+            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        examples = {"functions": FUNCTIONS, "examples": DATA / "train.reference.jsonl", "dev": DATA / "dev.jsonl"}
+        sft.main("sft", MODELS / "llm", **examples, out=MODELS / "sft", log=Path("data/logs/sft.csv"))
+        yield folder
+
+
+def choose(**engines):
+    path = Path("profiles/smoke.yaml")
+    profile = yaml.safe_load(path.read_text())
+    profile["engines"] |= engines
+    path.write_text(yaml.safe_dump(profile))
+
+
+def evaluated(name):
+    out = Path("data/results") / name
+    evaluate.main(MODELS / "sft", FUNCTIONS, TEST, OOD, out / "rates.json", out / "answers.jsonl", "models")
+    rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    return [row["written"] for row in rows], json.loads((out / "rates.json").read_text())["workload"]
+
+
+@pytest.fixture(scope="module")
+def native(project):
+    choose(generate="native")
+    return evaluated("native")
+
+
+@pytest.mark.parametrize("engine", FAKES)
+def test_a_hosted_engine_answers_as_the_native_one(project, native, engine, monkeypatch, tmp_path):
+    """Same tokens in, same grammar, same tokens out; what was answered once is not asked again."""
+    record = tmp_path / "record"
+    monkeypatch.setenv("FAKE_SERVER_RECORD", str(record))
+    choose(generate=engine)
+    written, workload = evaluated(engine)
+    assert written == native[0]
+    assert (workload["prompt_tokens"], workload["new_tokens"]) == (native[1]["prompt_tokens"], native[1]["new_tokens"])
+    assert workload["uncached_tokens"] < workload["prompt_tokens"]  # what the server says of its prefix cache
+    evaluated(engine)
+    assert len(record.read_text().splitlines()) == 1
+
+
+def test_many_clients_ask_a_server_at_once(project):
+    choose(generate="native", serve="vllm")
+    answers = Path("data/results/bench/answers.jsonl")
+    evaluate.main(MODELS / "sft", FUNCTIONS, TEST, OOD, answers.with_name("rates.json"), answers, "models")
+    bench.main(MODELS / "sft", FUNCTIONS, TEST, answers, Path("data/results/bench/bench.json"))
+    found = json.loads(Path("data/results/bench/bench.json").read_text())
+    assert found["engine"] == "vllm"
+    for row in found["rounds"].values():
+        assert (row["errors"], row["differing"]) == (0, 0) and row["qps"] > 0
+
+
+def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_end(project, monkeypatch, tmp_path):
+    record = tmp_path / "record"
+    monkeypatch.setenv("FAKE_SERVER_RECORD", str(record))
+    choose(chat="sglang")
+    parts = {
+        "llm": MODELS / "llm",
+        "encoder": MODELS / "encoder",
+        "functions": FUNCTIONS,
+        "expert": DATA / "expert.jsonl",
+    }
+    out = Path("data/results/prototype")
+    prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
+    rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert rows and all(row["written"].startswith('{"answer":') for row in rows)
+    assert len(record.read_text().splitlines()) == 1
+    stop_all()
+    prototype_bench.main(**parts, test=TEST, answers=out / "answers.jsonl", out=out / "bench.json")
+    found = json.loads((out / "bench.json").read_text())["rounds"]
+    assert all(row["errors"] == 0 and row["differing"] == 0 for row in found.values())
+    assert len(record.read_text().splitlines()) == 2

@@ -1,0 +1,250 @@
+"""The plan of every setting: no option that its program does not know, no file that nobody makes."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from supertiny import engines
+from supertiny.commands import plan
+from supertiny.commands.plan import changed
+from supertiny.core.errors import UserError
+from supertiny.plan.commands import BY_CONTENT
+from supertiny.plan.graph import stages
+from supertiny.plan.page import page, planned
+from supertiny.plan.reckon import HOSTED
+from supertiny.plan.setting import read_setting
+from supertiny.plan.work import WORK, models, work
+from tests import flags
+from tests.house import ROOT, engine_keys, tree, yaml
+
+SETTINGS = {
+    "cpu": ([], "cpu"),
+    "smoke": ([], "smoke"),
+    "gpu": ([], "gpu"),
+    "paper": ([], "paper"),
+    "gpu.set": (plan._overrides(str(ROOT / "profiles/gpu.set")), None),
+    "paper.set": (plan._overrides(str(ROOT / "profiles/paper.set")), None),
+    "one node, all TensorRT-LLM": (
+        ["profiles/gpu.yaml:engines.serve=trtllm", "bench.models=[sft,tiny_kd,p30,w8a16,w4a16,w8a8]"],
+        "gpu",
+    ),
+}
+MEGATRON = pytest.mark.skipif(not (engines.HOME / "megatron").is_dir(), reason="engine megatron is not here")
+TRACKED = {"data/own", "data/massive", "data/general/instructions.jsonl"}
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    """Setting -> (its profile, the stages, what is planned, the setting)."""
+    folder = tmp_path_factory.mktemp("plan")
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    for name in ("params.yaml", "dvc.yaml", "metrics/summary.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    found = {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        for name, (overrides, profile) in SETTINGS.items():
+            with changed(overrides, profile) as (chosen, params):
+                setting = read_setting(params)
+                graph = stages(plan._yaml(Path("dvc.yaml")), params)
+                sized = models(graph, setting)
+                found[name] = (chosen, graph, [planned(one, sized, setting) for one in graph], setting)
+    return found
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_program_takes_its_command_line(plans, name):
+    asked = 0
+    for one in plans[name][2]:
+        for program in one.programs:
+            words = program.own
+            if program.engine == "openrlhf":
+                asked += _taken(words[5:], "openrlhf")
+            elif program.engine in ("sglang", "vllm"):
+                asked += _taken(words[3:], program.engine)
+            elif program.engine == "trtllm":
+                asked += _taken(*_trtllm(words))
+    wanted = {"gpu.set": 20, "paper.set": 15, "one node, all TensorRT-LLM": 8}
+    assert asked >= wanted.get(name, 0)
+
+
+def _taken(words, program):
+    flags.taken(words, flags.snapshot(program))
+    return 1
+
+
+def _trtllm(words):
+    name = Path(words[0]).name
+    if name != "python":
+        return words[1:], name
+    script = Path(words[1])
+    family = script.parent.name
+    return words[2:], "trtllm-quantize" if script.name == "quantize.py" else f"trtllm-convert-{family}"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_path_is_made_by_an_earlier_stage_or_is_there(plans, name):
+    _, graph, found, _ = plans[name]
+    made = set(TRACKED)
+    for one in found:
+        for dep in one.stage.deps:
+            assert dep in made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
+        for program in one.programs:
+            for path in _data_paths(program.own):
+                parents = {str(parent) for parent in [Path(path), *Path(path).parents]}
+                assert parents & made, f"{one.stage.name}: {program.engine} reads {path}, which no stage has made"
+        made.update(one.stage.outs)
+    assert len(graph) == len(found)
+
+
+def _data_paths(words):
+    return [path for word in words for path in re.findall(r"(?:^|[=,])(data/[\w./-]+)", word)]
+
+
+def test_a_plan_names_no_content_of_models_that_are_not_there(plans):
+    """What hangs on content is shown as such, in a folder of the user's cache."""
+    programs = [program for one in plans["one node, all TensorRT-LLM"][2] for program in one.programs]
+    built = [word for program in programs for word in program.own if BY_CONTENT in word]
+    assert built and all("supertiny/servers/trtllm" in word for word in built)
+
+
+def test_a_quantized_model_is_built_before_it_is_served(plans):
+    found = {one.stage.name: one for one in plans["one node, all TensorRT-LLM"][2]}
+    names = [Path(program.own[0]).name for program in found["bench@w4a16"].programs]
+    assert names == ["python", "trtllm-build", "trtllm-serve"]
+    assert [Path(program.own[0]).name for program in found["bench@sft"].programs] == ["trtllm-serve"]
+
+
+def test_the_papers_setting_has_its_models_on_its_engines(plans):
+    _, _, found, setting = plans["paper.set"]
+    stages_by_name = {one.stage.name: one for one in found}
+    (prototype,) = stages_by_name["prototype"].parts
+    assert (prototype.engine, prototype.gpus) == ("sglang", 8)
+    assert "Qwen/Qwen2.5-72B-Instruct" in stages_by_name["prototype"].programs[0].own
+    rl = stages_by_name["rl@teacher_rl"]
+    assert {part.engine for part in rl.parts} == {"openrlhf"} and len(rl.programs) == 1
+    words = rl.programs[0].own
+    for option, value in {
+        "--rollout.n_samples_per_prompt": "8",
+        "--algo.kl.estimator": "k2",
+        "--actor.adam.lr": "3e-07",
+    }.items():
+        assert words[words.index(option) + 1] == value
+    assert setting.rl.batches == 1400
+    (bench,) = stages_by_name["bench@p30"].parts
+    assert bench.engine == "trtllm" and bench.memory_gb < 80
+
+
+@MEGATRON
+def test_a_model_too_large_for_one_gpu_is_shared_by_megatron(plans):
+    stages_by_name = {one.stage.name: one for one in plans["paper.set"][2]}
+    (sft,) = stages_by_name["sft"].parts
+    assert sft.engine == "megatron" and sft.gpus == 8 and sft.memory_gb < 80
+    assert not stages_by_name["sft"].warnings and stages_by_name["sft"].programs
+
+
+def test_what_does_not_fit_and_what_no_engine_can_is_said(plans):
+    def warnings(overrides, profile):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(ROOT)
+            with changed(overrides, profile) as (_, params):
+                setting = read_setting(params)
+                graph = stages(plan._yaml(Path("dvc.yaml")), params)
+                sized = models(graph, setting)
+                return {one.name: planned(one, sized, setting).warnings for one in graph}
+
+    large = "profiles/gpu.yaml:models.llm=Qwen/Qwen2.5-7B-Instruct"
+    found = warnings([large], "gpu")
+    assert "sft takes about" not in found["sft"][0] and "llm takes about" in found["sft"][0]
+    assert "a sharded engine" in found["sft"][0] and not found["evaluate@tiny_kd"]
+    many = warnings(["profiles/gpu.yaml:servers.chat.tensor_parallel=16", "profiles/gpu.yaml:engines.chat=vllm"], "gpu")
+    assert "vllm wants 128 GPUs of 8" in many["prototype"]
+    none = warnings(["profiles/gpu.yaml:engines.rl=vllm", "profiles/gpu.yaml:engines.chat=nobody"], "gpu")
+    assert any(one.startswith("engine vllm cannot rl; it can chat, generate, serve") for one in none["rl@tiny_rl"])
+    assert "engine nobody cannot chat; there is none" in none["prototype"]
+    frozen = warnings(["profiles/gpu.yaml:engines.rl=openrlhf"], "gpu")
+    assert any("rl.frozen: engine openrlhf trains every weight" in one for one in frozen["rl@tiny_rl"])
+
+
+def test_more_gpus_and_fewer_queries_take_less(plans):
+    hours = {name: sum(part.hours for one in found for part in one.parts) for name, (_, _, found, _) in plans.items()}
+    assert 0 < hours["smoke"] < hours["cpu"] and 0 < hours["gpu"] < hours["paper.set"]
+
+
+def test_the_verbs_that_are_planned_are_those_that_stages_ask_for():
+    """`WORK` names the engine of each stage as its script does."""
+    setting_verbs = {"chat", "generate", "serve", "sft", "distill", "logits", "rl"}
+    for stage in stages(yaml("dvc.yaml"), yaml("params.yaml")):
+        keys = engine_keys(tree(ROOT / "stages" / f"{stage.script}.py")) & setting_verbs
+        if stage.script in ("correct", "recover"):
+            continue  # of general texts, too few to count
+        assert bool(keys) <= (stage.script in WORK), f"{stage.name} asks engine {keys}, and no work is planned for it"
+
+
+def test_the_page_shows_each_stage_and_the_command_shows_the_page(plans, monkeypatch, capsys):
+    chosen, graph, found, setting = plans["gpu.set"]
+    text = page(found, chosen, setting)
+    assert all(f"# {stage.name}\n{stage.command}" in text for stage in graph)
+    assert "hours in all" in text and "| prototype | vllm | 8 |" in text
+    monkeypatch.chdir(ROOT)
+    plan.main(profile="paper")
+    assert capsys.readouterr().out.startswith("Profile paper: 8 GPUs of 80.0 GB")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("rl.rollouts", "expected key=value"),
+        ("rl.rolouts=8", r"'rl\.rolouts=8': params\.yaml has no such key"),
+        ("profiles/none.yaml:a=1", "expected key=value or profiles/"),
+        ("profiles/gpu.yaml:engines.sing=x", r"profiles/gpu\.yaml has no such key"),
+    ],
+)
+def test_an_override_that_dvc_would_refuse_is_refused(override, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=message):
+        plan.main(set=override)
+
+
+@pytest.mark.parametrize("name", ["gpu.set", "paper.set"])
+def test_dvc_reads_a_file_of_values_as_the_plan_does(name, tmp_path, monkeypatch):
+    from dvc.utils.hydra import apply_overrides
+
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    monkeypatch.chdir(tmp_path)
+    by_file = {}
+    for override in SETTINGS[name][0]:
+        file, _, value = override.rpartition(":") if override.startswith("profiles/") else ("params.yaml", "", override)
+        if override.startswith("profiles/"):
+            file, _, value = override.partition(":")
+        by_file.setdefault(file, []).append(value)
+    with changed(SETTINGS[name][0], None) as (_, params):
+        ours = {file: plan._yaml(Path(file)) for file in by_file} | {"params.yaml": params}
+    for file, values in by_file.items():
+        apply_overrides(file, values)
+        assert plan._yaml(Path(file)) == ours[file]
+
+
+@pytest.mark.parametrize("name", sorted({"openrlhf", *HOSTED}))
+def test_every_program_has_an_environment_at_the_version_that_was_checked(name):
+    text = (ROOT / "envs" / f"{name}.txt").read_text()
+    program = {"trtllm": "trtllm-serve"}.get(name, name)
+    assert f"=={flags.snapshot(program)['version']}" in text
+    for profile in ("cpu", "smoke", "gpu", "paper"):
+        assert name in yaml(f"profiles/{profile}.yaml")["launch"]["programs"]
+
+
+def test_work_of_a_stage_is_counted_from_its_profile(plans):
+    _, graph, _, setting = plans["cpu"]
+    by_name = {stage.name: work(stage, setting) for stage in graph}
+    assert by_name["prototype"][0].asked.count == 80 and by_name["ablation"][0].asked.count == 5 * 12
+    assert by_name["prototype_results"][0].asked.count == 90 + 20
+    assert by_name["evaluate@sft"][0].asked.count == 500 + 160
+    assert by_name["rl@teacher_rl"][0].asked.count == 2 * 16 * 4
+    assert setting.examples == 80 + 3200
+    assert by_name["dataset"] == [] and by_name["report"] == []
