@@ -1,0 +1,187 @@
+"""Fine-tuning and distillation by real Megatron-Core workers, two on gloo, against the native engine."""
+
+import copy
+import csv
+import shutil
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from stages import base, dataset, distill, logits, sft, student
+from supertiny.core.errors import UserError
+from supertiny.model.checkpoint import load_config
+from tests.project import bytes_of, smoke_project
+
+pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
+
+DATA, MODELS, LOGS = Path("data/dataset"), Path("data/models"), Path("data/logs")
+LEARNING = {
+    "functions": DATA / "functions.json",
+    "examples": DATA / "train.reference.jsonl",
+    "dev": DATA / "dev.jsonl",
+}
+LAYOUTS = {
+    "tensor": {"tensor_parallel": 2},
+    "pipeline": {"pipeline_parallel": 2, "micro_batches": 2},
+    "data": {"processes": 2},
+}
+TORCHRUN = "{python} -m torch.distributed.run --standalone --nproc-per-node {processes}"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project folder with a model fine-tuned by the native engine, its logits, and a student taught by it."""
+
+    def change(params, profile):
+        params["sft"] |= {"dev_points": 2, "groups_a_step": 4, "frozen": {"embeddings": True, "blocks": 0.5}}
+        params["teaching"] |= {"epochs": 2, "groups_a_step": 4, "frozen": {"embeddings": False, "blocks": 0.0}}
+        params["pack"] = {"group_size": 2, "function_dropout": 0.3, "renaming": 0.3}
+        profile["sft"] = {"examples": 24, "dev_examples": 6}
+        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": True, "init": None}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(DATA)
+        for role in ("llm", "student"):
+            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        fine_tune("sft")
+        logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
+        student.main("narrow", MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / "narrow")
+        teach("kd")
+        yield folder
+
+
+def fine_tune(name):
+    sft.main("sft", **LEARNING, base=MODELS / "llm", out=MODELS / name, log=LOGS / f"{name}.csv")
+
+
+def teach(name):
+    distill.main(
+        "teaching",
+        **LEARNING,
+        student=MODELS / "narrow",
+        logits=Path("data/logits"),
+        out=MODELS / name,
+        log=LOGS / f"{name}.csv",
+    )
+
+
+@contextmanager
+def megatron(processes=1, save_minutes=60.0, launcher=None, **section):
+    """Inside, the profile has Megatron-Core train, on so many copies of the model."""
+    path = Path("profiles/smoke.yaml")
+    kept = path.read_text()
+    profile = copy.deepcopy(yaml.safe_load(kept))
+    profile["engines"] |= {"sft": "megatron", "distill": "megatron"}
+    profile["train"] |= {"processes": processes, "save_minutes": save_minutes}
+    profile["megatron"] |= section | {"launcher": launcher or TORCHRUN + " {worker}"}
+    path.write_text(yaml.safe_dump(profile))
+    try:
+        yield
+    finally:
+        path.write_text(kept)
+
+
+def curve(name):
+    with (LOGS / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def assert_alike(name, native):
+    """The same run, but for rounding: its log row by row, and the model that came of it."""
+    rows, expected = curve(name), curve(native)
+    assert len(rows) == len(expected) > 4
+    for row, other in zip(rows, expected, strict=True):
+        assert row.keys() == other.keys()
+        assert (row["step"], row["learning_rate"]) == (other["step"], other["learning_rate"])
+        assert float(row["loss"]) == pytest.approx(float(other["loss"]), abs=1e-3)
+        assert float(row["grad_norm"]) == pytest.approx(float(other["grad_norm"]), rel=1e-2)
+        assert (row["dev_loss"] == "") == (other["dev_loss"] == "")
+        assert float(row["dev_loss"] or 0) == pytest.approx(float(other["dev_loss"] or 0), abs=1e-3)
+    trained, wanted = (load_file(MODELS / one / "model.safetensors") for one in (name, native))
+    assert trained.keys() == wanted.keys()
+    for one, value in wanted.items():
+        torch.testing.assert_close(trained[one], value, atol=3e-4, rtol=3e-3)
+    files = bytes_of(MODELS / native).keys()
+    assert bytes_of(MODELS / name).keys() == files
+    same = files - {"model.safetensors"}
+    assert all((MODELS / name / file).read_bytes() == (MODELS / native / file).read_bytes() for file in same)
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_fine_tuning_comes_to_the_native_engines_model(project, kind):
+    """With the embeddings and the first of two blocks frozen: one of two stages has nothing to learn."""
+    with megatron(**LAYOUTS[kind]):
+        fine_tune(f"sft_{kind}")
+    assert_alike(f"sft_{kind}", "sft")
+    before, after = (load_file(MODELS / one / "model.safetensors") for one in ("llm", f"sft_{kind}"))
+    same = {one for one in before if torch.equal(before[one], after[one])}
+    assert same == {one for one in before if "embed_tokens" in one or ".layers.0." in one}
+    assert not list(Path("cache/supertiny/resume").iterdir()), "nothing is left of a run that ended well"
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_distillation_comes_to_the_native_engines_student(project, kind):
+    """From logits over 257 ids into a student with fewer, whose tied embeddings learn too."""
+    assert load_config(MODELS / "narrow").vocab_size < 257 and load_config(MODELS / "narrow").tie_word_embeddings
+    with megatron(**LAYOUTS[kind]):
+        teach(f"kd_{kind}")
+    assert_alike(f"kd_{kind}", "kd")
+
+
+@pytest.mark.parametrize(("first", "then"), [("pipeline", "tensor"), ("tensor", "data")])
+def test_a_killed_run_goes_on_in_another_layout(project, first, then, capfd):
+    """Two saved steps on two processes, the rest on two that share the model in another way."""
+    dies = Path(__file__).with_name("megatron_dies.py")
+    name = f"sft_{first}_{then}"
+    with (
+        megatron(**LAYOUTS[first], save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
+        pytest.raises(UserError, match="ended with status 1; .* training goes on from its last saved state"),
+    ):
+        fine_tune(name)
+    assert "power cut" in capfd.readouterr().err
+    assert not (MODELS / name).exists()
+    with megatron(**LAYOUTS[then]):
+        fine_tune(name)
+    assert "resuming after step 2" in capfd.readouterr().err
+    assert_alike(name, "sft")
+
+
+def test_a_state_that_cannot_be_read_is_named_and_its_remedy_given(project):
+    dies = Path(__file__).with_name("megatron_dies.py")
+    with (
+        megatron(save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
+        pytest.raises(UserError, match="ended with status 1"),
+    ):
+        fine_tune("torn")
+    (state,) = Path("cache/supertiny/resume").glob("megatron-sft-*/state/step-*")
+    for shard in state.glob("*.distcp"):
+        shard.write_bytes(shard.read_bytes()[:100])
+    with megatron(), pytest.raises(UserError, match=r"step-00000002: cannot resume from it .* delete it to start over"):
+        fine_tune("torn")
+    shutil.rmtree(state.parents[1])
+
+
+def test_what_a_worker_refuses_is_the_stages_error(project):
+    """The launcher starts one process, the layout is of two."""
+    one = "{python} -m torch.distributed.run --standalone --nproc-per-node 1 {worker}"
+    with megatron(tensor_parallel=2, launcher=one), pytest.raises(UserError, match="started 1 processes .* for 2"):
+        fine_tune("refused")
+    assert not (MODELS / "refused").exists()
+
+
+def test_a_worker_without_megatron_core_says_how_to_install_it(project, tmp_path):
+    """An interpreter that finds everything but it."""
+    (tmp_path / "blind.py").write_text(
+        "import importlib.util, runpy, sys\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'megatron' else find(name, *more)\n"
+        "runpy.run_module('supertiny.engines.megatron.worker', run_name='__main__')\n"
+    )
+    blind = f"{{python}} -m torch.distributed.run --standalone --nproc-per-node 1 {tmp_path / 'blind.py'} {{job}}"
+    with megatron(launcher=blind), pytest.raises(UserError, match=r"needs Megatron-Core .* '\.\[megatron\]'"):
+        fine_tune("blind")
