@@ -21,12 +21,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from http.client import HTTPException
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engines_page import draw, tables
+from supertiny.commands.places import model_folder
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
@@ -43,6 +45,8 @@ from supertiny.prompt.compressed import PromptConfig
 SPAWN = multiprocessing.get_context("spawn")
 TIMEOUT_S = 600.0
 """that one answer over HTTP may take"""
+STOP_S = 60.0
+"""that a system may take to end"""
 ROUTES = ("chat/completions", "completions")
 
 
@@ -56,21 +60,45 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server that speaks the OpenAI protocol."""
+
+    url: str
+    route: str
+    key_variable: str | None
+
+    def opened(self) -> Endpoint:
+        """A client of it."""
+        if self.route not in ROUTES:
+            raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {self.route!r}")
+        return Endpoint(self.url, TIMEOUT_S, os.environ.get(self.key_variable) if self.key_variable else None)
+
+    def must_serve(self, model: str) -> None:
+        """Fail if it is away or has no such model."""
+        try:
+            served = self.opened().models()
+        except (OSError, HTTPException) as error:
+            raise UserError(f"--url: no server answers at {self.url}: {error}") from None
+        if model not in served:
+            raise UserError(
+                f"--url: the server has no model {model!r}, only {', '.join(served)}; serve it by that name"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """One model in one way of serving it."""
 
     model: Path
-    engine: str | None
-    """None: over HTTP"""
+    way: str | Server
+    """an engine, or a server that has the model under its folder's name"""
     machine: GenerateMachine
     functions: Path
-    url: str = ""
-    route: str = ROUTES[0]
 
     @property
-    def way(self) -> str:
-        """Its name beside the model's."""
-        return self.engine or f"HTTP, {self.route}"
+    def title(self) -> tuple[str, str]:
+        """Model, and how it is served: without an address, which is nobody else's business."""
+        return self.model.name, f"HTTP, {self.way.route}" if isinstance(self.way, Server) else self.way
 
 
 def main(
@@ -92,28 +120,24 @@ def main(
     are given; `key_variable` is the environment variable with the server's API key.
     """
     cfg, sizes = load("bench", BenchConfig), load_profile("bench", BenchSizes)
-    loads = [int(one) for one in _parts(clients)] or [one for one in cfg.clients if one <= sizes.max_clients]
-    counts = {one: max(int(least or sizes.requests), 2 * one) for one in loads}
-    machine, functions = load_profile("generate", GenerateMachine), dataset / "functions.json"
-    if route not in ROUTES:
-        raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {route!r}")
-    ways = [*_parts(engines), *([None] if url else [])]
+    loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients]
+    fewest, times = (_counts(least, "--least") or [sizes.requests])[0], _counts(repetitions, "--repetitions")[0]
+    counts = {one: max(fewest, 2 * one) for one in loads}
+    machine = load_profile("generate", GenerateMachine)
+    server = Server(url, route, key_variable) if url else None
     systems = [
-        System(models / name, way, machine, functions, url or "", route) for name in _parts(names) for way in ways
+        System(model_folder(models, name, "--names"), way, machine, dataset / "functions.json")
+        for name in _parts(names)
+        for way in (*_parts(engines), *([server] if server else []))
     ]
-    if not systems:
-        raise UserError("--names, --engines, --url: expected a model, and an engine or a URL at least")
+    _must_be_there(systems)
     asked = _questions(models, _parts(names), dataset, machine, sizes.warmup + sum(counts.values()))
-    rounds = [
-        one
-        for repetition in range(int(repetitions))
-        for one in _repetition(systems, asked, counts, sizes.warmup, repetition, key_variable)
-    ]
+    rounds = [one for at in range(times) for one in _repetition(systems, asked, counts, sizes.warmup, at)]
     found = {
         "machine": describe() | _engine_versions(systems),
         "batch_size": machine.batch_size,
-        "queries": {name: len({question.example.id for question in of}) for name, of in asked.items()},
-        "repetitions": int(repetitions),
+        "queries": {name: len(of) for name, of in asked.items()},
+        "repetitions": times,
         "rounds": rounds,
     }
     write_json(out.with_suffix(".json"), found)
@@ -123,6 +147,24 @@ def main(
 
 def _parts(text: str | None) -> list[str]:
     return [one.strip() for one in (text or "").split(",") if one.strip()]
+
+
+def _counts(text: str | None, option: str) -> list[int]:
+    parts = _parts(text)
+    if not all(one.isdecimal() and int(one) for one in parts):
+        raise UserError(f"{option}: expected numbers above 0, got {text!r}")
+    return [int(one) for one in parts]
+
+
+def _must_be_there(systems: Sequence[System]) -> None:
+    """An engine or a server that is not there is an error before anything is loaded."""
+    if not systems:
+        raise UserError("--names, --engines, --url: expected a model, and an engine or a URL at least")
+    for system in systems:
+        if isinstance(system.way, Server):
+            system.way.must_serve(system.model.name)
+        else:
+            get(system.way, "serve")
 
 
 def _questions(
@@ -146,39 +188,27 @@ def _written(model: Path, asked: Sequence[Request], machine: GenerateMachine) ->
 
 
 def _repetition(
-    systems: Sequence[System],
-    asked: dict[str, list[Question]],
-    counts: dict[int, int],
-    warmup: int,
-    repetition: int,
-    key_variable: str | None,
+    systems: Sequence[System], asked: dict[str, list[Question]], counts: dict[int, int], warmup: int, repetition: int
 ) -> list[dict[str, Any]]:
     """A round of every system at every load."""
     rounds, first = [], warmup
-    with _all_running(systems, asked, warmup, key_variable) as running:
+    with _all_running(systems, asked, warmup) as running:
         for clients, count in counts.items():
-            turn = [(repetition + at) % len(systems) for at in range(len(systems))]
-            for at in turn:
-                print(f"repetition {repetition + 1}, {clients} clients: {_title(systems[at])}", flush=True)
-                measured = running[at].told((clients, first, count))
-                rounds.append(
-                    {"model": systems[at].model.name, "way": systems[at].way, "clients": clients} | measured
-                    | {"repetition": repetition}
-                )  # fmt: skip
+            for at in ((repetition + place) % len(systems) for place in range(len(systems))):
+                model, way = systems[at].title
+                print(f"repetition {repetition + 1}, {clients} clients: {model}, {way}", flush=True)
+                who = {"repetition": repetition, "clients": clients, "model": model, "way": way}
+                rounds.append(who | running[at].told((clients, first, count)))
             first += count
     return rounds
-
-
-def _title(system: System) -> str:
-    return f"{system.model.name}, {system.way}"
 
 
 class _Running:
     """A system in a process of its own."""
 
-    def __init__(self, system: System, asked: list[Question], warmup: int, key_variable: str | None) -> None:
+    def __init__(self, system: System, asked: list[Question], warmup: int) -> None:
         self._here, there = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_serve, args=(there, system, asked, warmup, key_variable), daemon=True)
+        self._process = SPAWN.Process(target=_serve, args=(there, system, asked, warmup), daemon=True)
         self._process.start()
         there.close()
 
@@ -200,18 +230,18 @@ class _Running:
     def stop(self) -> None:
         """Let it go."""
         self._here.close()
-        self._process.join(60)
+        self._process.join(STOP_S)
+        if self._process.is_alive():
+            self._process.terminate()
 
 
 @contextmanager
-def _all_running(
-    systems: Sequence[System], asked: dict[str, list[Question]], warmup: int, key_variable: str | None
-) -> Iterator[list[_Running]]:
+def _all_running(systems: Sequence[System], asked: dict[str, list[Question]], warmup: int) -> Iterator[list[_Running]]:
     """All systems, loaded one after another and warm."""
     running: list[_Running] = []
     try:
         for system in systems:
-            running.append(_Running(system, asked[system.model.name], warmup, key_variable))
+            running.append(_Running(system, asked[system.model.name], warmup))
             running[-1].heard()
         yield running
     finally:
@@ -219,21 +249,22 @@ def _all_running(
             one.stop()
 
 
-def _serve(said: Connection, system: System, asked: list[Question], warmup: int, key_variable: str | None) -> None:
+def _serve(said: Connection, system: System, asked: list[Question], warmup: int) -> None:
     """In the system's process: a round each time it is told to, until the other end is closed."""
 
     def same(question: Question, found: Generation) -> bool:
         return found.text.strip() == question.expected
 
     try:
-        with _opened(system, key_variable) as ask:
+        with _opened(system) as ask:
             closed_loop(ask, asked, same, 1, warmup)
             said.send("warm")
             while True:
                 clients, first, count = said.recv()
                 part = [asked[at % len(asked)] for at in range(first, first + count)]
-                memory = peak_memory_mb() if system.engine else None
-                said.send(closed_loop(ask, part, same, clients, count) | {"peak_memory_mb": memory})
+                measured = closed_loop(ask, part, same, clients, count)
+                own = not isinstance(system.way, Server)
+                said.send(measured | {"peak_memory_mb": peak_memory_mb() if own else None})
     except EOFError:
         return
     except Exception as error:
@@ -241,18 +272,14 @@ def _serve(said: Connection, system: System, asked: list[Question], warmup: int,
 
 
 @contextmanager
-def _opened(system: System, key_variable: str | None) -> Iterator[Callable[[Question], Generation]]:
+def _opened(system: System) -> Iterator[Callable[[Question], Generation]]:
     decode, name = load("decode", DecodeConfig), system.model.name
-    if system.engine:
-        with get(system.engine, "serve")(system.model, decode, system.machine) as ask:
+    if not isinstance(system.way, Server):
+        with get(system.way, "serve")(system.model, decode, system.machine) as ask:
             yield lambda question: ask(question.request)
         return
-    server = Endpoint(system.url, TIMEOUT_S, os.environ.get(key_variable) if key_variable else None)
-    if name not in (served := server.models()):
-        raise UserError(
-            f"--url: the server has no model {name!r}, only {', '.join(served)}; name it so when you serve it"
-        )
-    if system.route == ROUTES[0]:
+    server = system.way.opened()
+    if system.way.route == ROUTES[0]:
         pool = read_functions(system.functions)
         yield lambda question: chat(server, name, question.example, pool)
     else:
@@ -267,13 +294,7 @@ def _ids(encode: Callable[[str], list[int]], request: Request) -> list[int]:
 
 
 def _engine_versions(systems: Sequence[System]) -> dict[str, str]:
-    found = {}
-    for package in ("openvino-genai",) if any(one.engine == "openvino" for one in systems) else ():
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"openvino-genai": version("openvino-genai")} if any(one.way == "openvino" for one in systems) else {}
 
 
 if __name__ == "__main__":

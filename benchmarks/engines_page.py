@@ -25,8 +25,8 @@ def tables(rounds: Rounds) -> str:
         table(["model", "served by", *head], [[*of, *(_ratio(rounds, of, cc) for cc in clients)] for of in systems]),
         "Response time, ms: medians over the repetitions of p50 / p95 / p99.",
         table(["model", "served by", *head], [[*of, *(_times(rounds, of, cc) for cc in clients)] for of in systems]),
-        "Over all rounds: requests, errors, answers that differ from the native engine's unhurried ones; tokens written "
-        "a second at the highest load; peak memory of the process.",
+        "Over all rounds: requests, errors, answers that differ from the native engine's unhurried ones; tokens "
+        "written a second at the highest load; peak memory of the process.",
         table(
             ["model", "served by", "requests", "errors", "differing", "tokens a second", "memory, MB"],
             [[*of, *_rest(rounds, of, clients[-1])] for of in systems],

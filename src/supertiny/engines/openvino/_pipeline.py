@@ -1,4 +1,4 @@
-"""One OpenVINO pipeline that many threads ask: a request joins the batch at the next step and leaves when it is done."""
+"""One OpenVINO pipeline that many threads ask: a request joins the batch at the next step, and leaves when done."""
 
 import time
 from collections.abc import Callable, Iterator
