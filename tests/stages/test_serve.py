@@ -92,6 +92,7 @@ def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkey
     card = (out / "README.md").read_text()
     assert "| qps.cc1 | 2.0 |" in card and "llama-server -m models/student.gguf" in card
     assert "--data dataset --by embedding" in card, "no classifier was made here"
+    assert (out / "models/index.npz").is_file()
     with pytest.raises(UserError, match="--out: .* exists"):
         export.main("student", out)
     with pytest.raises(UserError, match="--model: there is no model in data/models/none"):

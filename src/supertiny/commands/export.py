@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from supertiny.commands.places import DATA, HOME, model_folder
+from supertiny.core.config import load
 from supertiny.core.files import read_json
 from supertiny.core.git import provenance
 from supertiny.export.folder import export
+from supertiny.retrieve.recall import RetrievalConfig
 
 METRICS = Path("metrics/summary.json")
 
 
 def main(model: str, out: Path, home: Path = HOME, data: Path = DATA) -> None:
-    """Write `model`, a name under `home`, with functions, encoders, GGUF and card to the new folder `out`."""
+    """Write `model`, a name under `home`, with functions, index, encoders, GGUF and card to the new folder `out`."""
     model_folder(home, model, "--model")
     metrics = read_json(METRICS).get(model, {}) if METRICS.is_file() else {}
-    export(model, home, data, metrics, provenance(Path("dvc.lock")), out)
+    detail = load("retrieval", RetrievalConfig).detail
+    export(model, home, data, detail, metrics, provenance(Path("dvc.lock")), out)
     print(f"{out}: ready; its README.md says how it is started")

@@ -9,17 +9,25 @@ from supertiny.core.config import PARAMS, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder, write_json, write_text
 from supertiny.core.git import Provenance
+from supertiny.core.records import read_functions
 from supertiny.export.gguf import write_gguf
 from supertiny.model.quantized import recipe
+from supertiny.retrieve.stored import FILE, write_index
 
-CLASSIFIER = "retriever"
-ENCODERS = ("encoder", CLASSIFIER)
+INDEXED, CLASSIFIER = "encoder", "retriever"
+ENCODERS = (INDEXED, CLASSIFIER)
 """what finds the candidates: the index's encoder, the classifier where there is one"""
-DATA = ("functions.json", "knowledge.json", "expert.jsonl")
+FUNCTIONS = "functions.json"
+DATA = (FUNCTIONS, "knowledge.json", "expert.jsonl")
 
 
-def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], origin: Provenance, out: Path) -> None:
-    """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own."""
+def export(
+    name: str, models: Path, data: Path, detail: str, metrics: Mapping[str, Any], origin: Provenance, out: Path
+) -> None:
+    """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own.
+
+    `detail` is how much a function's document says.
+    """
     if out.exists():
         raise UserError(f"--out: {out} exists; remove it or name another folder")
     with whole_folder(out) as partial:
@@ -27,6 +35,9 @@ def export(name: str, models: Path, data: Path, metrics: Mapping[str, Any], orig
         for encoder in ENCODERS:
             if (models / encoder).is_dir():
                 shutil.copytree(models / encoder, partial / "models" / encoder)
+        if (partial / "models" / INDEXED).is_dir():
+            pool = read_functions(data / FUNCTIONS)
+            write_index(partial / "models" / INDEXED, pool.values(), detail, partial / "models" / FILE)
         for file in DATA:
             _copy(data / file, partial / "dataset" / file)
         for path in (PARAMS, profile_path()):
@@ -60,8 +71,8 @@ A super-tiny model for one function-calling task, made by supertiny.
 {measured}
 
 Source: git {origin.revision}, dvc.lock sha256 {origin.lock_sha256}. `params.yaml` and `profiles/` are those it was made
-with. `models/` holds the model{" (also as GGUF)" if has_gguf else ""} and the encoders that find candidates,
-`dataset/` the functions and what is known of terms; the index of the functions is computed when the service starts.
+with. `models/` holds the model{" (also as GGUF)" if has_gguf else ""} and the encoders that find candidates, with
+the index of the functions' documents; `dataset/` the functions and what is known of terms.
 
 ```bash
 {commands}

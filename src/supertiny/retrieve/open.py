@@ -5,10 +5,10 @@ from pathlib import Path
 
 from supertiny.core.calls import Pool
 from supertiny.core.errors import UserError
-from supertiny.model.encode import Encoder
 from supertiny.model.heads import load_headed
 from supertiny.retrieve.index import FunctionIndex
 from supertiny.retrieve.retrievers import ClassifierRetriever, Describe, EmbeddingRetriever, Retriever, dialogues
+from supertiny.retrieve.stored import FILE, embed_with
 
 WRITERS = {"described": ("llm", "base@llm"), "optimized": ("describer", "describer")}
 """retrievers that search by an API description: folder of the model that writes it, and the stage that makes it"""
@@ -30,7 +30,7 @@ def retriever(kind: str, models: Path, pool: Pool, detail: str, writer: Callable
     if kind in WRITERS:
         name, stage = WRITERS[kind]
         describe = writer(_made(models / name, stage))
-    return EmbeddingRetriever(FunctionIndex(Encoder(encoder).embed, pool.values(), detail), describe)
+    return EmbeddingRetriever(FunctionIndex(embed_with(encoder, models / FILE), pool.values(), detail), describe)
 
 
 def _made(folder: Path, stage: str) -> Path:

@@ -1,0 +1,100 @@
+"""The comparison of engines as a user runs it: real processes, a real service, tiny models."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from stages import base, dataset
+from supertiny.core.files import read_json
+from tests.project import TOP, smoke_project
+from tests.stages.test_serve import started
+
+MODELS = Path("data/models")
+ENGINES = ["native", *(["openvino"] if find_spec("openvino_genai") else [])]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    def change(params, profile):
+        params["decode"]["max_new_tokens"] = 6
+        params["bench"]["clients"] = [1, 3]
+        profile["bench"] = {"requests": 4, "warmup": 1, "max_clients": 8}
+
+    with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
+        dataset.main(Path("data/dataset"))
+        for role in ("student", "encoder"):
+            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        yield folder
+
+
+def benchmark(*options):
+    command = [sys.executable, "-m", "benchmarks.engines", "--models", str(MODELS), "--dataset", "data/dataset"]
+    env = os.environ | {"PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"}
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=env)
+
+
+def test_every_system_is_asked_at_every_load_in_turns_and_answers_alike(project):
+    with started("--models", "student", "--by", "embedding") as (_, url):
+        done = benchmark(
+            "--names", "student", "--engines", ",".join(ENGINES), "--url", f"{url}/v1", "--repetitions", "2",
+            "--out", "found/engines",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = read_json(Path("found/engines.json"))
+    rounds, ways = found["rounds"], [*ENGINES, "HTTP, chat/completions"]
+    order = [(one["repetition"], one["clients"], one["way"]) for one in rounds]
+    turned = [*ways[1:], ways[0]]
+    assert order == [(at, cc, way) for at, turn in ((0, ways), (1, turned)) for cc in (1, 3) for way in turn]
+    assert all(one["requests"] == (4 if one["clients"] == 1 else 6) for one in rounds)
+    assert all(one["errors"] == 0 == one["differing"] for one in rounds), rounds
+    assert all(bool(one["peak_memory_mb"]) == (one["way"] in ENGINES) for one in rounds)
+    assert found["queries"] == {"student": 11} and found["repetitions"] == 2
+    assert ("openvino-genai" in found["machine"]) == ("openvino" in ENGINES)
+    assert f"| student | {ways[-1]} |" in Path("found/engines.md").read_text()
+    assert "<svg" in Path("found/engines.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--engines", "warp"), "there is no engine 'warp'"),
+        (("--engines", ""), "--names, --engines, --url: expected a model"),
+        (("--route", "images"), "--route: expected one of chat/completions, completions"),
+        (("--engines", "", "--url", "gpu1"), "--url: expected an address"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(project, options, said):
+    done = benchmark("--names", "student", "--out", "found/none", *options)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert not list(Path("found").glob("none.*"))
+
+
+def test_a_server_of_the_bare_model_is_asked_for_completions(project):
+    """It answers what the native engine wrote, for it is told so; one model that it does not have is named."""
+    from tests.unit.measure.test_remote import completion, stub
+
+    asked = []
+
+    def answer(path, body, headers):
+        asked.append((path, body))
+        return completion("no such answer")
+
+    with stub(answer, models=["student"]) as (url, _):
+        done = benchmark(
+            "--names", "student", "--engines", "", "--url", url, "--route", "completions", "--repetitions", "1",
+            "--clients", "2", "--least", "5", "--out", "found/bare",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (one,) = read_json(Path("found/bare.json"))["rounds"]
+        assert (one["requests"], one["errors"], one["differing"]) == (5, 0, 5)
+        assert len(asked) == 6 and {path for path, _ in asked} == {"/v1/completions"}
+        assert all(isinstance(body["prompt"][0], int) and body["model"] == "student" for _, body in asked)
+        assert len({json.dumps(body) for _, body in asked}) == 6, "no query is asked twice"
+    with stub(answer, models=["other"]) as (url, _):
+        done = benchmark("--names", "student", "--engines", "", "--url", url, "--out", "found/none")
+        assert done.returncode == 1 and "the server has no model 'student', only other" in done.stderr

@@ -1,0 +1,210 @@
+"""The embedded engine writes what transformers writes: every architecture, constrained or not, many at once."""
+
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("openvino_genai", reason="needs supertiny[openvino]")
+import xgrammar
+from transformers import MistralConfig, MistralForCausalLM
+
+from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
+from supertiny.core.errors import UserError
+from supertiny.engines.openvino import _ir, _pipeline
+from supertiny.engines.openvino._grammar import ebnf
+from supertiny.engines.openvino.serve import serve
+from supertiny.measure.load import closed_loop
+from supertiny.model import checkpoint
+from supertiny.model.ask import DecodeConfig, GenerateMachine, Request
+from supertiny.model.generate import Sampling
+from supertiny.model.loaded import Loaded
+from supertiny.prompt.compressed import Prompt
+from supertiny.prune.vocab import trim_vocabulary
+from supertiny.prune.width import keep_channels, loadable
+from tests.unit.prune.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
+
+MACHINE = GenerateMachine(precision="float32", batch_size=4)
+POOL = {
+    "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string", "", True), "area": Parameter("string")}),
+    "wait": Function("wait", "Waits", {"minutes": Parameter("integer", required=True), "to": Parameter("array")}),
+    "lock": Function("lock", "Locks", {"state": Parameter("string", enum=("{1, -1}", 'a "b"'), required=True)}),
+}
+OFFERED = [("turn_on", "wait"), ("wait",), ("lock", "turn_on"), ()]
+REQUESTS = [
+    Request(
+        Prompt("Functions: " + " ".join(WORDS) + "\n", " ".join(WORDS[n % 5 : n]) + f" {n} héllo:"),
+        tuple(POOL[name] for name in OFFERED[n % 4]),
+    )
+    for n in range(1, 17)
+]
+"""prompts of some 40 to 60 tokens that share more than a block of the cache"""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def saved(model, tokenizer, folder):
+    folder.mkdir()
+    checkpoint.save(model, tokenizer, folder)
+    return folder
+
+
+def both(folder, constrained, new_tokens=24, requests=REQUESTS):
+    """What transformers writes one at a time, and what the engine writes, asked by six at once."""
+    native = Loaded(folder, "float32")
+    alone = [native.answer([one], Sampling(new_tokens), 1, constrained)[0] for one in requests]
+    written = {}
+    with serve(folder, DecodeConfig(constrained=constrained, max_new_tokens=new_tokens), MACHINE) as ask:
+
+        def keep(request, generation):
+            written[request.prompt] = generation
+            return True
+
+        found = closed_loop(ask, requests, keep, clients=6, count=len(requests))
+    assert (found["requests"], found["errors"]) == (len(requests), 0)
+    return alone, [written[one.prompt] for one in requests]
+
+
+def facts(generations):
+    return [(one.text, one.prompt_tokens, one.new_tokens) for one in generations]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("make", [llama_tokenizer, qwen2_tokenizer])
+def test_it_writes_what_transformers_writes(tmp_path, make, tied):
+    tokenizer = make()
+    folder = saved(random_model(tokenizer, tied), tokenizer, tmp_path / "model")
+    for constrained in (False, True):
+        alone, written = both(folder, constrained)
+        assert facts(written) == facts(alone)
+        assert len({one.text for one in alone}) > 1
+    assert all(one.uncached_tokens == one.prompt_tokens for one in written)
+
+
+def test_every_finished_constrained_answer_is_valid(tmp_path):
+    tokenizer = qwen2_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    calls = 0
+    for seed_words in range(2):
+        asked = [
+            Request(Prompt(one.prompt.shared, f"{seed_words} {one.prompt.own}"), one.candidates) for one in REQUESTS
+        ]
+        alone, written = both(folder, True, 60, asked)
+        assert facts(written) == facts(alone)
+        for request, one in zip(asked, written, strict=True):
+            if one.new_tokens < 60:
+                reply = parse_reply(one.text, {function.name: function for function in request.candidates})
+                assert isinstance(reply, Call | Refusal), one.text
+                calls += isinstance(reply, Call)
+    assert calls
+
+
+@pytest.mark.parametrize("make", [llama_tokenizer, qwen2_tokenizer])
+def test_a_pruned_model_with_a_trimmed_vocabulary_is_the_same_too(tmp_path, make):
+    """A Llama of 28 channels and 4 heads becomes a Mistral."""
+    tokenizer = make()
+    model = random_model(tokenizer, num_attention_heads=8)
+    keep_channels(model, range(28), [range(40)] * 4)
+    model, tokenizer = trim_vocabulary(loadable(model), tokenizer, [" ".join(WORDS[:6])])
+    folder = saved(model, tokenizer, tmp_path / "model")
+    assert make is qwen2_tokenizer or isinstance(checkpoint.load_model(folder), MistralForCausalLM)
+    alone, written = both(folder, True)
+    assert facts(written) == facts(alone)
+
+
+def test_a_request_that_is_too_long_is_refused_and_the_others_are_answered(tmp_path):
+    tokenizer = llama_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    long = Request(Prompt("", "on " * 300), ())
+    with serve(folder, DecodeConfig(constrained=False, max_new_tokens=8), MACHINE) as ask:
+        found = closed_loop(ask, [REQUESTS[0], long, REQUESTS[1]], lambda *_: True, clients=3, count=3)
+        assert (found["requests"], found["errors"]) == (3, 1)
+        with pytest.raises(UserError, match="exceed the 256 positions of model; offer fewer functions"):
+            ask(long)
+
+
+def test_a_step_that_fails_is_an_error_of_its_requests_and_not_the_end(tmp_path, monkeypatch):
+    tokenizer = llama_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    with serve(folder, DecodeConfig(constrained=True, max_new_tokens=8), MACHINE) as ask:
+        before = ask(REQUESTS[0])
+        with monkeypatch.context() as broken:
+            broken.setattr("supertiny.engines.openvino.serve._grammar", lambda *_: "root ::= nothing such")
+            with pytest.raises(RuntimeError):
+                ask(REQUESTS[0])
+        assert ask(REQUESTS[0]) == before
+
+
+def test_what_was_asked_before_the_end_is_answered(tmp_path):
+    tokenizer = llama_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    found, asked = [], threading.Barrier(5)
+
+    def client(ask, request):
+        asked.wait()
+        found.append(ask(request))
+
+    with serve(folder, DecodeConfig(constrained=False, max_new_tokens=30), MACHINE) as ask:
+        threads = [threading.Thread(target=client, args=(ask, one)) for one in REQUESTS[:4]]
+        for thread in threads:
+            thread.start()
+        asked.wait()
+        while not found:
+            pass
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 4
+
+
+def test_a_model_is_converted_once_whole_or_not_at_all(tmp_path, monkeypatch):
+    tokenizer = llama_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    with monkeypatch.context() as broken:
+        broken.setattr(_ir, "convert_tokenizer", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            _ir.converted(folder)
+    assert not [one for one in (tmp_path / "cache/supertiny/openvino").iterdir() if one.is_dir()]
+    first = _ir.converted(folder)
+    monkeypatch.setattr(_ir, "_write", lambda *_: 1 / 0)
+    assert _ir.converted(folder) == first
+    other = saved(random_model(tokenizer, seed=1), tokenizer, tmp_path / "other")
+    with pytest.raises(ZeroDivisionError):
+        _ir.converted(other)
+
+
+def test_a_model_it_cannot_run_is_named(tmp_path):
+    tokenizer = llama_tokenizer()
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48}
+    windowed = MistralForCausalLM(MistralConfig(**sizes, num_hidden_layers=1, vocab_size=400, sliding_window=8))
+    with pytest.raises(UserError, match="without a sliding window; take 'native'"):
+        _ir.converted(saved(windowed, tokenizer, tmp_path / "windowed"))
+
+
+def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino_genai", None)
+    with (
+        pytest.raises(UserError, match=r"needs the package openvino_genai: pip install 'supertiny\[openvino\]'"),
+        serve(tmp_path, DecodeConfig(constrained=True, max_new_tokens=8), MACHINE),
+    ):
+        pass
+
+
+def test_only_counts_change_in_the_text_of_a_grammar():
+    text = ebnf(xgrammar.Grammar.from_ebnf(r'root ::= word{2,} "{1, -1}\"{1, -1}" word{0,3}  word ::= [a{1, -1}\]"]'))
+    assert text.count("{1, -1}") == 3 and "{2,}" in text and "{2, -1}" not in text
+    assert str(xgrammar.Grammar.from_ebnf(text)) == str(xgrammar.Grammar.from_ebnf(text.replace("{2,}", "{2, }")))
+
+
+def test_the_least_of_the_machine_is_kept(tmp_path):
+    """`batch_size` bounds a step: with one, requests still all are answered."""
+    tokenizer = llama_tokenizer()
+    folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
+    one = GenerateMachine(precision="float32", batch_size=1)
+    with _pipeline.opened(_ir.converted(folder), one) as write:
+        from openvino_genai import GenerationConfig
+
+        how = GenerationConfig(max_new_tokens=3, ignore_eos=True)
+        assert len(write([5, 6, 7], how)) == 3
