@@ -22,6 +22,8 @@ from supertiny.model.loaded import Loaded
 from supertiny.prompt.compressed import Prompt
 from supertiny.prune.vocab import trim_vocabulary
 from supertiny.prune.width import keep_channels, loadable
+from supertiny.quantize.build import quantize
+from supertiny.quantize.config import QuantizationConfig
 from tests.unit.prune.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
 
 MACHINE = GenerateMachine(precision="float32", batch_size=4)
@@ -179,8 +181,34 @@ def test_a_model_it_cannot_run_is_named(tmp_path):
     tokenizer = llama_tokenizer()
     sizes = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48}
     windowed = MistralForCausalLM(MistralConfig(**sizes, num_hidden_layers=1, vocab_size=400, sliding_window=8))
-    with pytest.raises(UserError, match="without a sliding window; take 'native'"):
+    with pytest.raises(UserError, match="without a sliding window .* take engine 'native'"):
         _ir.converted(saved(windowed, tokenizer, tmp_path / "windowed"))
+
+
+@pytest.mark.parametrize("make", [llama_tokenizer, qwen2_tokenizer])
+def test_eight_bits_are_multiplied_as_they_are_stored(tmp_path, make):
+    """The codes are a quarter of the floats, and stand for the very numbers that the emulation multiplies."""
+    tokenizer = make()
+    sizes = {"hidden_size": 64, "intermediate_size": 96, "layers": 2}
+    base = saved(random_model(tokenizer, **sizes), tokenizer, tmp_path / "base")
+    how = QuantizationConfig(group_size=128, calibration_examples=1, damp=0.05)
+    quantize(base, "w8a16", [], tmp_path / "w8a16", how)
+    alone, written = both(tmp_path / "w8a16", True)
+    assert facts(written) == facts(alone)
+    sizes = [(_ir.converted(one) / "openvino_model.bin").stat().st_size for one in (tmp_path / "w8a16", base)]
+    weights = sum(one.numel() for name, one in checkpoint.load_model(base).named_parameters() if "_proj.weight" in name)
+    assert sizes[1] - sizes[0] == pytest.approx(
+        weights * (4 - 1 - 4 / 32), rel=0.01
+    )  # codes, and a scale for 32 of them
+
+
+def test_eight_bit_floats_are_refused(tmp_path):
+    tokenizer = llama_tokenizer()
+    base = saved(random_model(tokenizer, hidden_size=64, intermediate_size=96), tokenizer, tmp_path / "base")
+    how = QuantizationConfig(group_size=128, calibration_examples=1, damp=0.05)
+    quantize(base, "w8a8", [], tmp_path / "w8a8", how)
+    with pytest.raises(UserError, match="multiplies no FP8 on CPUs; take 'native', or the float model"):
+        _ir.converted(tmp_path / "w8a8")
 
 
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):

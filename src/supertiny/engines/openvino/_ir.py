@@ -23,6 +23,8 @@ from supertiny.model.quantized import E4M3Linear
 
 KINDS = ("llama", "mistral", "qwen2")
 """model types that `network` writes down"""
+ROPES = ("default", "linear", "llama3", "yarn")
+"""rotary positions whose frequencies do not depend on the length of a text"""
 MAKERS = ("openvino", "openvino-tokenizers")
 """packages whose versions make a representation what it is"""
 
@@ -52,9 +54,12 @@ def _write(model: Path, folder: Path) -> None:
 
 
 def _must_be_known(model: PreTrainedModel, folder: Path) -> None:
-    config = model.config
-    if config.model_type not in KINDS or getattr(config, "sliding_window", None) is not None:
-        kinds = ", ".join(KINDS)
-        raise UserError(f"{folder}: engine 'openvino' runs {kinds} models without a sliding window; take 'native'")
+    config, kinds = model.config, ", ".join(KINDS)
+    windowed = getattr(config, "sliding_window", None) is not None
+    if config.model_type not in KINDS or windowed or config.rope_parameters["rope_type"] not in ROPES:
+        raise UserError(
+            f"{folder}: engine 'openvino' runs {kinds} models, without a sliding window and with rotary positions of a "
+            "fixed frequency; take engine 'native'"
+        )
     if any(isinstance(one, E4M3Linear) for one in model.modules()):
-        raise UserError(f"{folder}: engine 'openvino' has no FP8 arithmetic on CPUs; take 'native', or a float model")
+        raise UserError(f"{folder}: engine 'openvino' multiplies no FP8 on CPUs; take 'native', or the float model")

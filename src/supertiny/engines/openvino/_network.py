@@ -156,7 +156,7 @@ class _Builder:
 
 
 def _parameter(name: str, shape: list[int], kind: Any) -> Any:
-    made = op.parameter(shape, kind, name)
+    made = op.parameter(shape, kind, name=name)
     made.output(0).get_tensor().set_names({name})
     return made
 
