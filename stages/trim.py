@@ -12,7 +12,7 @@ from supertiny.sft.training_set import read_training_set
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, queries: Path, out: Path) -> None:
-    """Write `base` with the vocabulary of `examples` and `queries` to `out`; logits of the tokens left stay the same."""
+    """Write `base` with the vocabulary of `examples` and `queries` alone to `out`; what is left keeps its logits."""
     data = read_training_set(functions, examples, dev)
     tokenizer, model = load_tokenizer(base), load_model(base)
     texts = domain_texts(data, data.packs(tokenizer), read_examples(queries, data.pool), tokenizer)
