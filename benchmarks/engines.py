@@ -69,8 +69,6 @@ class Server:
 
     def opened(self) -> Endpoint:
         """A client of it."""
-        if self.route not in ROUTES:
-            raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {self.route!r}")
         return Endpoint(self.url, TIMEOUT_S, os.environ.get(self.key_variable) if self.key_variable else None)
 
     def must_serve(self, model: str) -> None:
@@ -119,6 +117,8 @@ def main(
     `clients` and `least` (requests of a round at least) are those of `bench` in params.yaml and the profile unless they
     are given; `key_variable` is the environment variable with the server's API key.
     """
+    if route not in ROUTES:
+        raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {route!r}")
     cfg, sizes = load("bench", BenchConfig), load_profile("bench", BenchSizes)
     loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients]
     fewest, times = (_counts(least, "--least") or [sizes.requests])[0], _counts(repetitions, "--repetitions")[0]

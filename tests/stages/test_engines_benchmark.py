@@ -34,7 +34,8 @@ def project(tmp_path_factory):
 
 def benchmark(*options):
     command = [sys.executable, "-m", "benchmarks.engines", "--models", str(MODELS), "--dataset", "data/dataset"]
-    env = os.environ | {"PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"}
+    paths = [str(TOP / "src"), str(TOP), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=env)
 
 

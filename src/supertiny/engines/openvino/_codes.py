@@ -41,9 +41,9 @@ def codes(folder: Path, weights: Mapping[str, Tensor]) -> dict[str, Codes]:
 
 
 def _codes(weight_OI: Tensor, scale_OG: Tensor) -> Codes | None:
-    apart = weight_OI.float().unflatten(1, (scale_OG.shape[1], -1))
+    apart = weight_OI.float().reshape(*scale_OG.shape, -1)
     scale = scale_OG[..., None].contiguous()
     made = (apart / scale).round()
-    if not torch.equal(made * scale, apart) or made.abs().max() > 127:
+    if not torch.equal(made * scale, apart) or made.min() < -128 or made.max() > 127:
         return None
     return Codes(made.to(torch.int8), scale)

@@ -79,7 +79,7 @@ class _Builder:
             return op.constant(self._tensors[f"{name}.weight"])
         one = self._codes[name]
         groups = op.multiply(op.convert(op.constant(one.codes_OGI.numpy()), "f32"), op.constant(one.scale_OG1.numpy()))
-        return op.reshape(groups, op.constant(self._tensors[f"{name}.weight"].shape), special_zero=False)
+        return op.reshape(groups, op.constant(list(self._tensors[f"{name}.weight"].shape)), special_zero=False)
 
     def _mlp(self, x_BTH: Any, name: str) -> Any:
         gate = op.swish(self._linear(x_BTH, f"{name}.gate_proj"))
