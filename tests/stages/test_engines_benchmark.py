@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, dataset
-from supertiny.core.files import read_json
+from stages import base, baseline, baseline_results, dataset
+from supertiny.core.files import read_json, read_jsonl, write_jsonl
 from tests.project import TOP, smoke_project
 from tests.stages.test_serve import started
 
@@ -23,6 +23,8 @@ def project(tmp_path_factory):
     def change(params, profile):
         params["decode"]["max_new_tokens"] = 6
         params["bench"]["clients"] = [1, 3]
+        for part in ("domain", "all_domains", "frame"):
+            params["baseline"][part] |= {"epochs": 1, "min_steps": 1}
         profile["bench"] = {"requests": 4, "warmup": 1, "max_clients": 8}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
@@ -58,6 +60,42 @@ def test_every_system_is_asked_at_every_load_in_turns_and_answers_alike(project)
     assert ("openvino-genai" in found["machine"]) == ("openvino" in ENGINES)
     assert f"| student | {ways[-1]} |" in Path("found/engines.md").read_text()
     assert "<svg" in Path("found/engines.svg").read_text()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_service_under_128_clients_loses_no_answer_and_mixes_none_up(project, engine):
+    with started("--models", "student", "--by", "embedding", "--engine", engine) as (_, url):
+        done = benchmark(
+            "--names", "student", "--engines", "", "--url", f"{url}/v1", "--repetitions", "1", "--clients", "128",
+            "--least", "600", "--out", f"found/service-{engine}",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (one,) = read_json(Path(f"found/service-{engine}.json"))["rounds"]
+    assert (one["requests"], one["errors"], one["differing"]) == (600, 0, 0)
+
+
+def test_the_traditional_system_is_asked_from_query_to_frame_and_answers_are_those_of_its_evaluation(project):
+    """One answer of its evaluation is changed, and it alone differs."""
+    read = {"functions": Path("data/dataset/functions.json")}
+    data = {name: Path(f"data/dataset/{name}.jsonl") for name in ("test", "ood", "dev")}
+    trained = {"encoder": MODELS / "encoder", "examples": Path("data/dataset/train.reference.jsonl")}
+    baseline.main(**read, **trained, dev=data["dev"], out=MODELS / "baseline", log=Path("data/logs/baseline.csv"))
+    results = Path("data/results/baseline")
+    baseline_results.main(MODELS / "baseline", **read, test=data["test"], ood=data["ood"], out=results)
+    rows = [row for _, row in read_jsonl(results / "answers.jsonl")]
+    rows[1]["written"] = "another"  # the first query is the warm-up's
+    write_jsonl(results / "answers.jsonl", rows)
+    common = ("--names", "baseline", "--clients", "2", "--least", "9", "--repetitions", "1")
+    differing = {}
+    for name, options in {"now": (), "then": ("--results", "data/results")}.items():
+        done = benchmark(*common, *options, "--out", f"found/{name}")
+        assert done.returncode == 0, done.stderr
+        found = read_json(Path(f"found/{name}.json"))
+        (one,) = found["rounds"]
+        assert (one["model"], one["way"], one["requests"], one["errors"]) == ("baseline", "native", 9, 0)
+        assert one["cpu_s_a_request"] > 0
+        differing[name] = one["differing"]
+    assert differing == {"now": 0, "then": 1}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,12 @@ class Codes:
     scale_OG1: Tensor
     """[O, G, 1] float32"""
 
+    @property
+    def bits(self) -> int:
+        """That hold every code: 4 or 8."""
+        least, most = self.codes_OGI.aminmax()
+        return 4 if least >= -8 and most <= 7 else 8
+
 
 def codes(folder: Path, weights: Mapping[str, Tensor]) -> dict[str, Codes]:
     """By name, of the layers of `folder` whose `weights`, as floats, are whole multiples of their scales.
