@@ -12,13 +12,14 @@ loads (cc) and at each load through the systems, every time from another one on:
 slows all of them, and ratios hold. All requests of a repetition differ, as far as there are queries, and the next
 repetition has new processes: a prompt seen twice would be in a prefix cache.
 
-An answer differs when it is not the native engine's to the same query, unhurried. `out`.json holds every round,
-`out`.md the tables: medians over the repetitions, with the least and the most; `out`.svg the picture. Response times
-are those of a closed loop where clients send many requests each; of one each (`--each 1`), those of a burst.
+An answer differs when it is not the native engine's to the same query, unhurried. `out`.json holds every round, and why
+requests failed; `out`.md the tables: medians over the repetitions, with the least and the most; `out`.svg the picture.
+Response times are those of a closed loop where clients send many requests each; of one each (`--each 1`), of a burst.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from multiprocessing.connection import Connection
@@ -35,6 +36,8 @@ from supertiny.core.stage import run
 from supertiny.measure.load import BenchConfig, BenchSizes, closed_loop, peak_memory_mb
 from supertiny.model.ask import GenerateMachine, Generation
 
+FAULT_CHARS = 300
+"""of an error's text that are kept"""
 STOP_S = 60.0
 """that a system may take to end"""
 
@@ -174,15 +177,28 @@ def _serve(said: Connection, system: System, asked: list[Question], warmup: int)
             while True:
                 clients, first, count = said.recv()
                 part = [asked[at % len(asked)] for at in range(first, first + count)]
-                before = time.process_time()
-                measured = closed_loop(ask, part, same, clients, count)
+                before, faults = time.process_time(), Counter[str]()
+                measured = closed_loop(_counted(ask, faults), part, same, clients, count)
                 cpu_s, own = time.process_time() - before, not isinstance(system.way, Server)
                 taken = {"peak_memory_mb": peak_memory_mb(), "cpu_s_a_request": round(cpu_s / count, 4)}
-                said.send(measured | (taken if own else dict.fromkeys(taken)))
+                said.send(measured | {"faults": faults} | (taken if own else dict.fromkeys(taken)))
     except EOFError:
         return
     except Exception as error:
         said.send(error)
+
+
+def _counted(ask: Callable[[Question], Generation], faults: Counter[str]) -> Callable[[Question], Generation]:
+    """`ask`, which counts what it fails by."""
+
+    def asked(question: Question) -> Generation:
+        try:
+            return ask(question)
+        except Exception as error:
+            faults[f"{type(error).__name__}: {error}"[:FAULT_CHARS]] += 1
+            raise
+
+    return asked
 
 
 def _engine_versions(systems: Sequence[System]) -> dict[str, str]:
