@@ -3,6 +3,7 @@
 import re
 import sys
 import threading
+from importlib.util import find_spec
 
 import pytest
 
@@ -18,6 +19,7 @@ from supertiny.engines.openvino.serve import serve
 from supertiny.measure.load import closed_loop
 from supertiny.model import checkpoint
 from supertiny.model.ask import DecodeConfig, GenerateMachine, Request
+from supertiny.model.batches import Branch, Pack
 from supertiny.model.generate import Sampling
 from supertiny.model.loaded import Loaded
 from supertiny.prompt.compressed import Prompt
@@ -27,6 +29,7 @@ from supertiny.quantize.build import quantize
 from supertiny.quantize.config import QuantizationConfig
 from tests.unit.prune.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
 
+GPTQ = pytest.mark.skipif(not find_spec("gptqmodel"), reason="needs gptqmodel")
 MACHINE = GenerateMachine(precision="float32", batch_size=4)
 POOL = {
     "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string", "", True), "area": Parameter("string")}),
@@ -189,21 +192,24 @@ def test_a_model_it_cannot_run_is_named(tmp_path):
         _ir.converted(saved(windowed, tokenizer, tmp_path / "windowed"))
 
 
-@pytest.mark.parametrize("make", [llama_tokenizer, qwen2_tokenizer])
-def test_eight_bits_are_multiplied_as_they_are_stored(tmp_path, make):
-    """The codes are a quarter of the floats, and stand for the very numbers that the emulation multiplies."""
+@pytest.mark.parametrize(
+    ("make", "scheme", "code_bytes"),
+    [(llama_tokenizer, "w8a16", 1), pytest.param(qwen2_tokenizer, "w4a16", 0.5, marks=GPTQ)],
+)
+def test_codes_are_multiplied_as_they_are_stored(tmp_path, make, scheme, code_bytes):
+    """They are a quarter or an eighth of the floats, and stand for the very numbers that the emulation multiplies."""
     tokenizer = make()
-    sizes = {"hidden_size": 64, "intermediate_size": 96, "layers": 2}
-    base = saved(random_model(tokenizer, **sizes), tokenizer, tmp_path / "base")
+    base = saved(random_model(tokenizer, hidden_size=64, intermediate_size=96, layers=2), tokenizer, tmp_path / "base")
+    encode = checkpoint.encoder(tokenizer)
+    packs = [Pack(encode(" ".join(WORDS)), (Branch(encode(" turn"), encode(" on")),))]
     how = QuantizationConfig(group_size=128, calibration_examples=1, damp=0.05)
-    quantize(base, "w8a16", [], tmp_path / "w8a16", how)
-    alone, written = both(tmp_path / "w8a16", True)
+    quantize(base, scheme, packs, tmp_path / scheme, how)
+    alone, written = both(tmp_path / scheme, True)
     assert facts(written) == facts(alone)
-    sizes = [(_ir.converted(one) / "openvino_model.bin").stat().st_size for one in (tmp_path / "w8a16", base)]
+    sizes = [(_ir.converted(one) / "openvino_model.bin").stat().st_size for one in (tmp_path / scheme, base)]
     weights = sum(one.numel() for name, one in checkpoint.load_model(base).named_parameters() if "_proj.weight" in name)
-    assert sizes[1] - sizes[0] == pytest.approx(
-        weights * (4 - 1 - 4 / 32), rel=0.01
-    )  # codes, and a scale for 32 of them
+    a_group = 4 / 32  # bytes of a scale, inputs that share it
+    assert sizes[1] - sizes[0] == pytest.approx(weights * (4 - code_bytes - a_group), rel=0.01)
 
 
 def test_eight_bit_floats_are_refused(tmp_path):
