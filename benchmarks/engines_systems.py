@@ -113,13 +113,14 @@ def systems(
 
     An engine, a model or a server that is not there is an error before anything is loaded.
     """
-    found = []
+    found = list[System]()
+    every: list[str | Server] = [*ways, *([server] if server else [])]
     for name in names:
         if is_traditional(models / name):
             found.append(System(models / name, NATIVE, functions))
             continue
         folder = model_folder(models, name, "--names")
-        found += [System(folder, way, functions) for way in (*ways, *([server] if server else []))]
+        found += [System(folder, way, functions) for way in every]
     if not found:
         raise UserError("--names, --engines, --url: expected a model, and an engine or a URL at least")
     for system in found:
