@@ -1,141 +1,80 @@
 """Queries a second of every model in every way of serving it, measured in turns (paper 4.1-4.2, Table 4, Figure 5).
 
-    python -m benchmarks.engines --models data/models --dataset data/dataset --names sft,tiny_kd,p30 \
+    python -m benchmarks.engines --models data/models --dataset data/dataset --names sft,tiny_kd,p30,baseline \
         --engines native,openvino --out benchmarks/engines
     python -m benchmarks.engines ... --names tiny_kd --url http://gpu1:8000/v1
     python -m benchmarks.engines ... --names tiny_kd --url http://gpu1:30000/v1 --route completions
 
 A system is a model in an engine, or at a URL that serves it under its own name: our service by chat completions, or the
-bare model (SGLang, vLLM, ...) by completions. Each is loaded in a process of its own, which waits while another is
-asked. A repetition goes through the loads (cc) and at each load through the systems, every time from another one on:
-whatever slows the machine for a while slows all of them, and ratios hold. All requests of a repetition differ, as far
-as there are queries, and the next repetition has new processes: a prompt seen twice would be in a prefix cache.
+bare model (SGLang, vLLM, ...) by completions. The traditional system is asked from query to frame, through both of its
+models. Each system is loaded in a process of its own, which waits while another is asked. A repetition goes through the
+loads (cc) and at each load through the systems, every time from another one on: whatever slows the machine for a while
+slows all of them, and ratios hold. All requests of a repetition differ, as far as there are queries, and the next
+repetition has new processes: a prompt seen twice would be in a prefix cache.
 
-An answer differs when it is not the native engine's to the same query, unhurried. `out`.json holds every round,
-`out`.md the tables: medians over the repetitions, with the least and the most; `out`.svg the picture.
+An answer differs when it is not the native engine's to the same query, unhurried. `out`.json holds every round, and why
+requests failed; `out`.md the tables: medians over the repetitions, with the least and the most; `out`.svg the picture.
+Response times are those of a closed loop where clients send many requests each; of one each (`--each 1`), of a burst.
 """
 
-import multiprocessing
-import os
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engines_page import draw, tables
-from supertiny.commands.places import model_folder
+from benchmarks.engines_systems import ROUTES, SPAWN, Question, Server, System, questions, systems
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.machine import describe
-from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.engines import get
 from supertiny.measure.load import BenchConfig, BenchSizes, closed_loop, peak_memory_mb
-from supertiny.measure.remote import Endpoint, chat, complete
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.prompt.compressed import PromptConfig
+from supertiny.model.ask import GenerateMachine, Generation
 
-SPAWN = multiprocessing.get_context("spawn")
-TIMEOUT_S = 600.0
-"""that one answer over HTTP may take"""
+FAULT_CHARS = 300
+"""of an error's text that are kept"""
 STOP_S = 60.0
 """that a system may take to end"""
-ROUTES = ("chat/completions", "completions")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One query in the forms that systems are asked in, and the answer it should get."""
-
-    example: Example
-    request: Request
-    expected: str
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server that speaks the OpenAI protocol."""
-
-    url: str
-    route: str
-    key_variable: str | None
-
-    def opened(self) -> Endpoint:
-        """A client of it."""
-        if self.route not in ROUTES:
-            raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {self.route!r}")
-        return Endpoint(self.url, TIMEOUT_S, os.environ.get(self.key_variable) if self.key_variable else None)
-
-    def must_serve(self, model: str) -> None:
-        """Fail if it is away or has no such model."""
-        try:
-            served = self.opened().models()
-        except (OSError, HTTPException) as error:
-            raise UserError(f"--url: no server answers at {self.url}: {error}") from None
-        if model not in served:
-            raise UserError(
-                f"--url: the server has no model {model!r}, only {', '.join(served)}; serve it by that name"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """One model in one way of serving it."""
-
-    model: Path
-    way: str | Server
-    """an engine, or a server that has the model under its folder's name"""
-    machine: GenerateMachine
-    functions: Path
-
-    @property
-    def title(self) -> tuple[str, str]:
-        """Model, and how it is served: without an address, which is nobody else's business."""
-        return self.model.name, f"HTTP, {self.way.route}" if isinstance(self.way, Server) else self.way
 
 
 def main(
     models: Path,
     dataset: Path,
     out: Path,
-    names: str = "sft,tiny_kd,p30",
+    names: str = "sft,tiny_kd,p30,baseline",
     engines: str = "native,openvino",
     url: str | None = None,
     route: str = ROUTES[0],
     key_variable: str | None = None,
     clients: str | None = None,
     least: str | None = None,
+    each: str = "2",
     repetitions: str = "3",
+    results: Path | None = None,
 ) -> None:
     """Measure `names`, folders of `models`, in `engines` and at `url`; write `out`.json, `out`.md and `out`.svg.
 
-    `clients` and `least` (requests of a round at least) are those of `bench` in params.yaml and the profile unless they
-    are given; `key_variable` is the environment variable with the server's API key.
+    `clients`, and `least`, the requests of a round at least, are those of `bench` in params.yaml and the profile unless
+    they are given; every client sends `each` at least. `key_variable` is the environment variable with the server's API
+    key. With `results` the answers are checked against those that stage evaluate left there.
     """
     cfg, sizes = load("bench", BenchConfig), load_profile("bench", BenchSizes)
     loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients]
-    fewest, times = (_counts(least, "--least") or [sizes.requests])[0], _counts(repetitions, "--repetitions")[0]
-    counts = {one: max(fewest, 2 * one) for one in loads}
-    machine = load_profile("generate", GenerateMachine)
+    fewest, times = _count(least or str(sizes.requests), "--least"), _count(repetitions, "--repetitions")
+    counts = {one: max(fewest, _count(each, "--each") * one) for one in loads}
     server = Server(url, route, key_variable) if url else None
-    systems = [
-        System(model_folder(models, name, "--names"), way, machine, dataset / "functions.json")
-        for name in _parts(names)
-        for way in (*_parts(engines), *([server] if server else []))
-    ]
-    _must_be_there(systems)
-    asked = _questions(models, _parts(names), dataset, machine, sizes.warmup + sum(counts.values()))
-    rounds = [one for at in range(times) for one in _repetition(systems, asked, counts, sizes.warmup, at)]
+    compared = systems(models, _parts(names), _parts(engines), server, dataset / "functions.json")
+    folders = list(dict.fromkeys(one.model for one in compared))
+    asked = questions(folders, dataset, results, sizes.warmup + sum(counts.values()))
+    rounds = [one for at in range(times) for one in _repetition(compared, asked, counts, sizes.warmup, at)]
     found = {
-        "machine": describe() | _engine_versions(systems),
-        "batch_size": machine.batch_size,
+        "machine": describe() | _engine_versions(compared),
+        "batch_size": load_profile("generate", GenerateMachine).batch_size,
         "queries": {name: len(of) for name, of in asked.items()},
         "repetitions": times,
         "rounds": rounds,
@@ -156,35 +95,11 @@ def _counts(text: str | None, option: str) -> list[int]:
     return [int(one) for one in parts]
 
 
-def _must_be_there(systems: Sequence[System]) -> None:
-    """An engine or a server that is not there is an error before anything is loaded."""
-    if not systems:
-        raise UserError("--names, --engines, --url: expected a model, and an engine or a URL at least")
-    for system in systems:
-        if isinstance(system.way, Server):
-            system.way.must_serve(system.model.name)
-        else:
-            get(system.way, "serve")
-
-
-def _questions(
-    models: Path, names: Sequence[str], dataset: Path, machine: GenerateMachine, count: int
-) -> dict[str, list[Question]]:
-    """The first `count` test queries, or all of them, with each model's own answers."""
-    pool = read_functions(dataset / "functions.json")
-    examples = read_examples(dataset / "test.jsonl", pool)[:count]
-    asked = requests(examples, pool, load("prompt", PromptConfig))
-    found = {}
-    for name in names:
-        with ProcessPoolExecutor(1, mp_context=SPAWN) as alone:  # its memory is nobody's afterwards
-            texts = alone.submit(_written, models / name, asked, machine).result()
-        found[name] = [Question(*one) for one in zip(examples, asked, texts, strict=True)]
-    return found
-
-
-def _written(model: Path, asked: Sequence[Request], machine: GenerateMachine) -> list[str]:
-    generate = get("native", "generate")
-    return [one.text.strip() for one in generate(model, asked, load("decode", DecodeConfig), machine)]
+def _count(text: str, option: str) -> int:
+    found = _counts(text, option)
+    if len(found) != 1:
+        raise UserError(f"{option}: expected one number, got {text!r}")
+    return found[0]
 
 
 def _repetition(
@@ -256,41 +171,34 @@ def _serve(said: Connection, system: System, asked: list[Question], warmup: int)
         return found.text.strip() == question.expected
 
     try:
-        with _opened(system) as ask:
+        with system.opened() as ask:
             closed_loop(ask, asked, same, 1, warmup)
             said.send("warm")
             while True:
                 clients, first, count = said.recv()
                 part = [asked[at % len(asked)] for at in range(first, first + count)]
-                measured = closed_loop(ask, part, same, clients, count)
-                own = not isinstance(system.way, Server)
-                said.send(measured | {"peak_memory_mb": peak_memory_mb() if own else None})
+                before, faults = time.process_time(), Counter[str]()
+                measured = closed_loop(_counted(ask, faults), part, same, clients, count)
+                cpu_s, own = time.process_time() - before, not isinstance(system.way, Server)
+                taken = {"peak_memory_mb": peak_memory_mb(), "cpu_s_a_request": round(cpu_s / count, 4)}
+                said.send(measured | {"faults": faults} | (taken if own else dict.fromkeys(taken)))
     except EOFError:
         return
     except Exception as error:
         said.send(error)
 
 
-@contextmanager
-def _opened(system: System) -> Iterator[Callable[[Question], Generation]]:
-    decode, name = load("decode", DecodeConfig), system.model.name
-    if not isinstance(system.way, Server):
-        with get(system.way, "serve")(system.model, decode, system.machine) as ask:
-            yield lambda question: ask(question.request)
-        return
-    server = system.way.opened()
-    if system.way.route == ROUTES[0]:
-        pool = read_functions(system.functions)
-        yield lambda question: chat(server, name, question.example, pool)
-    else:
-        from supertiny.model import checkpoint
+def _counted(ask: Callable[[Question], Generation], faults: Counter[str]) -> Callable[[Question], Generation]:
+    """`ask`, which counts what it fails by."""
 
-        encode = checkpoint.encoder(checkpoint.load_tokenizer(system.model))
-        yield lambda question: complete(server, name, _ids(encode, question.request), decode.max_new_tokens)
+    def asked(question: Question) -> Generation:
+        try:
+            return ask(question)
+        except Exception as error:
+            faults[f"{type(error).__name__}: {error}"[:FAULT_CHARS]] += 1
+            raise
 
-
-def _ids(encode: Callable[[str], list[int]], request: Request) -> list[int]:
-    return encode(request.prompt.shared) + encode(request.prompt.own)  # apart, as in training
+    return asked
 
 
 def _engine_versions(systems: Sequence[System]) -> dict[str, str]:

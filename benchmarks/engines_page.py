@@ -1,6 +1,6 @@
 """What the load tests of `benchmarks.engines` say: tables and a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,21 +14,29 @@ System = tuple[str, str]
 
 
 def tables(rounds: Rounds) -> str:
-    """Queries a second, how much faster than the first way of serving the same model, response times, and the rest."""
+    """Queries a second, how much faster than the first way of serving the same model and than the first model served
+    alike, response times, and the rest."""
     clients = list(dict.fromkeys(one["clients"] for one in rounds))
     systems = list(dict.fromkeys((one["model"], one["way"]) for one in rounds))
-    head = [f"cc {one}" for one in clients]
+    first = dict(reversed(systems))
+
+    def by_load(cell: Callable[[System, int], str]) -> str:
+        head = ["model", "served by", *(f"cc {one}" for one in clients)]
+        return table(head, [[*of, *(cell(of, cc) for cc in clients)] for of in systems])
+
     parts = [
         "Queries a second: the median over the repetitions [least, most].",
-        table(["model", "served by", *head], [[*of, *(_spread(rounds, of, cc) for cc in clients)] for of in systems]),
+        by_load(lambda of, cc: _spread(rounds, of, cc)),
         f"Times the queries a second of the same model in {systems[0][1]}, repetition by repetition.",
-        table(["model", "served by", *head], [[*of, *(_ratio(rounds, of, cc) for cc in clients)] for of in systems]),
+        by_load(lambda of, cc: _ratio(rounds, of, (of[0], first[of[0]]), cc)),
+        f"Times the queries a second of {systems[0][0]} served alike, repetition by repetition.",
+        by_load(lambda of, cc: _ratio(rounds, of, (systems[0][0], of[1]), cc)),
         "Response time, ms: medians over the repetitions of p50 / p95 / p99.",
-        table(["model", "served by", *head], [[*of, *(_times(rounds, of, cc) for cc in clients)] for of in systems]),
-        "Over all rounds: requests, errors, answers that differ from the native engine's unhurried ones; tokens "
-        "written a second at the highest load; peak memory of the process.",
+        by_load(lambda of, cc: _times(rounds, of, cc)),
+        "Over all rounds: requests, errors, answers that differ from the native engine's unhurried ones; at the "
+        "highest load tokens written a second and processor seconds a request; peak memory of the process.",
         table(
-            ["model", "served by", "requests", "errors", "differing", "tokens a second", "memory, MB"],
+            ["model", "served by", "requests", "errors", "differing", "tokens a second", "CPU s", "memory, MB"],
             [[*of, *_rest(rounds, of, clients[-1])] for of in systems],
         ),
     ]
@@ -44,10 +52,9 @@ def _spread(rounds: Rounds, of: System, clients: int) -> str:
     return _middle([one["qps"] for one in _of(rounds, of, clients)])
 
 
-def _ratio(rounds: Rounds, of: System, clients: int) -> str:
-    first = next(one["way"] for one in rounds if one["model"] == of[0])
-    pairs = zip(_of(rounds, of, clients), _of(rounds, (of[0], first), clients), strict=True)
-    return _middle([mine["qps"] / other["qps"] if other["qps"] else 0.0 for mine, other in pairs])
+def _ratio(rounds: Rounds, of: System, reference: System, clients: int) -> str:
+    pairs = list(zip(_of(rounds, of, clients), _of(rounds, reference, clients), strict=False))  # none: not measured
+    return _middle([mine["qps"] / other["qps"] if other["qps"] else 0.0 for mine, other in pairs]) if pairs else "-"
 
 
 def _times(rounds: Rounds, of: System, clients: int) -> str:
@@ -60,8 +67,9 @@ def _rest(rounds: Rounds, of: System, highest: int) -> list[str]:
     mine = _of(rounds, of)
     memory = [one["peak_memory_mb"] for one in mine if one["peak_memory_mb"] is not None]
     tokens = median(one["tokens_per_s"] for one in _of(rounds, of, highest))
+    cpu = [one["cpu_s_a_request"] for one in _of(rounds, of, highest) if one["cpu_s_a_request"] is not None]
     counts = [number(sum(one[name] for one in mine)) for name in ("requests", "errors", "differing")]
-    return [*counts, number(tokens, 0), number(max(memory, default=None), 0)]
+    return [*counts, number(tokens, 0), number(median(cpu) if cpu else None), number(max(memory, default=None), 0)]
 
 
 def _middle(values: Sequence[float]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, dataset
-from supertiny.core.files import read_json
+from stages import base, baseline, baseline_results, dataset
+from supertiny.core.files import read_json, read_jsonl, write_jsonl
 from tests.project import TOP, smoke_project
 from tests.stages.test_serve import started
 
@@ -23,6 +23,8 @@ def project(tmp_path_factory):
     def change(params, profile):
         params["decode"]["max_new_tokens"] = 6
         params["bench"]["clients"] = [1, 3]
+        for part in ("domain", "all_domains", "frame"):
+            params["baseline"][part] |= {"epochs": 1, "min_steps": 1}
         profile["bench"] = {"requests": 4, "warmup": 1, "max_clients": 8}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
@@ -34,7 +36,8 @@ def project(tmp_path_factory):
 
 def benchmark(*options):
     command = [sys.executable, "-m", "benchmarks.engines", "--models", str(MODELS), "--dataset", "data/dataset"]
-    env = os.environ | {"PYTHONPATH": f"{TOP / 'src'}{os.pathsep}{TOP}"}
+    paths = [str(TOP / "src"), str(TOP), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False, env=env)
 
 
@@ -57,6 +60,40 @@ def test_every_system_is_asked_at_every_load_in_turns_and_answers_alike(project)
     assert ("openvino-genai" in found["machine"]) == ("openvino" in ENGINES)
     assert f"| student | {ways[-1]} |" in Path("found/engines.md").read_text()
     assert "<svg" in Path("found/engines.svg").read_text()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_service_under_128_clients_loses_no_answer_and_mixes_none_up(project, engine):
+    with started("--models", "student", "--by", "embedding", "--engine", engine) as (_, url):
+        done = benchmark(
+            "--names", "student", "--engines", "", "--url", f"{url}/v1", "--repetitions", "1", "--clients", "128",
+            "--least", "384", "--out", f"found/service-{engine}",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (one,) = read_json(Path(f"found/service-{engine}.json"))["rounds"]
+    assert (one["requests"], one["errors"], one["differing"]) == (384, 0, 0)
+
+
+def test_the_traditional_system_is_asked_from_query_to_frame_and_answers_are_those_of_its_evaluation(project):
+    """Six queries were evaluated, and one of these answers is changed here; the other queries are answered first."""
+    read = {"functions": Path("data/dataset/functions.json")}
+    data = {name: Path(f"data/dataset/{name}.jsonl") for name in ("test", "ood", "dev")}
+    trained = {"encoder": MODELS / "encoder", "examples": Path("data/dataset/train.reference.jsonl")}
+    baseline.main(**read, **trained, dev=data["dev"], out=MODELS / "baseline", log=Path("data/logs/baseline.csv"))
+    results = Path("data/results/baseline")
+    baseline_results.main(MODELS / "baseline", **read, test=data["test"], ood=data["ood"], out=results)
+    rows = [row for _, row in read_jsonl(results / "answers.jsonl")]
+    rows[1]["written"] = "another"  # the first query is the warm-up's
+    write_jsonl(results / "answers.jsonl", rows)
+    done = benchmark(
+        "--names", "baseline", "--clients", "2", "--least", "9", "--repetitions", "1",
+        "--results", "data/results", "--out", "found/traditional",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (one,) = read_json(Path("found/traditional.json"))["rounds"]
+    assert (one["model"], one["way"]) == ("baseline", "native")
+    assert (one["requests"], one["errors"], one["differing"]) == (9, 0, 1)
+    assert one["cpu_s_a_request"] > 0 and one["peak_memory_mb"] > 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +128,7 @@ def test_a_server_of_the_bare_model_is_asked_for_completions(project):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         (one,) = read_json(Path("found/bare.json"))["rounds"]
-        assert (one["requests"], one["errors"], one["differing"]) == (5, 0, 5)
+        assert (one["requests"], one["errors"], one["differing"], one["faults"]) == (5, 0, 5, {})
         assert len(asked) == 6 and {path for path, _ in asked} == {"/v1/completions"}
         assert all(isinstance(body["prompt"][0], int) and body["model"] == "student" for _, body in asked)
         assert len({json.dumps(body) for _, body in asked}) == 6, "no query is asked twice"

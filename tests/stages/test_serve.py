@@ -73,6 +73,7 @@ def test_the_service_answers_by_every_model_and_stops_when_told(project):
         ({"models": " , "}, "--models: expected a name"),
         ({"models": "llm", "by": "guess"}, "--by: expected one of"),
         ({"models": "llm", "by": "classifier"}, "dvc repro retriever"),
+        ({"models": "llm", "engine": "warp"}, "there is no engine 'warp'"),
     ],
 )
 def test_what_cannot_be_served_is_said_before_anything_is_loaded(project, asked, said):

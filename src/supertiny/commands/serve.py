@@ -21,10 +21,17 @@ from supertiny.serve.config import ServiceConfig
 from supertiny.serve.site import Site
 
 
-def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, data: Path = DATA) -> None:
+def main(
+    models: str = "tiny_kd",
+    by: str = "classifier",
+    engine: str | None = None,
+    home: Path = HOME,
+    data: Path = DATA,
+) -> None:
     """Serve `models`, names under `home` with commas between them, the first by default; `by` finds the candidates.
 
-    Address and limits are in section `service` of the profile; ctrl-c or SIGTERM answers what it has, then stops.
+    `engine` computes them, without it the profile's `engines.serve`. Address and limits are in section `service` of the
+    profile; ctrl-c or SIGTERM answers what it has, then stops.
     """
     try:
         from supertiny.serve.app import application
@@ -35,7 +42,7 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
     folders = {name: model_folder(home, name, "--models") for name in names}
     if not folders:
         raise UserError("--models: expected a name at least")
-    serve, decode = engines.get(load_profile("engines", Engines).serve, "serve"), load("decode", DecodeConfig)
+    serve = engines.get(engine or load_profile("engines", Engines).serve, "serve")
     pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
     retriever = named_retriever(by, home, data / "expert.jsonl", pool)
 
@@ -43,6 +50,7 @@ def main(models: str = "tiny_kd", by: str = "classifier", home: Path = HOME, dat
         return find(examples, retriever, k)
 
     with ExitStack() as opened:
+        decode = load("decode", DecodeConfig)
         site = Site(
             pool=pool,
             knowledge=read_knowledge(data / "knowledge.json"),

@@ -58,9 +58,12 @@ def _card(name: str, metrics: Mapping[str, Any], origin: Provenance, has_gguf: b
         ("the whole online path", f"supertiny serve --models {name} --home models --data dataset{by}"),
         ("SGLang", f"python -m sglang.launch_server --model-path models/{name} --port 30000"),
         ("vLLM", f"vllm serve models/{name} --port 8000"),
-        ("TensorRT-LLM", f"trtllm-serve models/{name} --port 8000"),
-        *([("llama.cpp", f"llama-server -m models/{name}.gguf --port 8080")] if has_gguf else []),
     ]
+    if has_gguf:  # a float model: TensorRT-LLM 1.2 reads none of our quantized folders as they are
+        starts += [
+            ("TensorRT-LLM", f"trtllm-serve models/{name} --port 8000"),
+            ("llama.cpp", f"llama-server -m models/{name}.gguf --port 8080"),
+        ]
     commands = "\n".join(f"# {what}\n{command}" for what, command in starts)
     return f"""# {name}
 

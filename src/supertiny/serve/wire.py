@@ -81,7 +81,8 @@ def example_of(asked: Query, pool: Pool) -> Example:
 def chat_of(asked: ChatCompletion, pool: Pool) -> tuple[Example, Pool | None]:
     """The last user message as an example, earlier turns before it, and the functions of `tools` if there are any.
 
-    A system message is not read: the small model has one prompt, which it was trained on.
+    An earlier call may be of a function that is not offered any more. A system message is not read: the small model has
+    one prompt, which it was trained on.
     """
     tools = _tools(asked.tools) if asked.tools else None
     turns, query = list[Turn](), None
@@ -89,7 +90,7 @@ def chat_of(asked: ChatCompletion, pool: Pool) -> tuple[Example, Pool | None]:
         if message.role == "user":
             query = _said(message.content or "", f"messages[{at}].content")
         elif message.role == "assistant" and query is not None:
-            turns += _turn(query, message, tools or pool, f"messages[{at}]")
+            turns += _turn(query, message, {**pool, **(tools or {})}, f"messages[{at}]")
             query = None
     if query is None:
         raise UserError("messages: expected a user's message at the end")

@@ -105,7 +105,8 @@ def stub(answer, models=()):
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/", connections
+        host, port = server.server_address[:2]
+        yield f"http://{host}:{port}/v1/", connections
     finally:
         server.shutdown()
         server.server_close()

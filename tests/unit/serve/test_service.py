@@ -102,6 +102,22 @@ def test_an_openai_client_is_answered_with_a_tool_call(url):
     assert three.choices[0].message.content == "Request unclear" and three.choices[0].finish_reason == "stop"
 
 
+def test_an_earlier_call_may_be_of_a_function_that_is_not_offered_now():
+    seen = []
+
+    def keep(request):
+        seen.append(request.prompt.own)
+        return echo(request)
+
+    called = {"id": "1", "type": "function", "function": {"name": "lock", "arguments": "{}"}}
+    chat = [{"role": "user", "content": "lock it"}, {"role": "assistant", "content": None, "tool_calls": [called]}]
+    with running(site(keep=keep), limits()) as url:
+        asked = {"messages": [*chat, {"role": "user", "content": "set it to 7"}], "tools": [TOOL]}
+        status, body, _ = post(f"{url}/v1/chat/completions", asked)
+    assert status == 200, body
+    assert seen == ['Earlier: lock it\nAnswer: {"name":"lock","arguments":{}}\nQuery: set it to 7\nAnswer:']
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

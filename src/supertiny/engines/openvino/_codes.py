@@ -22,6 +22,12 @@ class Codes:
     scale_OG1: Tensor
     """[O, G, 1] float32"""
 
+    @property
+    def bits(self) -> int:
+        """That hold every code: 4 or 8."""
+        least, most = self.codes_OGI.aminmax()
+        return 4 if least >= -8 and most <= 7 else 8
+
 
 def codes(folder: Path, weights: Mapping[str, Tensor]) -> dict[str, Codes]:
     """By name, of the layers of `folder` whose `weights`, as floats, are whole multiples of their scales.
@@ -41,9 +47,9 @@ def codes(folder: Path, weights: Mapping[str, Tensor]) -> dict[str, Codes]:
 
 
 def _codes(weight_OI: Tensor, scale_OG: Tensor) -> Codes | None:
-    apart = weight_OI.float().unflatten(1, (scale_OG.shape[1], -1))
+    apart = weight_OI.float().reshape(*scale_OG.shape, -1)
     scale = scale_OG[..., None].contiguous()
     made = (apart / scale).round()
-    if not torch.equal(made * scale, apart) or made.abs().max() > 127:
+    if not torch.equal(made * scale, apart) or made.min() < -128 or made.max() > 127:
         return None
     return Codes(made.to(torch.int8), scale)

@@ -78,8 +78,10 @@ class _Builder:
         if name not in self._codes:
             return op.constant(self._tensors[f"{name}.weight"])
         one = self._codes[name]
-        groups = op.multiply(op.convert(op.constant(one.codes_OGI.numpy()), "f32"), op.constant(one.scale_OG1.numpy()))
-        return op.reshape(groups, op.constant(self._tensors[f"{name}.weight"].shape), special_zero=False)
+        kind = openvino.Type.i4 if one.bits == 4 else openvino.Type.i8
+        stored = op.constant(one.codes_OGI.numpy(), dtype=kind)
+        groups = op.multiply(op.convert(stored, "f32"), op.constant(one.scale_OG1.numpy()))
+        return op.reshape(groups, op.constant(list(self._tensors[f"{name}.weight"].shape)), special_zero=False)
 
     def _mlp(self, x_BTH: Any, name: str) -> Any:
         gate = op.swish(self._linear(x_BTH, f"{name}.gate_proj"))

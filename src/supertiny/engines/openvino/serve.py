@@ -43,13 +43,17 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
 
         def ask(request: Request) -> Generation:
             ids = encode(request.prompt.shared) + encode(request.prompt.own)  # apart, as in training
-            if len(ids) + cfg.max_new_tokens > config.max_position_embeddings:
-                raise UserError(
-                    f"a prompt of {len(ids)} tokens and an answer of decode.max_new_tokens: {cfg.max_new_tokens} "
-                    f"exceed the {config.max_position_embeddings} positions of {model.name}; offer fewer functions"
-                )
+            _must_fit(len(ids), cfg.max_new_tokens, config.max_position_embeddings, model.name)
             written = write(ids, how(request))
             text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             return Generation(text, len(ids), len(ids), len(written))
 
         yield ask
+
+
+def _must_fit(prompt: int, answer: int, positions: int, model: str) -> None:
+    if prompt + answer > positions:
+        raise UserError(
+            f"a prompt of {prompt} tokens and an answer of decode.max_new_tokens: {answer} exceed the {positions} "
+            f"positions of {model}; offer fewer functions"
+        )
