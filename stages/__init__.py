@@ -4,3 +4,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
+if sys.argv[0] == "-m":  # `python -m stages.<name>`, as dvc.yaml starts it: no stage works while any parameter is wrong
+    from supertiny.core.errors import UserError
+    from supertiny.doctor.parameters import refuse
+
+    try:
+        refuse()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 
-from .conftest import Checkout
+from .conftest import Checkout, ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 COLUMNS = r"^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops_gemm)$)"
@@ -32,7 +33,7 @@ def test_the_table_of_experiments_has_few_columns_and_the_best_first(tried):
     everything = table(tried)
     assert len(everything[0]) > 20, "the table is worth narrowing"
     shown = table(tried, "--only-changed", "--drop", COLUMNS, "--sort-by", "tiny_kd.ar", "--sort-order", "desc")
-    assert set(shown[0]) - {"rev", "typ", "parent"} == {"Experiment", "tiny_kd.ar", "distill.mu"}
+    assert set(shown[0]) - {"rev", "typ", "parent", "State"} == {"Experiment", "tiny_kd.ar", "distill.mu"}
     rows = [(row["Experiment"], row["tiny_kd.ar"], row["distill.mu"]) for row in shown if row["Experiment"]]
     assert rows == [("mu-069", "0.89", "0.69"), ("mu-075", "0.85", "0.75"), ("mu-05", "0.7", "0.5")]
 
@@ -51,3 +52,13 @@ def test_the_winner_becomes_a_branch_or_this_checkout(tried):
 def test_two_experiments_are_compared_by_their_metrics_and_parameters(tried):
     metrics = json.loads(tried.run("dvc", "exp", "diff", "mu-05", "mu-069", "--json").strip())["metrics"]
     assert metrics["metrics/summary.json"]["tiny_kd.ar"]["diff"] == pytest.approx(0.19)
+
+
+def test_an_impossible_override_far_down_the_graph_is_refused_before_any_stage_works(clone, tmp_path):
+    shutil.copytree(clone.path, tmp_path / "project", symlinks=True)
+    project = Checkout(tmp_path / "project", clone.env)
+    before = project.outs()
+    said = project.dvc("exp", "run", "-S", "seed=5", "-S", "distill.mu=-0.5", "-S", "gates.every.ar_drop=a", fails=True)
+    assert len(ran(said)) == 1, "the first stage, which says it"
+    assert "error: params.yaml: distill: mu" in said and "gates.every.ar_drop" in said and "Traceback" not in said
+    assert project.outs().items() <= before.items(), "nothing new was made"

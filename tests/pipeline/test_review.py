@@ -28,7 +28,7 @@ def compare(checkout: Checkout, *options: str, fails: bool = False) -> str:
 def test_a_branch_that_loses_too_much_is_refused_and_told_why(small):
     branch(small, 0.6)
     page = compare(small, "--base", "main", fails=True)
-    assert page.startswith("# Results of `mu` against `main`\n\n**The gates do not hold.** 8 of 9 measures")
+    assert page.startswith("# Results of `mu` against `main`\n\n**The gates do not hold.** 9 of 10 measures")
     assert "- ✗ student, KD: AR, in domain falls by 0.100; allowed: 0.020" in page
     row = "| student, KD | 0.900 [0.850, 0.950]<br>0.800 [0.750, 0.850]<br>✗ **-0.100** | 100 | 0.500 [0.450, 0.550] |"
     assert row in page and "Unchanged: teacher." in page
@@ -46,7 +46,7 @@ def test_a_branch_that_loses_too_much_is_refused_and_told_why(small):
 def test_a_branch_within_its_gates_is_let_through(small):
     branch(small, 0.69)
     page = compare(small, "--base", "main")
-    assert "**All gates hold.** 9 of 9" in page and "**-0.010**" in page
+    assert "**All gates hold.** 10 of 10" in page and "**-0.010**" in page
     small.set("params.yaml", gates__every__ar_drop=0.005)
     small.commit()
     assert "allowed: 0.005" in compare(small, "--base", "main", fails=True)
@@ -124,18 +124,19 @@ def test_the_commands_of_both_workflows_run_here(small, tmp_path):
     bare = Checkout(tmp_path / "runner", dict(small.env))
     small.run("git", "clone", "--quiet", ".", str(bare.path))
     commit = bare.run("git", "rev-parse", "origin/main").strip()
-    bare.env |= {"TARGET": "origin/main", "FILES": "https://forge.example/o/r/raw", "GITHUB_STEP_SUMMARY": "summary.md"}
+    files = "https://forge.example/o/r/raw"
+    bare.env.update({"TARGET": "origin/main", "FILES": files, "GITHUB_STEP_SUMMARY": "summary.md"})
     github = steps(ROOT / ".github/workflows/results.yml")
     assert github.keys() == {"Install", "Compare", "Summary", "Comment", "Page"}
     bare.run("bash", "-ec", github["Compare"], fails=True)
     bare.run("bash", "-ec", github["Summary"])
     bare.run("bash", "-ec", github["Page"])
     report = (bare.path / "summary.md").read_text()
-    assert "The gates do not hold" in report and f"https://forge.example/o/r/raw/{commit}/metrics/pareto.svg" in report
+    assert "The gates do not hold" in report and f"{files}/{commit}/metrics/pareto.svg" in report
     assert (bare.path / "review/report.html").is_file() and "--body-file review/report.md" in github["Comment"]
 
     gitlab = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())["results"]
-    bare.env |= {"CI_MERGE_REQUEST_DIFF_BASE_SHA": commit, "CI_PROJECT_URL": "https://forge.example/o/r/-"}
+    bare.env.update({"CI_MERGE_REQUEST_DIFF_BASE_SHA": commit, "CI_PROJECT_URL": "https://forge.example/o/r/-"})
     for command in gitlab["script"]:
         bare.run("bash", "-ec", command, fails=True)
     for command in gitlab["after_script"]:

@@ -9,7 +9,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.findings import Finding, State, in_lines, missing
 from supertiny.doctor.packages import Asked, install, read_packages
 
-CHECKS = ("packages", "engines", "machine", "space", "store")
+CHECKS = ("packages", "parameters", "engines", "machine", "space", "store")
 """modules of supertiny.doctor, each with `findings`; nothing of one is imported before its turn"""
 
 

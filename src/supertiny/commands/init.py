@@ -20,8 +20,13 @@ def main(
     Functions: a list of tools in the OpenAI schema. Queries: JSONL, {"id", "query"} and, labelled, "answers". Verdicts
     of experts and explanations of terms are optional. Nothing is left where the files are wrong.
     """
-    given = {"functions": functions, "queries": queries, "verdicts": verdicts, "knowledge": knowledge}
-    found = create(folder, OwnConfig(**{name: str(path) if path else None for name, path in given.items()}), profile)
+    files = OwnConfig(
+        functions=str(functions),
+        queries=str(queries),
+        verdicts=str(verdicts) if verdicts else None,
+        knowledge=str(knowledge) if knowledge else None,
+    )
+    found = create(folder, files, profile)
     print(in_lines(found), end="")
     doubts = sum(finding.state is not State.OK for finding in found)
     look = f"; {doubts} of the above want a look (they are in its README.md too)" if doubts else ""

@@ -84,10 +84,11 @@ def rerun(base: str) -> list[str]:
 def stale() -> list[str]:
     """The first stages that `dvc repro` would run here, whose results are of other code or parameters; data may lack.
 
-    It stops where a stage to run lacks its inputs: what comes after is not told.
+    What comes after them is not told. One to run whose inputs lack is told as failed: DVC asks its run cache for them.
     """
-    done = _dvc("repro", "--dry", "--allow-missing")
+    done = _dvc("repro", "--dry", "--allow-missing", "--keep-going")
     found = re.findall(r"(?m)^Running stage '([^']+)'", done.stdout)
+    found += [name for names in re.findall(r"failed to reproduce(.+)", done.stderr) for name in names.split("'")[1::2]]
     if done.returncode and not found:
         raise UserError(f"dvc repro --dry --allow-missing: {done.stderr.strip()[-500:]}")
     return found

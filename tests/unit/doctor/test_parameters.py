@@ -1,0 +1,90 @@
+"""Every parameter is looked at before a stage works: all that stages read, every wrong one named."""
+
+import ast
+import re
+import shutil
+
+import pytest
+
+from supertiny.core.errors import UserError
+from supertiny.doctor import parameters
+from supertiny.doctor.sections import ENTRIES, MACHINE, MACHINE_ENTRIES, SECTIONS
+from tests.house import ROOT, calls, profiles, reached, script, stages, yaml
+
+LOADERS = ("load", "load_each", "load_profile")
+
+
+def read(loader: str) -> dict[str, str]:
+    """Section -> schema, as the stages and what they reach read them by one of core.config's loaders."""
+    scripts = {script(stage) for stage in stages().values()}
+    files = {file for path in scripts for file in {path, *reached(path, "cpu")}}
+    found = {}
+    for call in (call for file in files for call in calls(file, loader) if len(call.args) == 2):
+        if isinstance(call.func, ast.Name) and isinstance(call.args[1], ast.Name):
+            found |= dict.fromkeys(sections(call.args[0]), call.args[1].id)
+    return found
+
+
+def sections(node: ast.expr) -> list[str]:
+    """Of "distill" itself, of f"pruned.{name}" its top, of a variable what the stages' commands give it."""
+    if isinstance(node, ast.Name):
+        commands = " ".join(stage["cmd"] for stage in stages().values())
+        return re.findall(rf"--{node.id} (\w+)", commands)
+    first = node.values[0] if isinstance(node, ast.JoinedStr) else node
+    return [first.value.split(".")[0]]
+
+
+def named(schemas: dict[str, type]) -> dict[str, str]:
+    return {name: schema.__name__ for name, schema in schemas.items()}
+
+
+def test_what_stages_read_is_looked_at_as_they_read_it():
+    assert read("load").items() <= named(SECTIONS | ENTRIES).items()
+    assert read("load_each").items() <= named(ENTRIES).items()
+    assert read("load_profile").items() <= named(MACHINE | MACHINE_ENTRIES).items()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The parameters of this project, in a folder and with a cache of their own."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_every_profile_of_the_project_is_right(project, profile):
+    edit(project / "params.yaml", f"profile: {yaml('params.yaml')['profile']} ", f"profile: {profile} ")
+    assert parameters.wrong() == []
+
+
+def test_every_wrong_section_is_named_in_one_error(project):
+    edit(project / "params.yaml", "  mu: 0.7 ", "  mu: abc ")
+    edit(project / "params.yaml", "  every: {ar_drop: 0.02,", "  every: {ar_drop: -1.0,")
+    edit(project / "profiles/cpu.yaml", "  tiny: {layers: 20,", "  tiny: {layers: many,")
+    with pytest.raises(UserError, match=r"(?s)distill\.mu.*gates\.every.*ar_drop.*cpu\.yaml: student_models\.tiny"):
+        parameters.refuse()
+    assert [finding.what for finding in parameters.findings({})] == ["parameters"] * 3
+
+
+def test_what_was_right_is_not_looked_at_again_until_it_changes(project, monkeypatch):
+    assert parameters.findings({})[0].state == "ok"
+    parameters.refuse()
+    monkeypatch.setattr(parameters, "wrong", lambda: ["looked at"])
+    parameters.refuse()
+    edit(project / "profiles/cpu.yaml", "  tiny: {layers: 20,", "  tiny: {layers: 19,")
+    with pytest.raises(UserError, match="looked at"):
+        parameters.refuse()
+
+
+def test_a_folder_without_parameters_is_left_to_the_stage(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parameters.refuse()
