@@ -148,3 +148,5 @@ def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project,
     stop_all()
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert rows and all(row["written"].startswith('{"answer":') for row in rows)
+    workload = json.loads((out / "rates.json").read_text())["workload"]
+    assert workload["uncached_tokens"] < workload["prompt_tokens"]  # all chats begin with the same guidelines
