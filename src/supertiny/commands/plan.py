@@ -70,15 +70,16 @@ def _put(override: str) -> None:
     *above, last = (key if colon else file).split(".")
     if not equals or not path.is_file():
         raise UserError(f"--set: expected key=value or profiles/<name>.yaml:key=value, got {override!r}")
-    values = _yaml(path)
+    yaml = YAML()  # keeps the order of keys, which is that of stages made of them
+    values = yaml.load(path)
     section: Any = values
     for part in above:
         section = section.get(part) if isinstance(section, dict) else None
     if not isinstance(section, dict) or last not in section:
         raise UserError(f"--set: {override!r}: {path} has no such key")
     section[last] = YAML(typ="safe").load(text)
-    with path.open("w", encoding="utf-8") as file_out:
-        YAML(typ="safe").dump(values, file_out)
+    with path.open("w", encoding="utf-8") as changed_file:
+        yaml.dump(values, changed_file)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -91,13 +91,17 @@ def test_every_path_is_made_by_an_earlier_stage_or_is_there(plans, name):
     made = set(TRACKED)
     for one in found:
         for dep in one.stage.deps:
-            assert dep in made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
+            assert _parts(dep) & made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
         for program in one.programs:
             for path in _data_paths(program.own):
-                parents = {str(parent) for parent in [Path(path), *Path(path).parents]}
-                assert parents & made, f"{one.stage.name}: {program.engine} reads {path}, which no stage has made"
+                assert _parts(path) & made, f"{one.stage.name}: {program.engine} reads {path}, which nobody has made"
         made.update(one.stage.outs)
     assert len(graph) == len(found)
+
+
+def _parts(path):
+    """A path and the folders that it lies in."""
+    return {str(part) for part in (Path(path), *Path(path).parents)}
 
 
 def _data_paths(words):
