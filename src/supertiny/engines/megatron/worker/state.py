@@ -58,7 +58,8 @@ class State:
         return sorted(self._folder.glob("step-*"))
 
     def _content(self, loading: bool) -> dict[str, Any]:
-        model = self._model.sharded_state_dict()
+        # each block under its own name: of a frozen one there is no optimizer state
+        model = self._model.sharded_state_dict(metadata={"non_homogeneous_layers": True})
         return {"model": model, "optimizer": self._optimizer.sharded_state_dict(model, is_loading=loading)}
 
 
