@@ -26,6 +26,7 @@ from supertiny.prototype.ablation import ChangeConfig
 from supertiny.prototype.config import PrototypeSizes
 from supertiny.prune.config import PrunedConfig
 from supertiny.quantize.config import QuantizedConfig
+from supertiny.recover.texts import GeneralSizes
 from supertiny.rft.accept import RftSizes
 from supertiny.rl.config import RlConfig, ThoughtSizes
 from supertiny.sft.config import SftConfig, SftSizes
@@ -95,6 +96,7 @@ class Setting:
     describe: DescribeSizes
     thoughts: ThoughtSizes
     sft: SftSizes
+    general: GeneralSizes
     rl: RlConfig
     epochs: dict[str, float]
     """of each section of params.yaml that trains a language model"""
@@ -149,6 +151,7 @@ def read_setting(params: dict[str, Any]) -> Setting:
         describe=load_profile("describe", DescribeSizes),
         thoughts=load_profile("thoughts", ThoughtSizes),
         sft=load_profile("sft", SftSizes),
+        general=load_profile("general", GeneralSizes),
         rl=load("rl", RlConfig),
         epochs={name: load(name, SftConfig).epochs for name in sections},
         variants=1 + len(load_each("ablation", ChangeConfig, empty=True)),

@@ -16,6 +16,8 @@ from supertiny.plan.shapes import Sized, of_source, of_student
 LLM = "llm"
 DESCRIBED = 24
 """tokens of a description at most (params.yaml: describe.chat.max_new_tokens)"""
+GENERAL_ROWS, GENERAL_TOKENS = 320, 200
+"""of data/general/instructions.jsonl, and of one of its rows at most: it has 200 bytes"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,21 @@ def _distill(stage: Stage, setting: Setting) -> list[Work]:
     return [_learning(setting, "distill", _model(stage, "student"), setting.examples * epochs)]
 
 
+def _correct(stage: Stage, setting: Setting) -> list[Work]:
+    return [Training(verb="sft", model=_model(stage, "base"), tokens=_general(setting))]
+
+
+def _recover(stage: Stage, setting: Setting) -> list[Work]:
+    """In this process, whatever the engine: the student learns while its teacher is asked."""
+    student, teacher = _model(stage, "student"), _model(stage, "teacher")
+    asked = Training(verb="native", model=teacher, tokens=_general(setting), passes=1)
+    return [Training(verb="native", model=student, tokens=_general(setting)), asked]
+
+
+def _general(setting: Setting) -> float:
+    return (setting.general.examples or GENERAL_ROWS) * GENERAL_TOKENS * setting.epochs["general"]
+
+
 def _rl(stage: Stage, setting: Setting) -> list[Work]:
     """Replies, the reference's and the policy's own log-probabilities of them, then `epochs` passes of learning."""
     cfg, model = setting.rl, _model(stage, "base")
@@ -210,6 +227,8 @@ WORK: dict[str, Callable[[Stage, Setting], list[Work]]] = {
     "thinker": _thinker,
     "logits": _logits,
     "distill": _distill,
+    "correct": _correct,
+    "recover": _recover,
     "rl": _rl,
     "traces": _traces,
     "evaluate": _evaluate,

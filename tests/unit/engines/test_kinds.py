@@ -80,7 +80,7 @@ def test_vllm_takes_its_command_line():
         "data/models/tiny_kd",
         ["tiny_kd"],
     )  # it may have several
-    assert (given["--dtype"], given["--max-model-len"], given["--max-num-seqs"]) == ("float32", 2048, 128)
+    assert (given["--dtype"], given["--max-model-len"], given["--max-num-seqs"]) == ("float32", "2048", 128)
     assert given["--enable-prefix-caching"] and given["--enable-prompt-tokens-details"]
 
 
