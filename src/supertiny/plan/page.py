@@ -55,7 +55,7 @@ def page(found: Sequence[Planned], profile: str, setting: Setting) -> str:
 
 
 def _table(found: Sequence[Planned]) -> str:
-    """Without the stages that need no GPU."""
+    """Without the stages that take minutes."""
     rows = [[one.stage.name, *_cells(part)] for one in found for part in one.parts]
     return table(["stage", "engine", "GPUs", "GB a GPU", "hours"], rows)
 

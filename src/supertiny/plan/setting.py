@@ -25,7 +25,7 @@ from supertiny.plan.machine import GpusConfig
 from supertiny.prototype.ablation import ChangeConfig
 from supertiny.prototype.config import PrototypeSizes
 from supertiny.prune.config import PrunedConfig
-from supertiny.quantize.config import QuantizedConfig
+from supertiny.quantize.config import QuantizationConfig, QuantizedConfig
 from supertiny.recover.texts import GeneralSizes
 from supertiny.rft.accept import RftSizes
 from supertiny.rl.config import RlConfig, ThoughtSizes
@@ -105,6 +105,7 @@ class Setting:
     students: dict[str, StudentConfig]
     pruned: dict[str, PrunedConfig]
     quantized: dict[str, QuantizedConfig]
+    quantization: QuantizationConfig
     known: Measured
 
     @property
@@ -158,5 +159,6 @@ def read_setting(params: dict[str, Any]) -> Setting:
         students={name: load_profile(f"student_models.{name}", StudentConfig) for name in params["students"]},
         pruned=load_each("pruned", PrunedConfig, empty=True),
         quantized=load_each("quantized", QuantizedConfig, empty=True),
+        quantization=load("quantization", QuantizationConfig),
         known=measured(),
     )

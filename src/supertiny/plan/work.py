@@ -16,6 +16,8 @@ from supertiny.plan.shapes import Sized, of_source, of_student
 LLM = "llm"
 DESCRIBED = 24
 """tokens of a description at most (params.yaml: describe.chat.max_new_tokens)"""
+JUDGED = 160
+"""tokens of a verdict with its reasons at most (params.yaml: judge_chat.max_new_tokens)"""
 GENERAL_ROWS, GENERAL_TOKENS = 320, 200
 """of data/general/instructions.jsonl, and of one of its rows at most: it has 200 bytes"""
 
@@ -123,13 +125,18 @@ def _judge(stage: Stage, setting: Setting) -> list[Work]:
     if "llm" not in setting.judge.calibrate:
         return []
     every = round(VERDICTS_AN_EXPERT_ROW * setting.dataset.expert)
-    return [_chats(setting, setting.judge_sizes.llm_examples or every)]
+    return [_verdicts(setting, setting.judge_sizes.llm_examples or every)]
 
 
 def _rft(stage: Stage, setting: Setting) -> list[Work]:
     if setting.judge.kind != "llm":
         return []
-    return [_chats(setting, setting.split("train", setting.prototype.train))]
+    return [_verdicts(setting, setting.split("train", setting.prototype.train))]
+
+
+def _verdicts(setting: Setting, count: int) -> Answering:
+    chats = _chats(setting, count)
+    return replace(chats, asked=replace(chats.asked, new=JUDGED))
 
 
 def _describe(stage: Stage, setting: Setting) -> list[Work]:

@@ -9,7 +9,7 @@ from megatron.core import dist_checkpointing
 from megatron.core.models.gpt import GPTModel
 from megatron.core.optimizer import USING_PYTORCH_OPTIMIZER, MegatronOptimizer
 from torch import distributed as dist
-from torch.distributed.checkpoint import CheckpointException
+from torch.distributed.checkpoint.api import CheckpointException
 
 from supertiny.core.errors import UserError
 
