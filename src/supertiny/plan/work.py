@@ -14,10 +14,6 @@ from supertiny.plan.setting import VERDICTS_AN_EXPERT_ROW, Setting
 from supertiny.plan.shapes import Sized, of_source, of_student
 
 LLM = "llm"
-DESCRIBED = 24
-"""tokens of a description at most (params.yaml: describe.chat.max_new_tokens)"""
-JUDGED = 160
-"""tokens of a verdict with its reasons at most (params.yaml: judge_chat.max_new_tokens)"""
 GENERAL_ROWS, GENERAL_TOKENS = 320, 200
 """of data/general/instructions.jsonl, and of one of its rows at most: it has 200 bytes"""
 
@@ -136,19 +132,19 @@ def _rft(stage: Stage, setting: Setting) -> list[Work]:
 
 def _verdicts(setting: Setting, count: int) -> Answering:
     chats = _chats(setting, count)
-    return replace(chats, asked=replace(chats.asked, new=JUDGED))
+    return replace(chats, asked=replace(chats.asked, new=setting.judged))
 
 
 def _describe(stage: Stage, setting: Setting) -> list[Work]:
     sizes, model = setting.describe, _model(stage, "model")
     count = setting.split("test", sizes.test) + setting.split("ood", sizes.ood)
-    asked = replace(_chats(setting, count).asked, new=DESCRIBED)
+    asked = replace(_chats(setting, count).asked, new=setting.described)
     return [Answering(verb="chat" if model == LLM else "native", model=model, asked=asked)]
 
 
 def _reject(stage: Stage, setting: Setting) -> list[Work]:
     count = setting.split("train", setting.describe.queries) * setting.describe.samples
-    asked = replace(_chats(setting, count).asked, new=DESCRIBED)
+    asked = replace(_chats(setting, count).asked, new=setting.described)
     written = Answering(verb="chat", model=LLM, asked=asked)
     return [written, _answers(setting, "generate", _model(stage, "caller"), count)]
 
