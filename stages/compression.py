@@ -17,7 +17,7 @@ def main(teacher: str, results: Path, importance: Path, functions: Path, test: P
     """Compare the answers in `results` of every pruned and quantized model with its base's; write it to `out`."""
     models, pruned = load_each("models", ModelConfig), load_each("pruned", PrunedConfig)
     quantized = load_each("quantized", QuantizedConfig)
-    bases = dict.fromkeys(pruned, load("prune", PruneConfig).base)
+    bases = dict.fromkeys(("trimmed", *pruned), load("prune", PruneConfig).base)
     bases |= {name: one.base for name, one in quantized.items()}
     ids = [row.id for row in read_examples(test, read_functions(functions))]
     verdicts = {name: read_verdicts(results / name / "answers.jsonl") for name in models}

@@ -16,14 +16,15 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]  # one 
 SMOKE = "profiles/smoke.yaml"
 PRUNED = ("p20", "p30")
 QUANTIZED = ("w8a16", "w4a16", "w8a8")
-MODELS = ("sft", "tiny_rft", "tiny_kd", *PRUNED, *QUANTIZED)
+TRIMMED = ("trimmed_w8a16", "trimmed_w4a16")
+MODELS = ("sft", "tiny_rft", "tiny_kd", "trimmed", *TRIMMED, *PRUNED, *QUANTIZED)
 SERVED = ("sft", "tiny_kd", "p30")
 POLICIES = ("thinking", "teacher_rl", "tiny_rl", "tiny_star", "tiny_star_rl")
 ROWS = {*(f"row@{name}" for name in SERVED), "system_row@prototype", "system_row@baseline"}
 ALL = {
     *("dataset", "base@llm", "base@student", "base@encoder", "prototype", "judge", "rft", "sft"),
     *("logits", "student@tiny", "student_rft@tiny", "distill@tiny", "distance"),
-    *("importance", "correct", "compression", *(f"quantize@{name}" for name in QUANTIZED)),
+    *("importance", "trim", "correct", "compression", *(f"quantize@{name}" for name in (*TRIMMED, *QUANTIZED))),
     *(f"{verb}@{name}" for verb in ("prune", "recover", "recover_domain") for name in PRUNED),
     *(f"{verb}@{name}" for verb in ("evaluate", "cost") for name in MODELS),
     *(f"bench@{name}" for name in SERVED),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stages import base, dataset, importance, prune
+from stages import base, dataset, importance, prune, trim
 from supertiny.core.errors import UserError
 from supertiny.measure.flops import ModelShape, parameters
 from supertiny.model.checkpoint import encoder, load_config, load_model, load_tokenizer
@@ -106,6 +106,21 @@ def test_a_budget_of_all_is_the_base_with_fewer_tokens(project):
             found.append(model.base_model(torch.tensor([encode("turn on the light")])).last_hidden_state)
     assert torch.equal(*found)
     assert load_config(MODELS / "all").vocab_size < load_config(MODELS / "student").vocab_size
+
+
+def test_trimmed_says_what_its_base_says_with_fewer_tokens(project):
+    trim.main(MODELS / "student", *list(LEARNING.values())[1:], DATA / "train.jsonl", MODELS / "trimmed")
+    tokenizers, logits = [], []
+    for name in ("student", "trimmed"):
+        model, tokenizer = load_model(MODELS / name), load_tokenizer(MODELS / name)
+        with torch.inference_mode():
+            logits.append(model(torch.tensor([encoder(tokenizer)("turn on the light")])).logits)
+        tokenizers.append(tokenizer)
+    whole, small = tokenizers
+    kept = whole.convert_tokens_to_ids(small.convert_ids_to_tokens(range(len(small))))
+    assert len(kept) < len(whole)
+    # to rounding: a product with fewer rows may add up in another order
+    torch.testing.assert_close(logits[1], logits[0][..., kept])
 
 
 def test_an_unknown_name_lists_the_known(project):
