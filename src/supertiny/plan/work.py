@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from supertiny.plan.graph import Stage
 from supertiny.plan.machine import Requests
 from supertiny.plan.setting import VERDICTS_AN_EXPERT_ROW, Setting
-from supertiny.plan.shapes import Sized, of_source, of_student
+from supertiny.plan.shapes import TRIMMED, Sized, of_source, of_student
 
 LLM = "llm"
 GENERAL_ROWS, GENERAL_TOKENS = 320, 200
@@ -69,6 +69,8 @@ def _made(stage: Stage, name: str, known: Mapping[str, Sized], setting: Setting)
     base = known[PurePosixPath(start).name]
     if stage.script == "student":
         return of_student(base, setting.students[name])
+    if stage.script == "trim":
+        return replace(base, shape=replace(base.shape, vocab=min(TRIMMED, base.shape.vocab)))
     if stage.script == "prune":
         cfg = setting.pruned[name.removesuffix("_cut")]
         counted = cfg.at_most / base.parameters if cfg.at_most and cfg.of == "parameters" else 1.0
