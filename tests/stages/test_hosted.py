@@ -149,6 +149,8 @@ def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project,
     prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
     stop_all()
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
-    assert rows and all(row["written"].startswith('{"answer":') for row in rows)
+    start = '{"answer":'  # vLLM lets a random model write blanks until it is cut
+    said = ["".join(row["written"].split()) for row in rows]
+    assert said and all(one and (one.startswith(start) or start.startswith(one)) for one in said)
     workload = json.loads((out / "rates.json").read_text())["workload"]
     assert workload["uncached_tokens"] < workload["prompt_tokens"]  # all chats begin with the same guidelines
