@@ -40,7 +40,8 @@ class Taken:
 
     hours: dict[str, float]
     """by script under stages/"""
-    gpus: int
+    gpu_hours: float
+    """of all"""
     setting: Setting
 
 
@@ -65,10 +66,10 @@ def taken(setting: str, queries: int) -> Taken:
         graph = stages(YAML(typ="safe").load(GRAPH), params)
         sized = models(graph, read)
         hours: dict[str, float] = {}
-        for stage in graph:
-            parts = planned(stage, sized, read).parts
-            hours[stage.script] = hours.get(stage.script, 0.0) + sum(part.hours for part in parts)
-    return Taken({name: value for name, value in hours.items() if value}, read.gpus.count, read)
+        parts = [(stage.script, part) for stage in graph for part in planned(stage, sized, read).parts]
+        for script, part in parts:
+            hours[script] = hours.get(script, 0.0) + part.hours
+    return Taken(hours, sum(part.gpus * part.hours for _, part in parts), read)
 
 
 def rows_of(dataset: Path) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def _hours(found: Mapping[str, Taken]) -> str:
     scripts = list(next(iter(found.values())).hours)
     lines = [[name, *(number(one.hours[name]) for one in found.values())] for name in scripts]
     lines.append(["all, hours", *(number(sum(one.hours.values())) for one in found.values())])
-    lines.append(["all, GPU hours", *(number(one.gpus * sum(one.hours.values())) for one in found.values())])
+    lines.append(["all, GPU hours", *(number(one.gpu_hours) for one in found.values())])
     return table(["stage", *found], lines)
 
 

@@ -74,7 +74,8 @@ def main(program: str) -> None:
     given = flags.taken(sys.argv[1:], flags.snapshot(program))
     model_option, name_option, host, port = OPTIONS[program]
     folder = Path(given[model_option])
-    name = given.get(name_option) or Path(given.get("model", folder)).name
+    names = given.get(name_option) or Path(given.get("model", folder)).name
+    name = names[0] if isinstance(names, list) else names
     if record := os.environ.get("FAKE_SERVER_RECORD"):
         with Path(record).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"program": program, "words": sys.argv[1:]}) + "\n")

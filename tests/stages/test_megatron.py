@@ -20,6 +20,7 @@ from tests.project import bytes_of, smoke_project
 pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
 
 DATA, MODELS, LOGS = Path("data/dataset"), Path("data/models"), Path("data/logs")
+RESUME = Path("cache/supertiny/resume")
 LEARNING = {
     "functions": DATA / "functions.json",
     "examples": DATA / "train.reference.jsonl",
@@ -38,11 +39,18 @@ def project(tmp_path_factory):
     """A project folder with a model fine-tuned by the native engine, its logits, and a student taught by it."""
 
     def change(params, profile):
-        params["sft"] |= {"dev_points": 2, "groups_a_step": 4, "frozen": {"embeddings": True, "blocks": 0.5}}
+        params["sft"] |= {
+            "epochs": 2,
+            "dev_points": 2,
+            "groups_a_step": 4,
+            "frozen": {"embeddings": True, "blocks": 0.5},
+        }
         params["teaching"] |= {"epochs": 2, "groups_a_step": 4, "frozen": {"embeddings": False, "blocks": 0.0}}
         params["pack"] = {"group_size": 2, "function_dropout": 0.3, "renaming": 0.3}
         profile["sft"] = {"examples": 24, "dev_examples": 6}
-        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": True, "init": None}
+        profile["models"]["llm"] += ",vocab_size=320"
+        profile["models"]["student"] += ",vocab_size=384"
+        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": False, "init": None}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         dataset.main(DATA)
@@ -98,21 +106,21 @@ def assert_alike(name, native):
     for row, other in zip(rows, expected, strict=True):
         assert row.keys() == other.keys()
         assert (row["step"], row["learning_rate"]) == (other["step"], other["learning_rate"])
-        assert float(row["loss"]) == pytest.approx(float(other["loss"]), abs=1e-3)
-        assert float(row["grad_norm"]) == pytest.approx(float(other["grad_norm"]), rel=1e-2)
+        assert float(row["loss"]) == pytest.approx(float(other["loss"]), abs=5e-5)
+        assert float(row["grad_norm"]) == pytest.approx(float(other["grad_norm"]), rel=2e-3)
         assert (row["dev_loss"] == "") == (other["dev_loss"] == "")
-        assert float(row["dev_loss"] or 0) == pytest.approx(float(other["dev_loss"] or 0), abs=1e-3)
+        assert float(row["dev_loss"] or 0) == pytest.approx(float(other["dev_loss"] or 0), abs=5e-5)
     trained, wanted = (load_file(MODELS / one / "model.safetensors") for one in (name, native))
     assert trained.keys() == wanted.keys()
     for one, value in wanted.items():
-        torch.testing.assert_close(trained[one], value, atol=3e-4, rtol=3e-3)
+        torch.testing.assert_close(trained[one], value, atol=3e-5, rtol=1e-3)
     files = bytes_of(MODELS / native).keys()
     assert bytes_of(MODELS / name).keys() == files
     same = files - {"model.safetensors"}
     assert all((MODELS / name / file).read_bytes() == (MODELS / native / file).read_bytes() for file in same)
 
 
-@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("kind", ["tensor", "pipeline"])
 def test_fine_tuning_comes_to_the_native_engines_model(project, kind):
     """With the embeddings and the first of two blocks frozen: one of two stages has nothing to learn."""
     with megatron(**LAYOUTS[kind]):
@@ -121,67 +129,41 @@ def test_fine_tuning_comes_to_the_native_engines_model(project, kind):
     before, after = (load_file(MODELS / one / "model.safetensors") for one in ("llm", f"sft_{kind}"))
     same = {one for one in before if torch.equal(before[one], after[one])}
     assert same == {one for one in before if "embed_tokens" in one or ".layers.0." in one}
-    assert not list(Path("cache/supertiny/resume").iterdir()), "nothing is left of a run that ended well"
+    assert not list(RESUME.iterdir()), "nothing is left of a run that ended well"
 
 
-@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("kind", ["tensor", "data"])
 def test_distillation_comes_to_the_native_engines_student(project, kind):
-    """From logits over 257 ids into a student with fewer, whose tied embeddings learn too."""
-    assert load_config(MODELS / "narrow").vocab_size < 257 and load_config(MODELS / "narrow").tie_word_embeddings
+    """Of the student's 384 rows, 192 on each of two processes, 257 are ids; its tied embeddings learn too."""
+    config = load_config(MODELS / "narrow")
+    assert config.vocab_size == 384 and config.tie_word_embeddings
     with megatron(**LAYOUTS[kind]):
         teach(f"kd_{kind}")
     assert_alike(f"kd_{kind}", "kd")
 
 
-@pytest.mark.parametrize(("first", "then"), [("pipeline", "tensor"), ("tensor", "data")])
-def test_a_killed_run_goes_on_in_another_layout(project, first, then, capfd):
-    """Two saved steps on two processes, the rest on two that share the model in another way."""
+def test_a_killed_run_goes_on_in_another_layout_or_says_why_it_cannot(project, capfd, tmp_path):
+    """Two saved steps on two stages of a pipeline, the rest on two processes that share each matrix."""
     dies = Path(__file__).with_name("megatron_dies.py")
-    name = f"sft_{first}_{then}"
     with (
-        megatron(**LAYOUTS[first], save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
+        megatron(**LAYOUTS["pipeline"], save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
         pytest.raises(UserError, match="ended with status 1; .* training goes on from its last saved state"),
     ):
-        fine_tune(name)
+        fine_tune("resumed")
     assert "power cut" in capfd.readouterr().err
-    assert not (MODELS / name).exists()
-    with megatron(**LAYOUTS[then]):
-        fine_tune(name)
-    assert "resuming after step 2" in capfd.readouterr().err
-    assert_alike(name, "sft")
+    assert not (MODELS / "resumed").exists()
+    (scratch,) = RESUME.glob("megatron-sft-*")
+    shutil.copytree(scratch, tmp_path / "torn")
+    with megatron(**LAYOUTS["tensor"]):
+        fine_tune("resumed")
+    assert "resuming after step 2" in capfd.readouterr().out
+    assert_alike("resumed", "sft")
 
-
-def test_a_state_that_cannot_be_read_is_named_and_its_remedy_given(project):
-    dies = Path(__file__).with_name("megatron_dies.py")
-    with (
-        megatron(save_minutes=1e-9, launcher=f"{TORCHRUN} {dies} {{job}}"),
-        pytest.raises(UserError, match="ended with status 1"),
-    ):
-        fine_tune("torn")
-    (state,) = Path("cache/supertiny/resume").glob("megatron-sft-*/state/step-*")
+    shutil.copytree(tmp_path / "torn", scratch)
+    (state,) = scratch.glob("state/step-*")
     for shard in state.glob("*.distcp"):
         shard.write_bytes(shard.read_bytes()[:100])
     with megatron(), pytest.raises(UserError, match=r"step-00000002: cannot resume from it .* delete it to start over"):
         fine_tune("torn")
-    shutil.rmtree(state.parents[1])
-
-
-def test_what_a_worker_refuses_is_the_stages_error(project):
-    """The launcher starts one process, the layout is of two."""
-    one = "{python} -m torch.distributed.run --standalone --nproc-per-node 1 {worker}"
-    with megatron(tensor_parallel=2, launcher=one), pytest.raises(UserError, match="started 1 processes .* for 2"):
-        fine_tune("refused")
-    assert not (MODELS / "refused").exists()
-
-
-def test_a_worker_without_megatron_core_says_how_to_install_it(project, tmp_path):
-    """An interpreter that finds everything but it."""
-    (tmp_path / "blind.py").write_text(
-        "import importlib.util, runpy, sys\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *more: None if name == 'megatron' else find(name, *more)\n"
-        "runpy.run_module('supertiny.engines.megatron.worker', run_name='__main__')\n"
-    )
-    blind = f"{{python}} -m torch.distributed.run --standalone --nproc-per-node 1 {tmp_path / 'blind.py'} {{job}}"
-    with megatron(launcher=blind), pytest.raises(UserError, match=r"needs Megatron-Core .* '\.\[megatron\]'"):
-        fine_tune("blind")
+    shutil.rmtree(scratch)
+    assert not (MODELS / "torn").exists()

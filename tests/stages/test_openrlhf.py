@@ -83,7 +83,7 @@ def test_a_run_gives_our_model_folder_and_our_log(project):
 
 def test_a_killed_run_goes_on_and_its_data_are_what_openrlhf_reads(project, monkeypatch):
     monkeypatch.setenv("FAKE_OPENRLHF", "die")
-    with pytest.raises(UserError, match=r"openrlhf on thinking failed \(exit 1\).*out of memory") as error:
+    with pytest.raises(UserError, match=r"(?s)openrlhf on thinking failed \(exit 1\).*out of memory") as error:
         learn("again")
     assert "Global step 1" in str(error.value)
     (state,) = (project / STATE).glob("openrlhf-again-*")

@@ -23,8 +23,8 @@ GRAPH = Path("dvc.yaml")
 def main(profile: str | None = None, set: str | None = None) -> None:
     """Print the plan of `profile`, by default the one that params.yaml names.
 
-    `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or a file of them,
-    one a line: what `dvc exp run -S ...` would be given.
+    `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or files of them,
+    one a line: what `dvc exp run -S ...` would be given; the last one of a key counts.
     """
     with changed(overrides(set), profile) as (name, params):
         setting = read_setting(params)
@@ -45,8 +45,7 @@ def changed(overrides: list[str], profile: str | None) -> Iterator[tuple[str, di
         shutil.copytree("profiles", Path(scratch) / "profiles")
         os.chdir(scratch)
         try:
-            for override in [*overrides, *([f"profile={profile}"] if profile else [])]:
-                _put(override)
+            _put([*overrides, *([f"profile={profile}"] if profile else [])])
             params = _yaml(PARAMS)
             yield str(params["profile"]), params
         finally:
@@ -54,31 +53,35 @@ def changed(overrides: list[str], profile: str | None) -> Iterator[tuple[str, di
 
 
 def overrides(given: str | None) -> list[str]:
-    """The values of --set, one by one."""
-    if not given:
-        return []
-    path = Path(given)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else given.split()
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    """The values of --set, one by one; a word that names a file stands for its lines."""
+    found: list[str] = []
+    for word in (given or "").split():
+        lines = Path(word).read_text(encoding="utf-8").splitlines() if Path(word).is_file() else [word]
+        found += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return found
 
 
-def _put(override: str) -> None:
-    """One value into its file; a key that is not there is an error, as it is for DVC."""
-    target, equals, text = override.partition("=")
-    file, colon, key = target.partition(":")
-    path = Path(file) if colon else PARAMS
-    *above, last = (key if colon else file).split(".")
-    if not equals or not path.is_file():
-        raise UserError(f"--set: expected key=value or profiles/<name>.yaml:key=value, got {override!r}")
-    values = _yaml(path)
-    section: Any = values
-    for part in above:
-        section = section.get(part) if isinstance(section, dict) else None
-    if not isinstance(section, dict) or last not in section:
-        raise UserError(f"--set: {override!r}: {path} has no such key")
-    section[last] = YAML(typ="safe").load(text)
-    with path.open("w", encoding="utf-8") as file_out:
-        YAML(typ="safe").dump(values, file_out)
+def _put(overrides: list[str]) -> None:
+    """The values into their files; a key that is not there is an error, as it is for DVC."""
+    files: dict[Path, dict[str, Any]] = {}
+    for override in overrides:
+        target, equals, text = override.partition("=")
+        file, colon, key = target.partition(":")
+        path = Path(file) if colon else PARAMS
+        if not equals or not path.is_file():
+            raise UserError(f"--set: expected key=value or profiles/<name>.yaml:key=value, got {override!r}")
+        if path not in files:
+            files[path] = _yaml(path)
+        *above, last = (key if colon else file).split(".")
+        section: Any = files[path]
+        for part in above:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or last not in section:
+            raise UserError(f"--set: {override!r}: {path} has no such key")
+        section[last] = YAML(typ="safe").load(text)
+    for path, values in files.items():
+        with path.open("w", encoding="utf-8") as out:
+            YAML(typ="safe").dump(values, out)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -8,20 +8,17 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, profile_path, seed
+from supertiny.core.config import profile_path, seed
 from supertiny.core.errors import UserError
 from supertiny.core.resume import cache_home
 from supertiny.engines.endpoint._hosted import Kind, Start, home
 from supertiny.engines.openrlhf._arguments import MODULE, Files, arguments
-from supertiny.engines.openrlhf._config import OpenrlhfConfig
 from supertiny.launcher.process import launched, program
 from supertiny.plan.graph import Stage
 from supertiny.plan.reckon import HOSTED, MEGATRON, NATIVE, OPENRLHF, engine_of, served
 from supertiny.plan.setting import Setting
 from supertiny.plan.shapes import Sized
 from supertiny.plan.work import LLM, Answering, Work
-from supertiny.quantize.config import QuantizationConfig
-from supertiny.rl.config import RlConfig
 
 PORT = 30_000
 """shown where the profile leaves the choice to the run"""
@@ -85,7 +82,7 @@ def _start(engine: str, piece: Answering, models: Mapping[str, Sized], setting: 
     folder = f"data/models/{piece.model}"
     name = setting.servers.model if of_chats and piece.model == LLM and setting.servers.model else folder
     made = setting.quantized.get(piece.model)
-    gptq = {"group_size": load("quantization", QuantizationConfig).group_size}
+    gptq = {"group_size": setting.quantization.group_size}
     return Start(
         model=name,
         name=name if name != folder else piece.model,
@@ -105,7 +102,7 @@ def _openrlhf(stage: Stage, setting: Setting) -> Started:
     state = cache_home() / "resume" / f"openrlhf-{Path(stage.option('out')).name}-{BY_CONTENT}"
     files = Files(base=Path(stage.option("base")), state=state)
     longest = setting.servers.answers.context
-    words = arguments(load("rl", RlConfig), load_profile("openrlhf", OpenrlhfConfig), files, longest, seed())
+    words = arguments(setting.rl, setting.openrlhf, files, longest, seed())
     own = ["env", "RAY_DEDUP_LOGS=0", program(OPENRLHF, "python", setting.launch), "-m", MODULE, *words]
     return Started(OPENRLHF, launched(own, setting.launch, setting.openrlhf.all_gpus), own)
 

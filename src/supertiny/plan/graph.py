@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from supertiny.core.errors import UserError
@@ -73,12 +74,18 @@ def _value(path: str, values: Mapping[str, Any]) -> Any:
 def _ordered(found: Sequence[Stage]) -> list[Stage]:
     """As in the file, but for those that must wait for a later one."""
     waiting, done, order = list(found), set[str](), list[Stage]()
-    makers = {out for stage in found for out in stage.outs}
+    made = {out for stage in found for out in stage.outs}
+    needed = {stage.name: {out for dep in stage.deps if (out := _within(dep, made))} for stage in found}
     while waiting:
-        ready = next((one for one in waiting if all(dep not in makers or dep in done for dep in one.deps)), None)
+        ready = next((one for one in waiting if needed[one.name] <= done), None)
         if ready is None:
             raise UserError(f"dvc.yaml: {', '.join(one.name for one in waiting)} wait for one another")
         waiting.remove(ready)
         order.append(ready)
         done.update(ready.outs)
     return order
+
+
+def _within(path: str, made: set[str]) -> str | None:
+    """The out that a path is, or lies in; None: no stage makes it."""
+    return next((part for one in (Path(path), *Path(path).parents) if (part := str(one)) in made), None)

@@ -45,7 +45,7 @@ def page(found: Sequence[Planned], profile: str, setting: Setting) -> str:
         f"Profile {profile}: {gpus.count} GPUs of {number(gpus.memory_gb)} GB, {number(gpus.tflops)} TFLOPS and "
         f"{number(gpus.tb_s)} TB/s each at their peak, of which {number(gpus.compute_share)} and "
         f"{number(gpus.bandwidth_share)} are taken to be reached. Hours are estimates from above (all answers "
-        f"accepted, no prefix shared in training); stages without a GPU's work are minutes on one core.\n\n"
+        f"accepted, no prefix shared in training); stages that are not listed take minutes.\n\n"
         f"{number(total)} hours in all, one stage after the other.\n"
     )
     warned = [f"- {one.stage.name}: {warning}" for one in found for warning in one.warnings]
@@ -55,10 +55,8 @@ def page(found: Sequence[Planned], profile: str, setting: Setting) -> str:
 
 
 def _table(found: Sequence[Planned]) -> str:
-    rows = []
-    for one in found:
-        for part in one.parts or (None,):
-            rows.append([one.stage.name, *(_cells(part) if part else ["-", "-", "-", "-"])])
+    """Without the stages that take minutes."""
+    rows = [[one.stage.name, *_cells(part)] for one in found for part in one.parts]
     return table(["stage", "engine", "GPUs", "GB a GPU", "hours"], rows)
 
 

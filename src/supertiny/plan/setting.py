@@ -11,21 +11,22 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
 from supertiny.core.machine import Engines
 from supertiny.data.dataset import DatasetSizes
-from supertiny.describe.config import DescribeSizes
+from supertiny.describe.config import DescribeConfig, DescribeSizes
 from supertiny.distill.student import StudentConfig
 from supertiny.engines.openrlhf._config import OpenrlhfConfig
 from supertiny.judge.kinds import JudgeConfig, JudgeSizes
 from supertiny.launcher.config import LaunchConfig, ServersConfig
 from supertiny.measure.evaluate import EvaluateSizes
 from supertiny.measure.load import BenchConfig, BenchSizes
-from supertiny.model.ask import ChatMachine, GenerateMachine
+from supertiny.model.ask import ChatConfig, ChatMachine, GenerateMachine
 from supertiny.model.sources import ModelsConfig
 from supertiny.model.training import TrainMachine
 from supertiny.plan.machine import GpusConfig
 from supertiny.prototype.ablation import ChangeConfig
 from supertiny.prototype.config import PrototypeSizes
 from supertiny.prune.config import PrunedConfig
-from supertiny.quantize.config import QuantizedConfig
+from supertiny.quantize.config import QuantizationConfig, QuantizedConfig
+from supertiny.recover.texts import GeneralSizes
 from supertiny.rft.accept import RftSizes
 from supertiny.rl.config import RlConfig, ThoughtSizes
 from supertiny.sft.config import SftConfig, SftSizes
@@ -95,14 +96,20 @@ class Setting:
     describe: DescribeSizes
     thoughts: ThoughtSizes
     sft: SftSizes
+    general: GeneralSizes
     rl: RlConfig
     epochs: dict[str, float]
     """of each section of params.yaml that trains a language model"""
+    judged: int
+    """tokens of a verdict with its reasons, at most"""
+    described: int
+    """tokens of a description, at most"""
     variants: int
     """of the prototype, in the ablation"""
     students: dict[str, StudentConfig]
     pruned: dict[str, PrunedConfig]
     quantized: dict[str, QuantizedConfig]
+    quantization: QuantizationConfig
     known: Measured
 
     @property
@@ -149,11 +156,15 @@ def read_setting(params: dict[str, Any]) -> Setting:
         describe=load_profile("describe", DescribeSizes),
         thoughts=load_profile("thoughts", ThoughtSizes),
         sft=load_profile("sft", SftSizes),
+        general=load_profile("general", GeneralSizes),
         rl=load("rl", RlConfig),
         epochs={name: load(name, SftConfig).epochs for name in sections},
+        judged=load("judge_chat", ChatConfig).max_new_tokens,
+        described=load("describe", DescribeConfig).chat.max_new_tokens,
         variants=1 + len(load_each("ablation", ChangeConfig, empty=True)),
         students={name: load_profile(f"student_models.{name}", StudentConfig) for name in params["students"]},
         pruned=load_each("pruned", PrunedConfig, empty=True),
         quantized=load_each("quantized", QuantizedConfig, empty=True),
+        quantization=load("quantization", QuantizationConfig),
         known=measured(),
     )

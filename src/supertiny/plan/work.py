@@ -11,11 +11,11 @@ from pathlib import PurePosixPath
 from supertiny.plan.graph import Stage
 from supertiny.plan.machine import Requests
 from supertiny.plan.setting import VERDICTS_AN_EXPERT_ROW, Setting
-from supertiny.plan.shapes import Sized, of_source, of_student
+from supertiny.plan.shapes import TRIMMED, Sized, of_source, of_student
 
 LLM = "llm"
-DESCRIBED = 24
-"""tokens of a description at most (params.yaml: describe.chat.max_new_tokens)"""
+GENERAL_ROWS, GENERAL_TOKENS = 320, 200
+"""of data/general/instructions.jsonl, and of one of its rows at most: it has 200 bytes"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,8 @@ def _made(stage: Stage, name: str, known: Mapping[str, Sized], setting: Setting)
     base = known[PurePosixPath(start).name]
     if stage.script == "student":
         return of_student(base, setting.students[name])
+    if stage.script == "trim":
+        return replace(base, shape=replace(base.shape, vocab=min(TRIMMED, base.shape.vocab)))
     if stage.script == "prune":
         cfg = setting.pruned[name.removesuffix("_cut")]
         counted = cfg.at_most / base.parameters if cfg.at_most and cfg.of == "parameters" else 1.0
@@ -121,25 +123,30 @@ def _judge(stage: Stage, setting: Setting) -> list[Work]:
     if "llm" not in setting.judge.calibrate:
         return []
     every = round(VERDICTS_AN_EXPERT_ROW * setting.dataset.expert)
-    return [_chats(setting, setting.judge_sizes.llm_examples or every)]
+    return [_verdicts(setting, setting.judge_sizes.llm_examples or every)]
 
 
 def _rft(stage: Stage, setting: Setting) -> list[Work]:
     if setting.judge.kind != "llm":
         return []
-    return [_chats(setting, setting.split("train", setting.prototype.train))]
+    return [_verdicts(setting, setting.split("train", setting.prototype.train))]
+
+
+def _verdicts(setting: Setting, count: int) -> Answering:
+    chats = _chats(setting, count)
+    return replace(chats, asked=replace(chats.asked, new=setting.judged))
 
 
 def _describe(stage: Stage, setting: Setting) -> list[Work]:
     sizes, model = setting.describe, _model(stage, "model")
     count = setting.split("test", sizes.test) + setting.split("ood", sizes.ood)
-    asked = replace(_chats(setting, count).asked, new=DESCRIBED)
+    asked = replace(_chats(setting, count).asked, new=setting.described)
     return [Answering(verb="chat" if model == LLM else "native", model=model, asked=asked)]
 
 
 def _reject(stage: Stage, setting: Setting) -> list[Work]:
     count = setting.split("train", setting.describe.queries) * setting.describe.samples
-    asked = replace(_chats(setting, count).asked, new=DESCRIBED)
+    asked = replace(_chats(setting, count).asked, new=setting.described)
     written = Answering(verb="chat", model=LLM, asked=asked)
     return [written, _answers(setting, "generate", _model(stage, "caller"), count)]
 
@@ -167,6 +174,21 @@ def _logits(stage: Stage, setting: Setting) -> list[Work]:
 def _distill(stage: Stage, setting: Setting) -> list[Work]:
     epochs = setting.epochs[stage.option("section")]
     return [_learning(setting, "distill", _model(stage, "student"), setting.examples * epochs)]
+
+
+def _correct(stage: Stage, setting: Setting) -> list[Work]:
+    return [Training(verb="sft", model=_model(stage, "base"), tokens=_general(setting))]
+
+
+def _recover(stage: Stage, setting: Setting) -> list[Work]:
+    """In this process, whatever the engine: the student learns while its teacher is asked."""
+    student, teacher = _model(stage, "student"), _model(stage, "teacher")
+    asked = Training(verb="native", model=teacher, tokens=_general(setting), passes=1)
+    return [Training(verb="native", model=student, tokens=_general(setting)), asked]
+
+
+def _general(setting: Setting) -> float:
+    return (setting.general.examples or GENERAL_ROWS) * GENERAL_TOKENS * setting.epochs["general"]
 
 
 def _rl(stage: Stage, setting: Setting) -> list[Work]:
@@ -210,6 +232,8 @@ WORK: dict[str, Callable[[Stage, Setting], list[Work]]] = {
     "thinker": _thinker,
     "logits": _logits,
     "distill": _distill,
+    "correct": _correct,
+    "recover": _recover,
     "rl": _rl,
     "traces": _traces,
     "evaluate": _evaluate,

@@ -26,6 +26,10 @@ SETTINGS = {
     "paper": ([], "paper"),
     "gpu.set": (plan.overrides(str(ROOT / "profiles/gpu.set")), None),
     "paper.set": (plan.overrides(str(ROOT / "profiles/paper.set")), None),
+    "the paper's judge": (
+        plan.overrides(" ".join(str(ROOT / f"profiles/paper{kind}.set") for kind in ("", ".judge"))),
+        None,
+    ),
     "one node, all TensorRT-LLM": (
         ["profiles/gpu.yaml:engines.serve=trtllm", "bench.models=[sft,tiny_kd,p30,w8a16,w4a16,w8a8]"],
         "gpu",
@@ -91,13 +95,17 @@ def test_every_path_is_made_by_an_earlier_stage_or_is_there(plans, name):
     made = set(TRACKED)
     for one in found:
         for dep in one.stage.deps:
-            assert dep in made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
+            assert _parts(dep) & made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
         for program in one.programs:
             for path in _data_paths(program.own):
-                parents = {str(parent) for parent in [Path(path), *Path(path).parents]}
-                assert parents & made, f"{one.stage.name}: {program.engine} reads {path}, which no stage has made"
+                assert _parts(path) & made, f"{one.stage.name}: {program.engine} reads {path}, which nobody has made"
         made.update(one.stage.outs)
     assert len(graph) == len(found)
+
+
+def _parts(path):
+    """A path and the folders that it lies in."""
+    return {str(part) for part in (Path(path), *Path(path).parents)}
 
 
 def _data_paths(words):
@@ -136,6 +144,21 @@ def test_the_papers_setting_has_its_models_on_its_engines(plans):
     assert setting.rl.batches == 1400
     (bench,) = stages_by_name["bench@p30"].parts
     assert bench.engine == "trtllm" and bench.memory_gb < 80
+
+
+def test_the_papers_judge_is_another_model_on_the_same_server(plans):
+    for name, model in {"paper.set": "Qwen/Qwen2.5-72B-Instruct", "the paper's judge": "Qwen/QwQ-32B"}.items():
+        found = {one.stage.name: one for one in plans[name][2]}
+        for stage in ("judge", "rft"):
+            (verdicts,), (server,) = found[stage].parts, found[stage].programs
+            assert model in server.own and verdicts.hours > 0
+
+
+def test_the_papers_setting_has_an_engine_for_every_stage_and_says_what_does_not_fit(plans):
+    """The describer is trained in this process, and a whole 7B with its optimizer is more than a GPU holds."""
+    warned = {one.stage.name: one.warnings for one in plans["paper.set"][2] if one.warnings}
+    assert list(warned) == ["describer"] and "llm takes about 178 GB of a GPU's 80" in warned["describer"][0]
+    assert not any(one.warnings for one in plans["gpu.set"][2])
 
 
 @MEGATRON
@@ -179,8 +202,6 @@ def test_the_verbs_that_are_planned_are_those_that_stages_ask_for():
     setting_verbs = {"chat", "generate", "serve", "sft", "distill", "logits", "rl"}
     for stage in stages(yaml("dvc.yaml"), yaml("params.yaml")):
         keys = engine_keys(tree(ROOT / "stages" / f"{stage.script}.py")) & setting_verbs
-        if stage.script in ("correct", "recover"):
-            continue  # of general texts, too few to count
         assert bool(keys) <= (stage.script in WORK), f"{stage.name} asks engine {keys}, and no work is planned for it"
 
 

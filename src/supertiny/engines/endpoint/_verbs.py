@@ -4,6 +4,7 @@ import atexit
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from supertiny.core.config import load_profile
 from supertiny.core.files import digest, read_json
@@ -13,7 +14,6 @@ from supertiny.engines.endpoint._server import Server
 from supertiny.launcher.config import ServersConfig
 from supertiny.model.ask import (
     AskChats,
-    Chat,
     ChatConfig,
     ChatMachine,
     DecodeConfig,
@@ -70,8 +70,11 @@ def answers(
 @contextmanager
 def asking(
     kind: Kind, model: Path, cfg: DecodeConfig, machine: ChatMachine | GenerateMachine
-) -> Iterator[Callable[[Request | Chat], Generation]]:
-    """Give a thread-safe `ask(request)`; nothing is asked twice, so that a busy server is an error of the load test."""
+) -> Iterator[Callable[[Any], Generation]]:
+    """Give a thread-safe `ask(request)`, for chats `ask(chat)`.
+
+    Nothing is asked twice, so that a busy server is an error of the load test.
+    """
     with hosted(kind, model, machine, retries=0) as server:
         if isinstance(machine, ChatMachine):
             greedy = ChatConfig(temperature=0.0, max_new_tokens=cfg.max_new_tokens)

@@ -87,8 +87,18 @@ def train(
     shared = planned(machine, cfg)
     made = plan(tokenizer, shared)
     _warn_of_idle(made.steps, shared.processes)
-    places = [path.resolve() for path in (base, out, log)]
-    job = Job(*places, made, tokenizer.pad_token_id, fit, frozen, machine, layout, seed)
+    job = Job(
+        base=base.resolve(),
+        out=out.resolve(),
+        log=log.resolve(),
+        plan=made,
+        pad_id=tokenizer.pad_token_id,
+        fit=fit,
+        frozen=frozen,
+        machine=machine,
+        layout=layout,
+        seed=seed,
+    )
     with resumable(f"megatron-{verb}", base, fit, frozen, machine.precision, seed, *inputs) as scratch:
         _work(job, cfg, scratch)
 

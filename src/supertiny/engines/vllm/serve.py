@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from supertiny.engines.endpoint._verbs import asking
 from supertiny.engines.vllm._kind import KIND
-from supertiny.model.ask import Chat, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation
 
 
 def serve(
     model: Path, cfg: DecodeConfig, machine: ChatMachine | GenerateMachine
-) -> AbstractContextManager[Callable[[Request | Chat], Generation]]:
-    """Give a thread-safe `ask(request)` to a server of `model`, started for it and stopped after it."""
+) -> AbstractContextManager[Callable[[Any], Generation]]:
+    """Give a thread-safe `ask(request)`, for chats `ask(chat)`, to a server of `model`, stopped after it."""
     return asking(KIND, model, cfg, machine)

@@ -11,6 +11,13 @@ import types
 from types import SimpleNamespace
 from typing import Any
 
+STOOD_IN = {
+    *("ray", "deepspeed", "vllm", "flash_attn", "ring_flash_attn", "liger_kernel", "peft", "torchdata", "optree"),
+    *("datasets", "accelerate", "transformers", "aiohttp", "bitsandbytes", "loralib", "torchmetrics", "wandb"),
+    *("jsonlines", "pylatexenc", "pynvml"),
+}
+"""what OpenRLHF requires beside torch"""
+
 
 class Anything(types.ModuleType):
     """A module that has every name: classes where they look like one, else decorators that change nothing."""
@@ -28,11 +35,10 @@ def _unchanged(*given: Any, **_: Any) -> Any:
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives `Anything` for each package of OpenRLHF's that is not wanted here."""
+    """Gives `Anything` for each of `STOOD_IN`."""
 
     def find_spec(self, name, path=None, target=None):
-        wanted = {"torch", "openrlhf", "numpy", "tqdm", "packaging"} | sys.stdlib_module_names
-        if name.split(".")[0] not in wanted:
+        if name.split(".")[0] in STOOD_IN:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
@@ -45,7 +51,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def main(package: str) -> None:
     asked = json.load(sys.stdin)
-    import torch  # before the stand-ins, for its own optional packages are looked for
+    import torch
 
     sys.path.insert(0, package)
     sys.meta_path.insert(0, StandIns())

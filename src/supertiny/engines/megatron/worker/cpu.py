@@ -19,14 +19,19 @@ CPU = torch.device("cpu")
 
 def pretend() -> None:
     """From now on, and to the end of this process, what asks for CUDA gets the CPU."""
-    torch.cuda.current_device = lambda: CPU  # Megatron-Core gives it to tensors as their device, and no one else
+    torch.cuda.current_device = _device  # type: ignore[assignment]
     torch.cuda.synchronize = lambda *_: None
     random._get_cuda_rng_state = lambda *_, **__: torch.get_rng_state()
     random._set_cuda_rng_state = lambda state, *_, **__: torch.set_rng_state(state)
     random._CUDA_RNG_STATE_TRACKER = _RandomStates()
     random._CUDA_RNG_STATE_TRACKER_INITIALIZED = True
     fused_softmax.get_default_causal_mask = _causal_mask
-    _ON_CPU.__enter__()
+    _ON_CPU.__enter__()  # type: ignore[no-untyped-call]
+
+
+def _device() -> torch.device:
+    """What Megatron-Core gives to tensors as their device, and to no one else."""
+    return CPU
 
 
 class _OnCpu(TorchFunctionMode):
@@ -55,7 +60,7 @@ def _is_cuda(value: Any) -> bool:
     return isinstance(value, str | torch.device) and str(value).startswith("cuda")
 
 
-class _RandomStates(random.CudaRNGStatesTracker):
+class _RandomStates(random.CudaRNGStatesTracker):  # type: ignore[misc]
     """The states of random numbers that a model's processes share, or each has its own, of the CPU's generator."""
 
     def add(self, name: str, seed: int) -> None:

@@ -101,7 +101,7 @@ class Grouped:
         whole = torch.cat(list(shards))
         groups = whole.reshape(self.key_heads, -1, *whole.shape[1:])
         queries = groups.shape[1] - 2 * self.head_dim
-        return [one.flatten(0, 1) for one in groups.split([queries, self.head_dim, self.head_dim], dim=1)]
+        return [one.flatten(0, 1) for one in torch.split(groups, [queries, self.head_dim, self.head_dim], dim=1)]
 
 
 @dataclass(frozen=True, slots=True)

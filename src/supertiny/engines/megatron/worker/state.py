@@ -9,6 +9,7 @@ from megatron.core import dist_checkpointing
 from megatron.core.models.gpt import GPTModel
 from megatron.core.optimizer import USING_PYTORCH_OPTIMIZER, MegatronOptimizer
 from torch import distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 
 from supertiny.core.errors import UserError
 
@@ -50,15 +51,17 @@ class State:
             found = dist_checkpointing.load(self._content(loading=True), str(kept[-1]))
             self._model.load_state_dict(found["model"])
             self._optimizer.load_state_dict(found["optimizer"])
-        except Exception as error:  # torch and Megatron-Core raise many kinds
-            raise UserError(f"{kept[-1]}: cannot resume from it ({error}); delete it to start over") from error
+        except (Exception, CheckpointException) as error:  # many kinds, and torch's own, which is no Exception
+            why = (str(error).strip() or repr(error)).splitlines()[-1]
+            raise UserError(f"{kept[-1]}: cannot resume from it ({why}); delete it to start over") from error
         return found["done"], found["rows"]
 
     def _kept(self) -> list[Path]:
         return sorted(self._folder.glob("step-*"))
 
     def _content(self, loading: bool) -> dict[str, Any]:
-        model = self._model.sharded_state_dict()
+        # each block under its own name: of a frozen one there is no optimizer state
+        model = self._model.sharded_state_dict(metadata={"non_homogeneous_layers": True})
         return {"model": model, "optimizer": self._optimizer.sharded_state_dict(model, is_loading=loading)}
 
 

@@ -89,7 +89,7 @@ class Trainer:
     @torch.no_grad()
     def _dev_loss(self) -> float:
         """Mean cross-entropy of the dev responses."""
-        mine = [(packs, 1) for packs in self.job.plan.dev[self.place.copy :: self.job.layout.data]]
+        mine: list[Weighted] = [(packs, 1) for packs in self.job.plan.dev[self.place.copy :: self.job.layout.data]]
         self.model.eval()
         mean = self._run(mine, learn=False)
         self.model.train()
@@ -114,7 +114,7 @@ class Trainer:
         return total / count
 
     def _forward(
-        self, batches: Iterator[tuple[Batch, int]], model: torch.nn.Module
+        self, batches: Iterator[tuple[Batch, int]], model: DistributedDataParallel
     ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, tuple[Tensor, int]]]]:
         """One micro-batch through this stage; the schedule calls what is returned where the pipeline ends."""
         batch, weight = next(batches)
