@@ -30,6 +30,7 @@ pytest.importorskip("xllamacpp")
 
 DATA, MODEL = Path("data/dataset"), Path("data/models/llm")
 FUNCTIONS, TEST, OOD = DATA / "functions.json", DATA / "test.jsonl", DATA / "ood.jsonl"
+HERE = "127.0.0.1"
 SERVER = "tests.llama_server"
 MODULES = {"sglang": "sglang.launch_server", "vllm": "vllm.entrypoints.openai.api_server"}
 
@@ -143,9 +144,10 @@ def test_chats_are_held_to_their_schema_by_the_server(project, record):
 
 def test_a_server_whose_address_is_given_is_asked_by_many_and_left_alone(native, record):
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((HERE, 0))
         port = free.getsockname()[1]
-    words = ["--model-path", str(MODEL), "--served-model-name", MODEL.name, "--host", "127.0.0.1", "--port", str(port)]
+    url = f"http://{HERE}:{port}/v1"
+    words = ["--model-path", str(MODEL), "--served-model-name", MODEL.name, "--host", HERE, "--port", str(port)]
     words += ["--context-length", "1024", "--max-running-requests", "4"]
     running = subprocess.Popen(
         [sys.executable, "-m", SERVER, "sglang", *words],
@@ -153,8 +155,8 @@ def test_a_server_whose_address_is_given_is_asked_by_many_and_left_alone(native,
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(f"http://127.0.0.1:{port}/v1/models", running)
-        with profile(url=f"http://127.0.0.1:{port}/v1", serve="sglang"):
+        wait_for(f"{url}/models", running)
+        with profile(url=url, serve="sglang"):
             answers, out = Path("data/results/native/answers.jsonl"), Path("data/results/bench.json")
             bench.main(MODEL, FUNCTIONS, TEST, answers, out)
         found = json.loads(out.read_text())

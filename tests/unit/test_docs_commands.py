@@ -42,7 +42,7 @@ def split(line: str) -> list[list[str]]:
     lexer.whitespace_split = True
     found: list[list[str]] = [[]]
     for word in lexer:
-        if set(word) <= set(";|&"):
+        if word and set(word) <= set(";|&"):
             found.append([])
         elif word != "do" or found[-1]:
             found[-1].append(word)
