@@ -67,6 +67,8 @@ def main(
     loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients]
     fewest, times = _count(least or str(sizes.requests), "--least"), _count(repetitions, "--repetitions")
     counts = {one: max(fewest, _count(each, "--each") * one) for one in loads}
+    if route not in ROUTES:
+        raise UserError(f"--route: expected one of {', '.join(ROUTES)}, got {route!r}")
     server = Server(url, route, key_variable) if url else None
     compared = systems(models, _parts(names), _parts(engines), server, dataset / "functions.json")
     folders = list(dict.fromkeys(one.model for one in compared))
