@@ -154,7 +154,7 @@ def test_the_real_graph_is_compared_with_itself_and_with_another_student(copy):
     checkout.run("git", "checkout", "--quiet", "-b", "mu")
     gates = dict.fromkeys(("ar_drop", "ood_ar_drop", "gflops_rise", "weights_rise", "qps_drop"))
     checkout.set("params.yaml", distill__mu=0.2, gates={"every": gates})  # random models on six queries: anything goes
-    checkout.dvc("repro", "report")
+    checkout.dvc("repro")
     checkout.commit()
     page = compare(checkout, "--base", main)
     assert "| `distill.mu` | `0.7` | `0.2` | params.yaml |" in page

@@ -71,7 +71,9 @@ def _verdict(found: Found) -> str:
     if found.stale:
         stages = ", ".join(f"`{name}`" for name in found.stale)
         lines.append(f"- The results are not those of this code: `dvc repro` would run {stages}. Run it and commit.")
-    head = "**The gates do not hold.**" if lines else "**All gates hold.**"
+    head = "**The gates do not hold.**" if broken else "**All gates hold.**"
+    if found.stale and not broken:
+        head = "**These are not the results of this code.**"
     return "\n".join(
         [f"{head} {len(found.verdicts) - len(broken)} of {len(found.verdicts)} measures hold.", "", *lines]
     )

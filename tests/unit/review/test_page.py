@@ -43,7 +43,9 @@ def test_gates_that_hold_are_said_so_and_results_of_other_code_hold_none():
     same = found(after=BEFORE)
     assert holds(same) and "**All gates hold.** 3 of 3" in write_page(same, None)
     old = found(after=BEFORE, stale=["sft"])
-    assert not holds(old) and "`dvc repro` would run `sft`" in write_page(old, None)
+    page = write_page(old, None)
+    assert not holds(old) and "`dvc repro` would run `sft`" in page
+    assert "**These are not the results of this code.** 3 of 3" in page
 
 
 def test_the_table_shows_both_sides_with_interval_and_n_and_the_change():
