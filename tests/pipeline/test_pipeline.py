@@ -190,7 +190,7 @@ def kill_in_training(checkout: Checkout) -> None:
     states = Path(checkout.env["XDG_CACHE_HOME"], "supertiny/resume")
     command = ["dvc", "repro", "sft"]
     with subprocess.Popen(command, cwd=checkout.path, env=checkout.env, stderr=subprocess.DEVNULL) as dvc:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 900  # the stages before it run first, on a machine that may be busy
         while not list(states.glob("sft-*/state.pt")):
             assert dvc.poll() is None and time.monotonic() < until, "the stage never saved its state"
             time.sleep(0.002)
