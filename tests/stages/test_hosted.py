@@ -99,23 +99,26 @@ def test_many_clients_ask_a_server_at_once(project):
         assert (row["errors"], row["differing"]) == (0, 0) and row["qps"] > 0
 
 
+PROTOTYPE = {
+    "llm": MODELS / "llm",
+    "encoder": MODELS / "encoder",
+    "functions": FUNCTIONS,
+    "expert": DATA / "expert.jsonl",
+}
+"""what the prototype's stages are given"""
+
+
 def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_end(project, monkeypatch, tmp_path):
     record = tmp_path / "record"
     monkeypatch.setenv("FAKE_SERVER_RECORD", str(record))
     choose(chat="sglang")
-    parts = {
-        "llm": MODELS / "llm",
-        "encoder": MODELS / "encoder",
-        "functions": FUNCTIONS,
-        "expert": DATA / "expert.jsonl",
-    }
     out = Path("data/results/prototype")
-    prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
+    prototype_results.main(**PROTOTYPE, test=TEST, ood=OOD, out=out)
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert rows and all(row["written"].startswith('{"answer":') for row in rows)
     assert len(record.read_text().splitlines()) == 1
     stop_all()
-    prototype_bench.main(**parts, test=TEST, answers=out / "answers.jsonl", out=out / "bench.json")
+    prototype_bench.main(**PROTOTYPE, test=TEST, answers=out / "answers.jsonl", out=out / "bench.json")
     found = json.loads((out / "bench.json").read_text())["rounds"]
     assert all(row["errors"] == 0 and row["differing"] == 0 for row in found.values())
     assert len(record.read_text().splitlines()) == 2
@@ -139,14 +142,8 @@ def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project,
     assert len(written) == 6 and sum(one == other for one, other in zip(written, native[0], strict=True)) >= 5
     assert workload["prompt_tokens"] == native[1]["prompt_tokens"]
     (MODELS / "llm/chat_template.jinja").write_text(TEMPLATE)
-    parts = {
-        "llm": MODELS / "llm",
-        "encoder": MODELS / "encoder",
-        "functions": FUNCTIONS,
-        "expert": DATA / "expert.jsonl",
-    }
     out = Path("data/results/real")
-    prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
+    prototype_results.main(**PROTOTYPE, test=TEST, ood=OOD, out=out)
     stop_all()
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     start = '{"answer":'  # vLLM lets a random model write blanks until it is cut

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from supertiny.core.errors import UserError
 from supertiny.core.git import git
+from supertiny.core.programs import tried
 from supertiny.review.figures import Figures
 
 SUMMARY = "metrics/summary.json"
@@ -100,7 +101,7 @@ def graph() -> str:
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
+    return tried([sys.executable, "-m", "dvc", *arguments])
 
 
 def _shown(revision: str, path: str) -> str:
