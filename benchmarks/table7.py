@@ -1,11 +1,11 @@
 """Table 7 here: a student by RFT and by every divergence, several seeds each, as queued DVC experiments.
 
-    python -m benchmarks.table7 --seeds 0,1,2 --out benchmarks/table7     # some 100 minutes on two cores
+    OMP_NUM_THREADS=1 python -m benchmarks.table7 --seeds 0,1,2 --jobs 2 --out benchmarks/table7     # on two cores
 
 On a committed and built graph: queues one experiment a divergence and seed of the order of the training prompts, runs
-the queue (with whatever else stands in it), and writes every result to `out`.json, means, ranges and paired differences
-to `out`.md. What an earlier call ran or queued is not queued again, nor is any stage run twice with the same parameters
-(DVC's run cache). Only the students' own stages run: the teacher's logits are kept.
+the queue (with whatever else stands in it) `jobs` at a time, and writes every result to `out`.json, means, ranges and
+paired differences to `out`.md. What an earlier call ran or queued is not queued again, nor is any stage run again with
+the parameters of one that has ended (DVC's run cache). Only the students' own stages run; the teacher's logits stay.
 """
 
 import csv
@@ -41,9 +41,10 @@ BASES = ("RFT", "FKL")
 TARGETS = [f"evaluate@{STUDENT}_rft", f"evaluate@{STUDENT}_kd"]
 
 
-def main(seeds: str, out: Path) -> None:
+def main(seeds: str, out: Path, jobs: str = "1") -> None:
     """Run what is missing for each of the comma-separated `seeds`, and write the tables."""
-    wanted = {name(variant, seed): (variant, seed) for seed in _seeds(seeds) for variant in VARIANTS}
+    # all seeds of a divergence one after another: what trains on answers has then ended before it is asked for again
+    wanted = {name(variant, seed): (variant, seed) for variant in VARIANTS for seed in _seeds(seeds)}
     known = _experiments() | _waiting()
     missing = [experiment for experiment in wanted if experiment not in known]
     for experiment in missing:
@@ -53,7 +54,7 @@ def main(seeds: str, out: Path) -> None:
         overrides = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
         _dvc("exp", "run", "--queue", "--name", experiment, *overrides, *TARGETS)
     if wanted.keys() & _waiting():
-        _dvc("exp", "run", "--run-all")
+        _dvc("exp", "run", "--run-all", "--jobs", jobs)
     if failed := sorted(wanted.keys() - _experiments()):
         raise UserError(f"{failed[0]} failed; `dvc queue logs {failed[0]}` says why")
     runs = [run for experiment, of in wanted.items() for run in _runs(experiment, *of)]
