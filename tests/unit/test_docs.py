@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 TOP = Path(__file__).parents[2]
+PAGES = ("README.md", "benchmarks/README.md", *sorted(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md")))
 WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies", "gates")
 """sections whose entries the user names"""
 
@@ -47,11 +48,12 @@ def test_every_stage_has_its_line_once_and_no_other_has_one():
     assert sorted(name for line in lines for name in re.findall(r"`(\w+)`", line)) == sorted(stages)
 
 
-@pytest.mark.parametrize("page", sorted((TOP / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_names_is_there(page):
     """Dotted parameters of params.yaml or a profile, and files of the project."""
+    text = (TOP / page).read_text()
     known = yaml.safe_load((TOP / "params.yaml").read_text()) | yaml.safe_load((TOP / "profiles/cpu.yaml").read_text())
-    for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:: [^`]*)?`", page.read_text()):
+    for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:: [^`]*)?`", text):
         first = name.split(".")[0]
         if first in known and first != "dvc":
             at = (
@@ -59,7 +61,7 @@ def test_what_a_page_names_is_there(page):
                 yaml.safe_load((TOP / "profiles/cpu.yaml").read_text()).get(first),
             )
             assert any(_has(section, name.split(".")[1:]) for section in at), name
-    for path in re.findall(r"`((?:src|stages|benchmarks|profiles)/[\w/.]+)`", page.read_text()):
+    for path in re.findall(r"`((?:src|stages|benchmarks|profiles)/[\w/.]+)`", text):
         assert (TOP / path).exists(), path
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from argparse import Namespace
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from supertiny.commands import COMMANDS
 from supertiny.project.readme import data_readme, project_readme
 from tests.house import ROOT, leaves, stages, tree, yaml
 
+PATHS = (ROOT / "README.md", ROOT / "benchmarks/README.md", *(ROOT / "docs").glob("*.md"))
 PAGES = {
-    **{str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))},
+    **{str(path.relative_to(ROOT)): path.read_text() for path in PATHS},
     "readme of a new project": project_readme("voice", "ok") + data_readme(),
 }
 OURS = r"(?:dvc|supertiny|make|python -m (?:stages|benchmarks|tests)\.\w+) "
@@ -59,7 +61,7 @@ def test_the_pages_have_commands():
 
 @pytest.mark.parametrize(("page", "command"), ALL)
 def test_a_command_is_one_that_its_program_takes(page, command):
-    program, *words = shlex.split(command)
+    program, *words = dropwhile(lambda word: re.match(r"[A-Z_]+=", word), shlex.split(command))
     program = program.removeprefix(".venv/bin/")
     if program == "dvc":
         dvc(words)
