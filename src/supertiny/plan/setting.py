@@ -133,8 +133,7 @@ class Setting:
 
 def read_setting(params: dict[str, Any], folder: Path) -> Setting:
     """From params.yaml and the profile of the current folder, for the project in `folder`; `params`: the former."""
-    sections = ("sft", "teaching", "thinking", "general", "recovery")
-    learning = {name: load(name, SftConfig) for name in sections}
+    learning = {name: load(name, SftConfig) for name in ("sft", "teaching", "thinking", "general", "recovery")}
     return Setting(
         folder=folder,
         models=load_profile("models", ModelsConfig),
