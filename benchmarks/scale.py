@@ -59,10 +59,10 @@ def main(setting: str, page: Path, dataset: Path | None = None) -> None:
 
 def taken(setting: str, queries: int) -> Taken:
     """By the stages of `setting` (as `supertiny plan --set` takes it) with so many queries in the pool."""
-    given = overrides(setting)
+    given, here = overrides(setting), Path.cwd()
     profile = next(one.partition("=")[2] for one in given if one.startswith("profile="))
     with changed([*given, f"profiles/{profile}.yaml:dataset.train={queries}"], None) as (_, params):
-        read = read_setting(params)
+        read = read_setting(params, here)
         graph = stages(YAML(typ="safe").load(GRAPH), params)
         sized = models(graph, read)
         hours: dict[str, float] = {}

@@ -52,5 +52,5 @@ def _option(action: argparse.Action) -> dict[str, Any]:
         return {"kind": "flag"}
     kind = next((name for name, type_ in KINDS.items() if action.type is type_), "str")
     values = 1 if action.nargs in (None, "?") else action.nargs if isinstance(action.nargs, int) else None
-    choices = {"choices": list(action.choices)} if action.choices else {}
+    choices = {"choices": sorted(action.choices, key=str)} if action.choices else {}  # some parsers make them of a set
     return {"kind": kind, "values": values, **choices}

@@ -1,6 +1,10 @@
 """Make the snapshots of options anew from installed packages: `python -m tests.make_flags openrlhf|sglang|vllm`.
 
 For another version: install it beside this project, run, look at the difference, delete the old file.
+
+SGLang needs none of its CUDA packages for it: `pip install --no-deps --target FOLDER sglang==... triton orjson
+pybase64 msgspec pyzmq ipython uvloop aiohttp fastapi uvicorn starlette requests setproctitle`, and what those import,
+is enough. With FOLDER on PYTHONPATH, behind this project, `tests/unit/engines/test_their_parsers.py` compares the two.
 """
 
 import json

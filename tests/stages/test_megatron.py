@@ -12,9 +12,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from stages import base, dataset, distill, logits, sft, student
+from stages import base, correct, dataset, distill, logits, sft, student
 from supertiny.core.errors import UserError
 from supertiny.model.checkpoint import load_config
+from tests.house import ROOT
 from tests.project import bytes_of, smoke_project
 
 pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
@@ -47,6 +48,8 @@ def project(tmp_path_factory):
         }
         params["teaching"] |= {"epochs": 2, "groups_a_step": 4, "frozen": {"embeddings": False, "blocks": 0.0}}
         params["pack"] = {"group_size": 2, "function_dropout": 0.3, "renaming": 0.3}
+        params["general"] |= {"epochs": 1, "dev_points": 2, "frozen": {"embeddings": False, "blocks": 0.5}}
+        profile["general"] = {"examples": 40, "dev_examples": 4}
         profile["sft"] = {"examples": 24, "dev_examples": 6}
         profile["models"]["llm"] += ",vocab_size=320"
         profile["models"]["student"] += ",vocab_size=384"
@@ -130,6 +133,17 @@ def test_fine_tuning_comes_to_the_native_engines_model(project, kind):
     same = {one for one in before if torch.equal(before[one], after[one])}
     assert same == {one for one in before if "embed_tokens" in one or ".layers.0." in one}
     assert not list(RESUME.iterdir()), "nothing is left of a run that ended well"
+
+
+def test_a_teachers_correction_comes_to_the_native_engines_model(project):
+    """General texts (paper App. I): packs of whole conversations, a step each."""
+    texts = Path("data/general/instructions.jsonl")
+    texts.parent.mkdir()
+    shutil.copy(ROOT / texts, texts)
+    correct.main(MODELS / "llm", texts, MODELS / "general", LOGS / "general.csv")
+    with megatron(**LAYOUTS["tensor"]):
+        correct.main(MODELS / "llm", texts, MODELS / "general_tensor", LOGS / "general_tensor.csv")
+    assert_alike("general_tensor", "general")
 
 
 @pytest.mark.parametrize("kind", ["tensor", "data"])

@@ -26,8 +26,9 @@ def main(profile: str | None = None, set: str | None = None) -> None:
     `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or files of them,
     one a line: what `dvc exp run -S ...` would be given; the last one of a key counts.
     """
+    here = Path.cwd()
     with changed(overrides(set), profile) as (name, params):
-        setting = read_setting(params)
+        setting = read_setting(params, here)
         found = stages(_yaml(GRAPH), params)
         sized = models(found, setting)
         print(page([planned(stage, sized, setting) for stage in found], name, setting))

@@ -29,8 +29,8 @@ def program(engine: str, name: str, cfg: LaunchConfig) -> str:
     return str(Path(folder).expanduser() / name)
 
 
-def launched(command: Sequence[str], cfg: LaunchConfig, gpus: int) -> list[str]:
-    """`command` as the template starts it.
+def launched(command: Sequence[str], cfg: LaunchConfig, gpus: int, folder: Path) -> list[str]:
+    """`command` as the template starts it; `folder`: the project's.
 
     A word of the template that is {command} alone becomes the command's own words (srun ... {command}); inside a
     longer word it is quoted for a shell (ssh host "cd {folder} && {command}").
@@ -40,7 +40,7 @@ def launched(command: Sequence[str], cfg: LaunchConfig, gpus: int) -> list[str]:
         if word == "{command}":
             words += command
         else:
-            words.append(word.format(command=shlex.join(command), folder=shlex.quote(str(Path.cwd())), gpus=gpus))
+            words.append(word.format(command=shlex.join(command), folder=shlex.quote(str(folder)), gpus=gpus))
     return words
 
 
@@ -56,7 +56,7 @@ def run_to_end(command: Sequence[str], log: Path, what: str) -> None:
 def running(command: Sequence[str], log: Path, what: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Start `command` with its output appended to `log`; on leaving, whatever the reason, it and its children end."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output, _ended_by_sigterm():
+    with log.open("ab") as output, ended_by_sigterm():
         output.write(f"$ {shlex.join(command)}\n".encode())
         output.flush()
         try:
@@ -101,14 +101,14 @@ def failed(what: str, log: Path) -> UserError:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM to this process ends it as ctrl-c does, so that what it started ends too."""
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM to this process ends it as ctrl-c does, so that what it started ends too; exit status 128 + 15."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield  # others look after signals
         return
 
-    def end(_sign: int, _frame: FrameType | None) -> None:
-        sys.exit("terminated")
+    def end(sign: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + sign)
 
     before = signal.signal(signal.SIGTERM, end)
     try:

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from supertiny import engines
-from supertiny.core.config import profile_path, seed
+from supertiny.core.config import seed
 from supertiny.core.errors import UserError
 from supertiny.core.resume import cache_home
-from supertiny.engines.endpoint._hosted import Kind, Start, home
+from supertiny.engines.endpoint._hosted import Kind, Start, home, listens_on
+from supertiny.engines.megatron._launch import command
 from supertiny.engines.openrlhf._arguments import MODULE, Files, arguments
 from supertiny.launcher.process import launched, program
 from supertiny.plan.graph import Stage
-from supertiny.plan.reckon import HOSTED, MEGATRON, NATIVE, OPENRLHF, engine_of, served
+from supertiny.plan.reckon import HOSTED, MEGATRON, NATIVE, OPENRLHF, address, engine_of, served, server
 from supertiny.plan.setting import Setting
 from supertiny.plan.shapes import Sized
 from supertiny.plan.work import LLM, Answering, Work
@@ -42,22 +41,24 @@ def started(stage: Stage, pieces: list[Work], models: Mapping[str, Sized], setti
     found: list[Started] = []
     for piece in pieces:
         engine = engine_of(piece, setting)
-        if engine in HOSTED and isinstance(piece, Answering):
+        if engine in HOSTED and isinstance(piece, Answering) and not address(piece, setting):
             found += _server(engine, piece, models, setting)
         elif engine == OPENRLHF and not isinstance(piece, Answering):
             found.append(_openrlhf(stage, setting))
         elif engine == MEGATRON and not isinstance(piece, Answering):
-            found += _megatron(stage, setting)
+            found.append(_megatron(setting))
     return found
 
 
 def cannot(stage: Stage, pieces: list[Work], setting: Setting) -> list[str]:
-    """What the chosen engines have no verb for; the stage would stop at once."""
+    """What the chosen engines do not do; the stage would stop at once."""
     verbs = {(engine_of(piece, setting), piece.verb) for piece in pieces if piece.verb != NATIVE}
     verbs |= {(setting.engines.chat, "serve")} if stage.script == "prototype_bench" else set()
     if stage.script in ("correct", "recover"):
         verbs.add((setting.engines.sft if stage.script == "correct" else setting.engines.distill, stage.script))
     found = []
+    if ("native", "rl") in verbs and setting.train.processes > 1:
+        found.append(f"engine native does rl in one process, and train.processes is {setting.train.processes}")
     for engine, verb in sorted(verbs):
         path = engines.HOME / engine
         if not (path / f"{verb}.py").is_file():
@@ -71,13 +72,15 @@ def _server(engine: str, piece: Answering, models: Mapping[str, Sized], setting:
     start = _start(engine, piece, models, setting)
     plan = kind.plan(start)
     commands = [*(step.command for step in plan.steps), plan.command]
-    return [Started(engine, launched(words, setting.launch, start.cfg.gpus), words) for words in commands]
+    return [
+        Started(engine, launched(words, setting.launch, start.cfg.gpus, setting.folder), words) for words in commands
+    ]
 
 
 def _start(engine: str, piece: Answering, models: Mapping[str, Sized], setting: Setting) -> Start:
     """As the run will have it, but for the port that is free then and the content of models that are made then."""
     of_chats = piece.verb == "chat"
-    cfg = setting.servers.chat if of_chats else setting.servers.answers
+    cfg = server(piece, setting)
     machine = setting.chat if of_chats else setting.generate
     folder = f"data/models/{piece.model}"
     name = setting.servers.model if of_chats and piece.model == LLM and setting.servers.model else folder
@@ -86,7 +89,7 @@ def _start(engine: str, piece: Answering, models: Mapping[str, Sized], setting: 
     return Start(
         model=name,
         name=name if name != folder else piece.model,
-        host=cfg.host,
+        host=listens_on("servers.chat" if of_chats else "servers.answers", cfg, setting.launch),
         port=cfg.port or PORT,
         precision=machine.precision,
         at_once=machine.batch_size,
@@ -104,18 +107,15 @@ def _openrlhf(stage: Stage, setting: Setting) -> Started:
     longest = setting.servers.answers.context
     words = arguments(setting.rl, setting.openrlhf, files, longest, seed())
     own = ["env", "RAY_DEDUP_LOGS=0", program(OPENRLHF, "python", setting.launch), "-m", MODULE, *words]
-    return Started(OPENRLHF, launched(own, setting.launch, setting.openrlhf.all_gpus), own)
+    return Started(OPENRLHF, launched(own, setting.launch, setting.openrlhf.all_gpus, setting.folder), own)
 
 
-def _megatron(stage: Stage, setting: Setting) -> list[Started]:
+def _megatron(setting: Setting) -> Started:
     """What starts the workers; a template of its own says how."""
-    if not (engines.HOME / MEGATRON).is_dir():
-        return []
-    start = import_module(f"supertiny.engines.{MEGATRON}._launch").command
-    template = YAML(typ="safe").load(profile_path())[MEGATRON]["launcher"]
-    job = cache_home() / "resume" / f"megatron-{stage.script}-{BY_CONTENT}"
-    words = start(template, setting.megatron_gpus * setting.train.processes, job)
-    return [Started(MEGATRON, words, words)]
+    cfg, job = setting.megatron, cache_home() / "resume" / f"megatron-{BY_CONTENT}"
+    processes = cfg.tensor_parallel * cfg.pipeline_parallel * setting.train.processes
+    words = command(cfg.launcher, processes, job, setting.folder)
+    return Started(MEGATRON, words, words)
 
 
 def refused(error: UserError) -> str:

@@ -12,11 +12,9 @@ from supertiny.plan.shapes import Sized
 
 GB = 1e9
 TRAINED_BYTES = 16
-"""a trained weight takes: fp32 weight, gradient and AdamW's two moments; as many with bf16 weights and fp32 copies"""
-ACTIVATION_BYTES = 34
-"""a token and hidden unit of a block takes in bf16 with fused attention (Korthikanti et al. 2022, without s^2)"""
-CHECKPOINTED_BYTES = 2
-"""and with its activations computed again"""
+"""a trained weight takes: fp32 weight, gradient and AdamW's two moments; DeepSpeed: the gradient and a copy in bf16"""
+MEGATRON_BYTES = 18
+"""and in Megatron-Core: a copy in bf16, its gradient summed in fp32"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -94,9 +92,22 @@ def answering_s(model: Sized, asked: Requests, on: Layout, machine: GpusConfig) 
     return machine.compute_s(reading * asked.count, on.all_gpus) + writing
 
 
-def training_s(model: Sized, tokens: float, gpus: int, machine: GpusConfig, passes: int = 3) -> float:
+def training_s(model: Sized, tokens: float, gpus: int, machine: GpusConfig, passes: float = 3) -> float:
     """Seconds for `passes` times a forward pass over so many tokens: 3 is a step (one forward, two backward)."""
     return machine.compute_s(2 * passes * model.parameters * tokens, gpus)
+
+
+def slowdown(micro_batches: int, copies: int, stages: int) -> float:
+    """How many times as long a step takes where GPUs wait for one another, as where none does.
+
+    Of `copies` of a model some may have a micro-batch less than others, and a pipeline of `stages` fills and drains
+    (1F1B: m micro-batches take m + stages - 1 turns, Narayanan et al. 2021).
+
+    >>> slowdown(8, 8, 1), slowdown(1, 8, 1), slowdown(8, 1, 4)
+    (1.0, 8.0, 1.375)
+    """
+    of_a_copy = -(-micro_batches // copies)
+    return (of_a_copy + stages - 1) * copies / micro_batches
 
 
 def weight_bytes(model: Sized) -> float:
@@ -115,8 +126,33 @@ def serving_gb(model: Sized, on: Layout) -> float:
     return (weight_bytes(model) + sequences * kv_bytes(model.shape, on.context)) / on.gpus / GB
 
 
-def training_gb(model: Sized, tokens: int, shards: int, checkpointing: bool) -> float:
-    """Of one GPU that trains: states of the weights over `shards` GPUs, activations of a micro-batch's tokens."""
-    a_unit = CHECKPOINTED_BYTES if checkpointing else ACTIVATION_BYTES
-    activations = a_unit * tokens * model.shape.hidden * model.shape.num_layers
-    return (TRAINED_BYTES * model.parameters / shards + activations) / GB
+def activation_bytes(shape: ModelShape, tensor_parallel: int = 1) -> float:
+    """A token takes in a block that is trained in bf16, on one of `tensor_parallel` GPUs.
+
+    Of width h: what both norms read and give. Of the heads, shared: queries, keys, values, what attention gives (fused,
+    so no scores). Of the FFN, shared: gate, its activation, up, their product.
+    """
+    heads = 2 * shape.num_heads + 2 * shape.num_kv_heads
+    shared = heads * shape.head_dim + 4 * shape.intermediate
+    return 2 * (4 * shape.hidden + shared / tensor_parallel)
+
+
+def training_gb(
+    model: Sized,
+    tokens: float,
+    shards: int,
+    checkpointing: bool,
+    tensor_parallel: int = 1,
+    a_weight: int = TRAINED_BYTES,
+) -> float:
+    """Of one GPU that trains: states of the weights over `shards` GPUs, activations of `tokens` tokens in all blocks.
+
+    `a_weight`: bytes that one takes. `checkpointing` keeps of each block only what it reads.
+    """
+    a_block = 2 * model.shape.hidden if checkpointing else activation_bytes(model.shape, tensor_parallel)
+    return (a_weight * model.parameters / shards + a_block * tokens * model.shape.num_layers) / GB
+
+
+def reading_gb(model: Sized, tokens: int) -> float:
+    """Of the GPU that only reads `tokens` tokens: the weights, and the activations of one block at a time."""
+    return (weight_bytes(model) + activation_bytes(model.shape) * tokens) / GB

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from supertiny.core.config import load, load_each, load_profile, profile_path
+from supertiny.core.config import load, load_each, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
 from supertiny.core.machine import Engines
 from supertiny.data.dataset import DatasetSizes
-from supertiny.describe.config import DescribeConfig, DescribeSizes
+from supertiny.describe.config import DescribeConfig, DescriberConfig, DescribeSizes
 from supertiny.distill.student import StudentConfig
+from supertiny.engines.megatron._layout import MegatronConfig
 from supertiny.engines.openrlhf._config import OpenrlhfConfig
 from supertiny.judge.kinds import JudgeConfig, JudgeSizes
 from supertiny.launcher.config import LaunchConfig, ServersConfig
@@ -28,7 +27,7 @@ from supertiny.prune.config import PrunedConfig
 from supertiny.quantize.config import QuantizationConfig, QuantizedConfig
 from supertiny.recover.texts import GeneralSizes
 from supertiny.rft.accept import RftSizes
-from supertiny.rl.config import RlConfig, ThoughtSizes
+from supertiny.rl.config import RlConfig, RlMachine, ThoughtSizes
 from supertiny.sft.config import SftConfig, SftSizes
 
 METRICS = Path("metrics/summary.json")
@@ -74,13 +73,14 @@ def measured(path: Path = METRICS) -> Measured:
 class Setting:
     """The chosen profile with the parameters."""
 
+    folder: Path
+    """the project's, from which a model's may be named"""
     models: ModelsConfig
     engines: Engines
     launch: LaunchConfig
     servers: ServersConfig
     openrlhf: OpenrlhfConfig
-    megatron_gpus: int
-    """that share one copy of a model which engine megatron trains"""
+    megatron: MegatronConfig
     gpus: GpusConfig
     train: TrainMachine
     chat: ChatMachine
@@ -98,8 +98,9 @@ class Setting:
     sft: SftSizes
     general: GeneralSizes
     rl: RlConfig
-    epochs: dict[str, float]
-    """of each section of params.yaml that trains a language model"""
+    rollouts: RlMachine
+    learning: dict[str, SftConfig | DescriberConfig]
+    """each section of params.yaml that trains a language model in epochs"""
     judged: int
     """tokens of a verdict with its reasons, at most"""
     described: int
@@ -130,17 +131,17 @@ class Setting:
         return sizes.warmup + sum(max(sizes.requests, 2 * one) for one in self.bench.clients if one <= most)
 
 
-def read_setting(params: dict[str, Any]) -> Setting:
-    """From params.yaml and the profile of the current folder; `params` is the former as it is."""
-    sections = ("sft", "teaching", "thinking", "general", "recovery")
-    shared = YAML(typ="safe").load(profile_path()).get("megatron", {})
+def read_setting(params: dict[str, Any], folder: Path) -> Setting:
+    """From params.yaml and the profile of the current folder, for the project in `folder`; `params`: the former."""
+    learning = {name: load(name, SftConfig) for name in ("sft", "teaching", "thinking", "general", "recovery")}
     return Setting(
+        folder=folder,
         models=load_profile("models", ModelsConfig),
         engines=load_profile("engines", Engines),
         launch=load_profile("launch", LaunchConfig),
         servers=load_profile("servers", ServersConfig),
         openrlhf=load_profile("openrlhf", OpenrlhfConfig),
-        megatron_gpus=shared.get("tensor_parallel", 1) * shared.get("pipeline_parallel", 1),
+        megatron=load_profile("megatron", MegatronConfig),
         gpus=load_profile("gpus", GpusConfig),
         train=load_profile("train", TrainMachine),
         chat=load_profile("chat", ChatMachine),
@@ -158,7 +159,8 @@ def read_setting(params: dict[str, Any]) -> Setting:
         sft=load_profile("sft", SftSizes),
         general=load_profile("general", GeneralSizes),
         rl=load("rl", RlConfig),
-        epochs={name: load(name, SftConfig).epochs for name in sections},
+        rollouts=load_profile("rollouts", RlMachine),
+        learning={**learning, "describer": load("describer", DescriberConfig)},
         judged=load("judge_chat", ChatConfig).max_new_tokens,
         described=load("describe", DescribeConfig).chat.max_new_tokens,
         variants=1 + len(load_each("ablation", ChangeConfig, empty=True)),

@@ -64,15 +64,15 @@ TRIMMED = 2048
 """rows that a vocabulary trimmed to the domain has about (measured: 1,230 to 2,048 of 49,152)"""
 
 
-def of_source(source: str) -> Sized:
-    """What an entry of the profile's `models`, or a name on the hub, or a folder, will be."""
+def of_source(source: str, folder: Path) -> Sized:
+    """What an entry of the profile's `models`, a name on the hub, or a folder, from the project's `folder`, will be."""
     scheme, _, rest = source.rpartition(":")
     name = rest.partition("@")[0].partition("==")[0]
     if name in KNOWN:
         return KNOWN[name]
     if scheme == "init":
         return _random(rest)
-    config = Path(rest).expanduser() / "config.json"
+    config = folder / Path(rest).expanduser() / "config.json"
     if config.is_file():
         return of_config(config)
     raise UserError(f"{source}: its sizes are not known before it is here (known: {', '.join(KNOWN)})")

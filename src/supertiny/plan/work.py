@@ -33,11 +33,13 @@ class Training:
     """A model learns, or only reads (`passes` 1)."""
 
     verb: str
-    """sft | distill | logits | rl"""
+    """sft | distill | logits | rl; native: in the stage's own process"""
     model: str
     tokens: float
     """all that it learns from, prompts included"""
     passes: int = 3
+    section: str = ""
+    """of params.yaml, which says how many packs there are in a step; empty: of as many as its GPUs want"""
 
 
 Work = Answering | Training
@@ -62,7 +64,7 @@ def models(stages: list[Stage], setting: Setting) -> dict[str, Sized]:
 
 def _made(stage: Stage, name: str, known: Mapping[str, Sized], setting: Setting) -> Sized | None:
     if stage.script == "base":
-        return None if name == "encoder" else of_source(setting.models.source(name))
+        return None if name == "encoder" else of_source(setting.models.source(name), setting.folder)
     start = next((stage.option(one) for one in ("base", "student") if f"--{one}" in stage.words), None)
     if start is None:
         return None
@@ -96,9 +98,10 @@ def _answers(setting: Setting, verb: str, model: str, count: int, thinks: bool =
     )
 
 
-def _learning(setting: Setting, verb: str, model: str, examples: float, thinks: bool = False) -> Training:
+def _learning(setting: Setting, verb: str, model: str, section: str, examples: float, thinks: bool = False) -> Training:
     tokens = setting.known.prompt + (setting.known.thought_new if thinks else setting.known.new)
-    return Training(verb=verb, model=model, tokens=examples * tokens, passes=1 if verb == "logits" else 3)
+    times = setting.learning[section].epochs
+    return Training(verb=verb, model=model, tokens=times * examples * tokens, section=section)
 
 
 def _prototype(stage: Stage, setting: Setting) -> list[Work]:
@@ -153,42 +156,41 @@ def _reject(stage: Stage, setting: Setting) -> list[Work]:
 
 def _describer(stage: Stage, setting: Setting) -> list[Work]:
     kept = setting.split("train", setting.describe.queries) * setting.describe.samples + setting.describe.labelled
-    return [_learning(setting, "native", _model(stage, "base"), kept)]
+    return [_learning(setting, "native", _model(stage, "base"), "describer", kept)]
 
 
 def _sft(stage: Stage, setting: Setting) -> list[Work]:
-    epochs = setting.epochs[stage.option("section")]
-    return [_learning(setting, "sft", _model(stage, "base"), setting.examples * epochs)]
+    return [_learning(setting, "sft", _model(stage, "base"), stage.option("section"), setting.examples)]
 
 
 def _thinker(stage: Stage, setting: Setting) -> list[Work]:
     some = setting.thoughts.rule if stage.option("traces").endswith("rule.jsonl") else setting.thoughts.model
-    examples = min(some or setting.examples, setting.examples) * setting.epochs["thinking"]
-    return [_learning(setting, "sft", _model(stage, "base"), examples, thinks=True)]
+    examples = min(some or setting.examples, setting.examples)
+    return [_learning(setting, "sft", _model(stage, "base"), "thinking", examples, thinks=True)]
 
 
 def _logits(stage: Stage, setting: Setting) -> list[Work]:
-    return [_learning(setting, "logits", _model(stage, "teacher"), setting.examples)]
+    tokens = setting.examples * (setting.known.prompt + setting.known.new)
+    return [Training(verb="logits", model=_model(stage, "teacher"), tokens=tokens, passes=1)]
 
 
 def _distill(stage: Stage, setting: Setting) -> list[Work]:
-    epochs = setting.epochs[stage.option("section")]
-    return [_learning(setting, "distill", _model(stage, "student"), setting.examples * epochs)]
+    return [_learning(setting, "distill", _model(stage, "student"), stage.option("section"), setting.examples)]
 
 
 def _correct(stage: Stage, setting: Setting) -> list[Work]:
-    return [Training(verb="sft", model=_model(stage, "base"), tokens=_general(setting))]
+    return [Training(verb="sft", model=_model(stage, "base"), tokens=_general(setting), section="general")]
 
 
 def _recover(stage: Stage, setting: Setting) -> list[Work]:
     """In this process, whatever the engine: the student learns while its teacher is asked."""
     student, teacher = _model(stage, "student"), _model(stage, "teacher")
     asked = Training(verb="native", model=teacher, tokens=_general(setting), passes=1)
-    return [Training(verb="native", model=student, tokens=_general(setting)), asked]
+    return [Training(verb="native", model=student, tokens=_general(setting), section="general"), asked]
 
 
 def _general(setting: Setting) -> float:
-    return (setting.general.examples or GENERAL_ROWS) * GENERAL_TOKENS * setting.epochs["general"]
+    return (setting.general.examples or GENERAL_ROWS) * GENERAL_TOKENS * setting.learning["general"].epochs
 
 
 def _rl(stage: Stage, setting: Setting) -> list[Work]:

@@ -5,17 +5,22 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
-from supertiny.engines.endpoint import _hosted
-from supertiny.engines.endpoint._hosted import Kind, Plan, Step, hosted, partial
-from supertiny.model.ask import ChatMachine, GenerateMachine
+from supertiny.engines.endpoint import _hosted, _verbs
+from supertiny.engines.endpoint._hosted import Kind, Plan, Start, Step, hosted, partial
+from supertiny.launcher.config import LaunchConfig, ServersConfig
+from supertiny.model.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.prompt.compressed import Prompt
 from tests.project import smoke_project
 
 SMALL = GenerateMachine(precision="float32", batch_size=4)
@@ -211,6 +216,23 @@ def test_what_is_made_before_a_server_starts_is_made_once_and_whole(profile, tmp
     assert (tmp_path / "runs").read_text() == "x\n"
 
 
+def test_two_runs_at_once_make_it_once(profile, tmp_path):
+    """Else each would take away what the other is writing."""
+    folder, out = profile(), tmp_path / "engine"
+    script = f"echo x >> {tmp_path}/runs; mkdir {partial(out)} && sleep 0.3 && echo y > {partial(out)}/file"
+    kind = prepared(out, script)
+    launch = LaunchConfig(template="{command}", programs={})
+    start = Start(
+        model="m", name="m", host="h", port=1, precision="auto", at_once=1, launch=launch, scratch=tmp_path,
+        cfg=load_profile("servers", ServersConfig).answers, model_type="", quantization={},
+    )  # fmt: skip
+    with ThreadPoolExecutor(2) as threads:
+        step = Step(["sh", "-c", script], out)
+        runs = [threads.submit(_hosted._made, step, start, kind, folder / f"log{number}") for number in range(2)]
+    assert [run.result() for run in runs] == [None, None]
+    assert (tmp_path / "runs").read_text() == "x\n" and (out / "file").read_text() == "y\n"
+
+
 @pytest.mark.parametrize(
     ("end", "message"),
     [("exit 3", r"engine failed \(exit 3\)"), ("true", "the program ended well, but wrote no")],
@@ -246,3 +268,52 @@ def _quoted(start):
     import shlex
 
     return [shlex.quote(word) for word in listing().plan(start).command]
+
+
+class Answers:
+    """In place of a server."""
+
+    cut = ()
+
+    def reply(self, chat, cfg):
+        return Generation("right", 1, 1, 1)
+
+    def write(self, prompt, max_new_tokens, held_to):
+        return Generation("f()", 1, 1, 1)
+
+
+def test_no_two_servers_stand_on_the_gpus_at_once(profile, monkeypatch):
+    """As stage `reject` asks: the large model, then one of this project, then the large model's verdicts."""
+    profile()
+    up, started = [], []
+
+    @contextmanager
+    def stands(kind, model, machine, retries):
+        started.append(type(machine).__name__)
+        up.append(model)
+        assert len(up) == 1
+        yield Answers()
+        up.remove(model)
+
+    monkeypatch.setattr(_verbs, "hosted", stands)
+    monkeypatch.setattr(_verbs, "_writer", lambda kind, model, server: lambda request, cfg: server.write([], 1, {}))
+    ask = _verbs.chats(listing(), MODEL, LARGE)
+
+    def chat(*questions):
+        chats = [Chat((("user", one),)) for one in questions]
+        return ask(chats, ChatConfig(temperature=0.0, max_new_tokens=4), "chats")
+
+    decode, request = DecodeConfig(constrained=False, max_new_tokens=4), Request(Prompt("f()", "x"), ())
+    chat("a", "b")
+    chat("c")
+    assert _verbs.answers(listing(), MODEL, [request], decode, SMALL)[0].text == "f()"
+    assert not up
+    assert chat("d")[0].text == "right" and up
+    with _verbs.asking(listing(), MODEL, decode, SMALL) as one:
+        assert one(request).text == "f()"
+    assert started == ["ChatMachine", "GenerateMachine", "ChatMachine", "GenerateMachine"] and not up
+
+
+def test_a_model_that_is_served_from_a_folder_is_known_by_its_content(profile):
+    profile()
+    assert _hosted.by_content("Big/Model") == "Big/Model" and _hosted.by_content(str(MODEL)) == MODEL

@@ -59,7 +59,7 @@ def project(tmp_path_factory):
 
 def quantized(scheme, **more) -> Start:
     name, quantization = SCHEMES[scheme]
-    return replace(START, model=f"data/models/{name}", name=name, quantization=quantization, **more)
+    return replace(START, **{"model": f"data/models/{name}", "name": name, "quantization": quantization} | more)
 
 
 def test_sglang_takes_its_command_line():
@@ -162,6 +162,10 @@ def test_engines_of_other_sizes_are_kept_apart():
     [
         (quantized("w4a16", model_type="gpt2"), r"model_type: TensorRT-LLM converts qwen2, llama, mistral, not gpt2"),
         (replace(START, cfg=replace(SERVER, data_parallel=2)), r"data_parallel: .*one copy"),
+        (
+            quantized("w4a16", quantization={"quant_method": "gptq", "group_size": 32}),
+            r"data/models/w4a16: .*groups of 32, and TensorRT-LLM knows 64 and 128",
+        ),
         (
             replace(START, quantization={"quant_method": "gptq"}),
             r"is quantized, but params\.yaml: quantized: has no 'tiny_kd'",

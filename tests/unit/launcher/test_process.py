@@ -1,7 +1,6 @@
 """Programs are started as the template says, and end with whoever started them."""
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from supertiny.core.errors import UserError
 from supertiny.launcher.config import LaunchConfig
 from supertiny.launcher.process import launched, program, run_to_end, running
 
+HERE = Path("/a project")
 COMMAND = ["python", "-m", "x", "--text", "two words"]
 
 
@@ -37,23 +37,24 @@ def ended(pid, seconds=30.0):
 
 
 def test_a_command_alone_is_given_word_by_word_inside_a_word_as_one_line():
-    assert launched(COMMAND, with_template("{command}"), 1) == COMMAND
-    assert launched(COMMAND, with_template("srun --gpus={gpus} {command}"), 4) == ["srun", "--gpus=4", *COMMAND]
-    here = shlex.quote(str(Path.cwd()))
-    over = launched(COMMAND, with_template('ssh gpu1 "cd {folder} && {command}"'), 1)
-    assert over == ["ssh", "gpu1", f"cd {here} && python -m x --text 'two words'"]
+    assert launched(COMMAND, with_template("{command}"), 1, HERE) == COMMAND
+    assert launched(COMMAND, with_template("srun --gpus={gpus} {command}"), 4, HERE) == ["srun", "--gpus=4", *COMMAND]
+    over = launched(COMMAND, with_template('ssh gpu1 "cd {folder} && {command}"'), 1, HERE)
+    assert over == ["ssh", "gpu1", "cd '/a project' && python -m x --text 'two words'"]
 
 
-def test_a_template_runs_for_real_through_a_shell(tmp_path, monkeypatch):
+def test_a_template_runs_for_real_through_a_shell(tmp_path):
     """`sh -c` stands for ssh: both hand one line to a shell."""
     folder = tmp_path / "a b"
     folder.mkdir()
-    monkeypatch.chdir(folder)
     words = launched(
-        [sys.executable, "-c", "print('it is', 'here')"], with_template('sh -c "cd {folder} && {command}"'), 1
+        [sys.executable, "-c", "import os; print('it is', os.path.basename(os.getcwd()))"],
+        with_template('sh -c "cd {folder} && {command}"'),
+        1,
+        folder,
     )
     run_to_end(words, folder / "log", "x")
-    assert (folder / "log").read_text().splitlines()[-1] == "it is here"
+    assert (folder / "log").read_text().splitlines()[-1] == "it is a b"
 
 
 def test_an_engine_without_an_environment_is_named():

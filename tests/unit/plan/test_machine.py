@@ -10,8 +10,10 @@ from supertiny.plan.machine import (
     GpusConfig,
     Layout,
     Requests,
+    activation_bytes,
     answering_s,
     kv_bytes,
+    reading_gb,
     serving_gb,
     training_gb,
     training_s,
@@ -56,14 +58,23 @@ def test_fewer_bits_are_read_faster():
     assert answering_s(replace(TINY, bits=4), asked, ONE, GPU) < answering_s(TINY, asked, ONE, GPU)
 
 
+def test_activations_of_a_block_by_hand():
+    """4 x 2 of the norms; 4 of queries and of what attention gives, 2 of keys and of values, 4 x 8 of the FFN."""
+    shape = ModelShape(num_layers=1, hidden=2, head_dim=2, num_heads=2, num_kv_heads=1, intermediate=8, vocab=4)
+    assert activation_bytes(shape) == 2 * (4 * 2 + 4 + 4 + 2 + 2 + 4 * 8)
+    assert activation_bytes(shape, 2) == 2 * (8 + 22)
+
+
 def test_memory_of_a_7b_model():
     """16 bytes a weight to train it, of which eight GPUs hold an eighth each; 2 to serve it."""
     model = KNOWN["Qwen/Qwen2.5-7B-Instruct"]
     assert training_gb(model, 0, 1, False) == pytest.approx(121.85, abs=0.01)
     assert training_gb(model, 0, 8, False) == pytest.approx(15.23, abs=0.01)
-    activations = 34 * 16_384 * 3584 * 28 / 1e9
+    assert training_gb(model, 0, 8, False, a_weight=18) == pytest.approx(17.14, abs=0.01)
+    activations = 196_608 * 16_384 * 28 / 1e9
     assert training_gb(model, 16_384, 8, False) == pytest.approx(15.23 + activations, abs=0.01)
-    assert training_gb(model, 16_384, 8, True) == pytest.approx(15.23 + activations / 17, abs=0.01)
+    assert training_gb(model, 16_384, 8, True) == pytest.approx(15.23 + 2 * 3584 * 16_384 * 28 / 1e9, abs=0.01)
+    assert reading_gb(model, 16_384) == pytest.approx(15.23 + activations / 28, abs=0.01)
     on = Layout(gpus=1, copies=1, at_once=1, context=1)
     assert serving_gb(model, on) == pytest.approx(15.23, abs=0.01)
     assert kv_bytes(model.shape, 1) == 2 * 28 * 4 * 128 * 2

@@ -9,7 +9,7 @@ from supertiny.distill.student import StudentConfig
 from supertiny.model.sources import byte_tokenizer, random_model
 from supertiny.plan.shapes import KNOWN, Sized, of_config, of_source, of_student
 from tests.conftest import TINY
-from tests.house import profiles, yaml
+from tests.house import ROOT, profiles, yaml
 
 PUBLISHED = {
     "Qwen/Qwen2.5-0.5B-Instruct": 494_032_768,
@@ -31,16 +31,18 @@ def test_a_known_model_has_as_many_parameters_as_its_weights(name):
 def test_every_language_model_of_a_profile_has_known_sizes(profile):
     models = yaml(f"profiles/{profile}.yaml")["models"]
     for role in ("llm", "student"):
-        assert of_source(models[role]).parameters > 0
+        assert of_source(models[role], ROOT).parameters > 0
 
 
 def test_a_random_model_and_a_folder_are_what_they_become(tmp_path):
     model = random_model(TINY, byte_tokenizer(), 0)
     count = sum(weight.numel() for weight in model.parameters())
-    assert of_source(f"init:{TINY}").parameters == count
+    found = of_source(f"init:{TINY}", tmp_path)
+    assert found.parameters == count
     model.save_pretrained(tmp_path)
-    assert of_source(f"path:{tmp_path}").parameters == of_config(tmp_path / "config.json").parameters == count
-    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == of_source(f"init:{TINY}").model_type
+    assert of_source(f"path:{tmp_path}", ROOT).parameters == of_config(tmp_path / "config.json").parameters == count
+    assert of_source(f"path:{tmp_path.name}", tmp_path.parent).parameters == count  # from the project's folder
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == found.model_type
 
 
 def test_a_student_keeps_what_its_profile_says():
@@ -52,7 +54,7 @@ def test_a_student_keeps_what_its_profile_says():
 
 def test_a_model_of_unknown_size_is_named():
     with pytest.raises(UserError, match=r"hf:a/b@c: its sizes are not known before it is here \(known: Qwen/"):
-        of_source("hf:a/b@c")
+        of_source("hf:a/b@c", ROOT)
 
 
 def test_what_pruning_leaves_is_a_share():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from supertiny.core.config import load_profile
@@ -91,6 +92,24 @@ def home() -> Path:
     return cache_home() / "servers"
 
 
+def by_content(model: str) -> Path | str:
+    """What tells a model from another: the content of its folder, else its name on the hub."""
+    folder = Path(model)
+    return folder if (folder / "config.json").is_file() else model
+
+
+def listens_on(entry: str, cfg: ServerConfig, launch: LaunchConfig) -> str:
+    """The host that a server is told; one that is started elsewhere must be told a port too."""
+    if launch.here:
+        return cfg.host
+    if not cfg.port:
+        raise UserError(
+            f"profile: {entry}.port: 0 looks for a free port on this machine, but launch.template starts the server "
+            "elsewhere; name a port"
+        )
+    return ANYWHERE
+
+
 def dtype(precision: str) -> str:
     """Of weights and activations: `auto` is what every such GPU multiplies fast, whatever was saved."""
     return "bfloat16" if precision == "auto" else precision
@@ -133,23 +152,19 @@ def _start(
     served: str,
     machine: ChatMachine | GenerateMachine,
 ) -> Start:
-    if not launch.here and not cfg.port:
-        raise UserError(
-            f"profile: {entry}.port: 0 looks for a free port on this machine, but launch.template starts the server "
-            "elsewhere; name a port"
-        )
+    host = listens_on(entry, cfg, launch)
     known = Path(name) / "config.json"
     config = read_json(known) if known.is_file() else {}
     return Start(
         model=name,
         name=served,
-        host=cfg.host if launch.here else ANYWHERE,
+        host=host,
         port=cfg.port or _free_port(cfg.host),
         precision=machine.precision,
         at_once=machine.batch_size,
         cfg=cfg,
         launch=launch,
-        scratch=home() / kind.name / (digest(Path(name) if config else name)[:24] if kind.prepares else ""),
+        scratch=home() / kind.name / (digest(by_content(name))[:24] if kind.prepares else ""),
         model_type=config.get("model_type", ""),
         quantization=config.get("quantization_config", {}),
     )
@@ -191,7 +206,8 @@ def _started(kind: Kind, start: Start) -> Iterator[str]:
         _made(step, start, kind, log)
     url = f"http://{start.cfg.host}:{start.port}/v1"
     tqdm.write(f"{kind.name}: a server of {start.name} starts at {url}; its output is in {log}")
-    with running(launched(plan.command, start.launch, start.cfg.gpus), log, f"the {kind.name} server") as process:
+    command = launched(plan.command, start.launch, start.cfg.gpus, Path.cwd())
+    with running(command, log, f"the {kind.name} server") as process:
         deadline = time.monotonic() + start.cfg.start_minutes * 60
         while not _answers(url):
             if (code := process.poll()) is not None:
@@ -204,16 +220,19 @@ def _started(kind: Kind, start: Start) -> Iterator[str]:
 
 
 def _made(step: Step, start: Start, kind: Kind, log: Path) -> None:
-    if step.out.exists():
-        return
+    """Run the step where its output is not there; of two runs at once, the later one waits for the other's."""
+    unfinished = partial(step.out)
     step.out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(partial(step.out), ignore_errors=True)
-    what = f"{kind.name}: {step.out.name}"
-    tqdm.write(f"{what} is made; the output is in {log}")
-    run_to_end(launched(step.command, start.launch, start.cfg.gpus), log, what)
-    if not partial(step.out).exists():
-        raise failed(f"{what}: the program ended well, but wrote no {partial(step.out)}", log)
-    partial(step.out).rename(step.out)
+    with FileLock(f"{unfinished}.lock"):
+        if step.out.exists():
+            return
+        shutil.rmtree(unfinished, ignore_errors=True)
+        what = f"{kind.name}: {step.out.name}"
+        tqdm.write(f"{what} is made; the output is in {log}")
+        run_to_end(launched(step.command, start.launch, start.cfg.gpus, Path.cwd()), log, what)
+        if not unfinished.exists():
+            raise failed(f"{what}: the program ended well, but wrote no {unfinished}", log)
+        unfinished.rename(step.out)
 
 
 def _answers(url: str) -> bool:

@@ -161,7 +161,7 @@ def _client(at: Address, retries: int) -> Any:
     try:
         from openai import OpenAI, Timeout
     except ImportError:
-        raise UserError("engine 'endpoint' needs the package openai: pip install 'supertiny[endpoint]'") from None
+        raise UserError("servers are asked by the package openai: pip install 'supertiny[endpoint]'") from None
     key = os.environ.get(at.key_variable) if at.key_variable else "none"
     if not key:
         raise UserError(f"profile: chat.key_variable: the environment has no {at.key_variable}; set it to the API key")

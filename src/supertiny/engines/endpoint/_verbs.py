@@ -8,7 +8,7 @@ from typing import Any
 
 from supertiny.core.config import load_profile
 from supertiny.core.files import digest, read_json
-from supertiny.engines.endpoint._hosted import Kind, hosted
+from supertiny.engines.endpoint._hosted import Kind, by_content, hosted
 from supertiny.engines.endpoint._kept import kept_chats, kept_replies
 from supertiny.engines.endpoint._server import Server
 from supertiny.launcher.config import ServersConfig
@@ -26,16 +26,17 @@ from supertiny.prompt.thought import THINKS
 SHARDS = 4
 """times as many requests as are in flight are kept at once"""
 _lasting: dict[str, tuple[ExitStack, Server]] = {}
-"""servers of chats, which are asked again and again until the process ends"""
+"""the server of chats, which is asked again and again until another one wants its GPUs, or the process ends"""
 
 
 def chats(kind: Kind, model: Path, machine: ChatMachine) -> AskChats:
     """Give `ask(chats, cfg, progress)`; the server starts at the first chat that has no kept reply, and then stays."""
-    servers = load_profile("servers", ServersConfig)
-    identity = digest(kind.name, servers.model or model, machine.precision, machine.structured)
+    served = load_profile("servers", ServersConfig).model or str(model)
+    identity = digest(kind.name, by_content(served), machine.precision, machine.structured)
 
     def server() -> Server:
         if identity not in _lasting:
+            stop_all()
             opened = ExitStack()
             _lasting[identity] = (opened, opened.enter_context(hosted(kind, model, machine, None)))
         return _lasting[identity][1]
@@ -45,7 +46,7 @@ def chats(kind: Kind, model: Path, machine: ChatMachine) -> AskChats:
 
 @atexit.register
 def stop_all() -> None:
-    """Stop the servers of chats."""
+    """Stop the server of chats: each takes its share of the GPUs' memory, and two on one GPU do not fit."""
     while _lasting:
         _lasting.popitem()[1][0].close()
 
@@ -59,6 +60,7 @@ def answers(
 
         def replier() -> Callable[[Request, DecodeConfig], Generation]:
             if not server:
+                stop_all()
                 server.append(opened.enter_context(hosted(kind, model, machine, None)))
             return _writer(kind, model, server[0])
 
@@ -75,6 +77,7 @@ def asking(
 
     Nothing is asked twice, so that a busy server is an error of the load test.
     """
+    stop_all()
     with hosted(kind, model, machine, retries=0) as server:
         if isinstance(machine, ChatMachine):
             greedy = ChatConfig(temperature=0.0, max_new_tokens=cfg.max_new_tokens)

@@ -124,7 +124,7 @@ def _work(job: Job, cfg: MegatronConfig, scratch: Path) -> None:
         partial.write_bytes(pickle.dumps(job))
     told = scratch / ERROR
     told.unlink(missing_ok=True)
-    status = start(command(cfg.launcher, job.layout.processes, scratch))
+    status = start(command(cfg.launcher, job.layout.processes, scratch, Path.cwd()))
     if told.is_file():
         raise UserError(told.read_text(encoding="utf-8"))
     if status:

@@ -8,15 +8,12 @@ text for a shell; {python} and {worker}, alone, are several words.
 
 import re
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from supertiny.core.errors import UserError
+from supertiny.launcher.process import ended_by_sigterm
 
 PLACES = ("python", "processes", "worker", "job", "folder", "source")
 WORKER = "supertiny.engines.megatron.worker"
@@ -39,20 +36,20 @@ def must_start_workers(launcher: str) -> None:
         raise UserError(f"launcher: expected {{worker}}, what torchrun is to run, in it: {launcher}")
 
 
-def command(launcher: str, processes: int, job: Path) -> list[str]:
-    """The words of the command that starts `processes` workers on `job`.
+def command(launcher: str, processes: int, job: Path, folder: Path) -> list[str]:
+    """The words of the command that starts `processes` workers on `job` of the project in `folder`.
 
-    >>> command("torchrun --nproc-per-node {processes} {worker}", 2, Path("/a b"))[1:]
+    >>> command("torchrun --nproc-per-node {processes} {worker}", 2, Path("/a b"), Path("/p"))[1:]
     ['--nproc-per-node', '2', '-m', 'supertiny.engines.megatron.worker', '/a b']
-    >>> command("ssh gpu1 'torchrun {worker}'", 2, Path("/a b"))
-    ['ssh', 'gpu1', "torchrun -m supertiny.engines.megatron.worker '/a b'"]
+    >>> command("ssh -tt gpu1 'torchrun {worker}'", 2, Path("/a b"), Path("/p"))
+    ['ssh', '-tt', 'gpu1', "torchrun -m supertiny.engines.megatron.worker '/a b'"]
     """
     places = {
         "python": ["env", f"PYTHONPATH={SOURCE}", sys.executable],
         "processes": [str(processes)],
         "worker": ["-m", WORKER, str(job)],
         "job": [str(job)],
-        "folder": [str(Path.cwd())],
+        "folder": [str(folder)],
         "source": [str(SOURCE)],
     }
     words: list[str] = []
@@ -71,27 +68,9 @@ def start(words: list[str]) -> int:
         running = subprocess.Popen(words)
     except OSError as error:
         raise UserError(f"profile: megatron.launcher: {words[0]}: {error.strerror}") from None
-    with _until_told(), running:
+    with ended_by_sigterm(), running:
         try:
             return running.wait()
         except BaseException:
             running.terminate()  # torchrun ends its workers; killed, it would leave them
             raise
-
-
-@contextmanager
-def _until_told() -> Iterator[None]:
-    """A SIGTERM inside is an exception, so that what was started ends with this process."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # no main thread: others look after signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -38,7 +38,8 @@ def rl(
         command = ["env", "RAY_DEDUP_LOGS=0", program("openrlhf", "python", launch), "-m", MODULE, *words]
         output = state / "output.log"
         print(f"openrlhf trains {base.name}; its output is in {output}", flush=True)
-        run_to_end(launched(command, launch, layout.all_gpus), output, f"openrlhf on {base.name}")
+        words = launched(command, launch, layout.all_gpus, Path.cwd())
+        run_to_end(words, output, f"openrlhf on {base.name}")
         rows = read_log(output.read_text(encoding="utf-8", errors="replace"))
         write_csv(log, rows)
         _bring_back(files, base, out)

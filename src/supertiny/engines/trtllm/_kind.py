@@ -19,6 +19,8 @@ MAX_NUM_TOKENS = 8192
 """of one forward pass, over all requests: TensorRT-LLM's own default"""
 SCRIPTS = {"qwen2": "qwen", "llama": "llama", "mistral": "llama"}
 """model_type of config.json -> folder of the converter, under examples/models/core"""
+GROUP_SIZES = (64, 128)
+"""of int4 weights, that its kernels know (NVIDIA/TensorRT-LLM, issue 988)"""
 ANY_TEXT = "Turn on the light in the kitchen."
 """what the FP8 tool runs the model on: its scales are of the weights alone, activations are scaled at run time"""
 ANY_TEXTS = 8
@@ -111,6 +113,11 @@ def _converted(
         known = ", ".join(SCRIPTS)
         raise UserError(
             f"{start.model}: config.json: model_type: TensorRT-LLM converts {known}, not {start.model_type}"
+        )
+    if made.scheme == "w4a16" and start.quantization["group_size"] not in GROUP_SIZES:
+        raise UserError(
+            f"{start.model}: its int4 weights are in groups of {start.quantization['group_size']}, and TensorRT-LLM "
+            f"knows {' and '.join(map(str, GROUP_SIZES))}; serve it with sglang or vllm"
         )
     script = examples / "models" / "core" / SCRIPTS[start.model_type] / "convert_checkpoint.py"
     how = ["--use_weight_only", "--weight_only_precision", "int8" if made.scheme == "w8a16" else "int4_gptq"]

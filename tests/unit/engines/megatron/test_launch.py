@@ -13,11 +13,11 @@ import pytest
 from supertiny.core.errors import UserError
 from supertiny.engines.megatron._launch import SOURCE, command, must_start_workers, start
 
-JOB = Path("/scratch/a job")
+JOB, PROJECT = Path("/scratch/a job"), Path("/a project")
 
 
 def test_torchrun_here_gets_this_interpreter_and_this_checkouts_code():
-    words = command("{python} -m torch.distributed.run --nproc-per-node {processes} {worker}", 4, JOB)
+    words = command("{python} -m torch.distributed.run --nproc-per-node {processes} {worker}", 4, JOB, PROJECT)
     torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", "4"]
     worker = ["-m", "supertiny.engines.megatron.worker", str(JOB)]
     assert words == ["env", f"PYTHONPATH={SOURCE}", sys.executable, *torchrun, *worker]
@@ -27,13 +27,13 @@ def test_torchrun_here_gets_this_interpreter_and_this_checkouts_code():
 def test_a_remote_shell_reads_the_same_words_that_a_local_command_gets():
     """SSH and `srun bash -c` hand one word to a shell; paths with blanks come out of it whole."""
     torchrun = "{python} -m torch.distributed.run {worker}"
-    here = command(torchrun, 2, JOB)
+    here = command(torchrun, 2, JOB, PROJECT)
     for remote in (f"ssh gpu1 '{torchrun}'", f"srun --nodes 2 bash -c '{torchrun}'"):
-        assert shlex.split(command(remote, 2, JOB)[-1]) == here
+        assert shlex.split(command(remote, 2, JOB, PROJECT)[-1]) == here
 
 
 def test_a_shells_own_variables_stay():
-    assert command("bash -c 'torchrun --rdzv-endpoint ${HEAD}:1 {worker}'", 2, JOB)[-1].startswith(
+    assert command("bash -c 'torchrun --rdzv-endpoint ${HEAD}:1 {worker}'", 2, JOB, PROJECT)[-1].startswith(
         "torchrun --rdzv-endpoint ${HEAD}:1 -m "
     )
 

@@ -114,6 +114,35 @@ def test_another_family_and_quantized_weights_are_refused(project):
         settings(Path("model"), machine())
 
 
+PUBLISHED = {
+    "0.5B": {
+        "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14,
+        "sliding_window": 32768, "max_window_layers": 21, "tie_word_embeddings": True, "vocab_size": 151936,
+        "num_key_value_heads": 2,
+    },
+    "7B": {
+        "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "sliding_window": 131072, "max_window_layers": 28, "tie_word_embeddings": False, "vocab_size": 152064,
+        "num_key_value_heads": 4,
+    },
+}  # fmt: skip
+"""where config.json of Qwen2.5-0.5B-Instruct and of 7B differ; the rest is below, in the words of transformers 4"""
+
+
+@pytest.mark.parametrize("size", PUBLISHED)
+def test_the_papers_models_are_known_by_the_config_that_the_hub_has(size, project):
+    project(Qwen2Config(**SHAPE))
+    shared = {
+        "architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643, "eos_token_id": 151645,
+        "hidden_act": "silu", "initializer_range": 0.02, "max_position_embeddings": 32768, "model_type": "qwen2",
+        "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "torch_dtype": "bfloat16", "transformers_version": "4.43.1",
+        "use_cache": True, "use_sliding_window": False,
+    }  # fmt: skip
+    Path("model/config.json").write_text(json.dumps(PUBLISHED[size] | shared))
+    _, layout = settings(Path("model"), machine())
+    assert layout == Layout(1, 1, 1)
+
+
 @pytest.mark.parametrize("profile", profiles())
 def test_every_profile_can_share_its_models(profile, tmp_path, monkeypatch):
     """Of Qwen2.5 these are the heads, key heads, FFN channels and blocks of 0.5B, 1.5B and 7B."""
