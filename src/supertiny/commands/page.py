@@ -25,7 +25,7 @@ def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html"
         raise UserError(f"--out: {out} is a folder; name the file to write")
     for path in (GRAPH, *(metrics / name for name in READ)):
         if not path.is_file():
-            raise UserError(f"{path} does not exist; in the project's top folder, `dvc repro report` makes what is shown")
+            raise UserError(f"{path} does not exist; go to the top folder of a project, and `dvc repro` it")
     titles = {**load_each("systems", SystemConfig, empty=True), **load_each("models", ModelConfig)}
     drawn = _drawn(metrics, {name: config.title for name, config in titles.items()})
     kept = {path.stem: path.read_bytes() for path in sorted(metrics.glob("*.svg"))}
