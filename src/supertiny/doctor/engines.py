@@ -1,4 +1,4 @@
-"""Which engines can work here: what the code of each imports and what of it is not installed, its own programs."""
+"""Which engines can work here: what each lacks, packages that its code imports or programs of its own."""
 
 import ast
 import os
