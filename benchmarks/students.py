@@ -69,10 +69,10 @@ STUDENTS = {
         "30 blocks": Student(30),
         "12 blocks": Student(12),
         "8 blocks": Student(8),
-        "27 blocks of 1,024 FFN channels": Student(27, 1024),
         "random, 8 blocks of 256": Student(init=RANDOM),
         "12 blocks of the teacher": Student(12, base="sft"),
         "20 blocks of the teacher": Student(20, base="sft"),
+        "27 blocks of 1,024 FFN channels of the teacher": Student(27, 1024, base="sft"),
     }.items()
 } | {"20 blocks, teacher's answers": Student(20, taught="answers")}
 
@@ -199,6 +199,7 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         "answers learned from",
         "training, min",
         "teacher, min",
+        "on",
     ]
     lines = [
         [
@@ -210,6 +211,7 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
             number(one["examples_seen"]),
             number(one["train_minutes"], 1),
             number(one["teacher_minutes"], 1),
+            one["machine"]["cpu"],
         ]
         for one in results
     ]

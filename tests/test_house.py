@@ -32,7 +32,7 @@ from tests.house import (
 )
 
 DEFAULT = yaml("params.yaml")["profile"]
-FLOORS = {"core": 1, "model": 2, "prompt": 2, "engines": 4, "plan": 5, "commands": 5}
+FLOORS = {"core": 1, "model": 2, "prompt": 2, "engines": 4, "plan": 5, "doctor": 5, "commands": 5}
 CHAPTER = 3
 """floor of every other package"""
 STAGES = {name: script(stage) for name, stage in stages().items()}

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.pages import documented
+
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = {
     "profile": "smoke",
@@ -48,6 +50,10 @@ class Checkout:
 
     def dvc(self, *arguments: str, fails: bool = False) -> str:
         return self.run("dvc", *arguments, fails=fails)
+
+    def documented(self, line: str, more: str = "", fails: bool = False, **values: str) -> str:
+        """What a line of the pages printed, `values` in the place of <...>, with `more` words behind it."""
+        return self.run("bash", "-ec", f"{documented(line, **values)} {more}", fails=fails)
 
     def commit(self) -> None:
         self.run("git", "add", "-A")
@@ -137,7 +143,7 @@ def small(small_built: Checkout, tmp_path: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def first_run(clone: Checkout) -> str:
     """What the first `dvc repro` of the clone printed."""
-    said = clone.dvc("repro")
+    said = clone.documented("dvc repro")
     clone.commit()
     return said
 

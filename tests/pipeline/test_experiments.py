@@ -3,62 +3,118 @@
 import csv
 import io
 import json
+import re
 import shutil
+from itertools import pairwise
 
 import pytest
+from dvc.utils.cli_parse import to_path_overrides
+from dvc.utils.hydra import apply_overrides
+
+from supertiny.commands.plan import overrides
+from supertiny.doctor import parameters
+from tests.pages import commands, documented
 
 from .conftest import Checkout, ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
-COLUMNS = r"^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops_gemm)$)"
-"""README's pattern: drop every column but these"""
+NARROW = documented(
+    "dvc exp show --only-changed --sort-by tiny_kd.ar --sort-order desc "
+    r"--drop '^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops_gemm)$)'"
+)
+LONG = {
+    documented("dvc exp run -S sft.fit.learning_rate=3.0e-4"): "sft",
+    documented("dvc exp run -S profile=gpu -S students.tiny.of=student"): "report",
+    documented("dvc exp run -S distill.loss=fkl row@tiny_kd"): "row@tiny_kd",
+    documented("dvc exp run -S rl.batches=100 rl@teacher_rl"): "rl@teacher_rl",
+    documented("dvc exp run -S rl.renaming=0 -S rl.function_dropout=0 rl_results"): "rl_results",
+    documented("dvc exp run -S pruned.p30.of=gflops -S pruned.p30.share=0.5 compression"): "compression",
+    documented("dvc exp run -S pruned.p30.share=null -S pruned.p30.at_most=60000000 compression"): "compression",
+    documented("dvc exp run -S prune.own_inter=false -S prune.groups.inter=256 compression"): "compression",
+    documented("dvc exp run -S profiles/cpu.yaml:judge_sizes.llm_examples=40 judge"): "judge",
+    documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /')"): "report",
+    documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /') prototype"): "prototype",
+    documented("dvc exp run -S profiles/paper.yaml:servers.model=Qwen/QwQ-32B judge rft"): "rft",
+    documented("dvc exp run -S profiles/paper.yaml:servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
+    documented(
+        "dvc exp run -S profile=gpu -S 'profiles/gpu.yaml:engines.sft=megatron' "
+        "-S 'profiles/gpu.yaml:engines.distill=megatron' -S 'profiles/gpu.yaml:megatron.tensor_parallel=2' sft"
+    ): "sft",
+}
+"""experiments of the pages that take minutes at least, or other machines -> the last stage that each would run"""
 
 
-def table(checkout: Checkout, *options: str) -> list[dict[str, str]]:
-    said = checkout.dvc("exp", "show", "--csv", "--hide-workspace", *options)
+def table(checkout: Checkout, line: str = "dvc exp show") -> list[dict[str, str]]:
+    said = checkout.run("bash", "-ec", f"{line} --csv --hide-workspace")
     return list(csv.DictReader(io.StringIO(said.strip())))
 
 
 @pytest.fixture
 def tried(small) -> Checkout:
     """Three values of mu, queued, then run."""
-    for mu in (0.5, 0.69, 0.75):
-        small.dvc("exp", "run", "--queue", "--name", f"mu-{mu}".replace(".", ""), "-S", f"distill.mu={mu}")
-    small.dvc("exp", "run", "--run-all")
-    assert small.dvc("queue", "status").count("Success") == 3
+    small.documented("for mu in 0.5 0.6 0.8; do dvc exp run --queue -S distill.mu=$mu; done")
+    assert small.documented("dvc exp run --run-all && dvc queue status").count("Success") == 3
     return small
+
+
+@pytest.fixture
+def names(tried) -> dict[str, str]:
+    """mu -> what DVC calls the experiment."""
+    return {row["distill.mu"]: row["Experiment"] for row in table(tried) if row["Experiment"]}
 
 
 def test_the_table_of_experiments_has_few_columns_and_the_best_first(tried):
     everything = table(tried)
     assert len(everything[0]) > 20, "the table is worth narrowing"
-    shown = table(tried, "--only-changed", "--drop", COLUMNS, "--sort-by", "tiny_kd.ar", "--sort-order", "desc")
+    shown = table(tried, NARROW)
     assert set(shown[0]) - {"rev", "typ", "parent", "State"} == {"Experiment", "tiny_kd.ar", "distill.mu"}
-    rows = [(row["Experiment"], row["tiny_kd.ar"], row["distill.mu"]) for row in shown if row["Experiment"]]
-    assert rows == [("mu-069", "0.89", "0.69"), ("mu-075", "0.85", "0.75"), ("mu-05", "0.7", "0.5")]
+    rows = [(row["tiny_kd.ar"], row["distill.mu"]) for row in shown if row["Experiment"]]
+    assert sorted(rows, reverse=True) == [("0.8", "0.8"), ("0.8", "0.6"), ("0.7", "0.5")] and rows[-1][0] == "0.7"
 
 
-def test_the_winner_becomes_a_branch_or_this_checkout(tried):
-    tried.dvc("exp", "branch", "mu-069", "gentler")
-    assert "0.69" in tried.run("git", "show", "gentler:params.yaml")
-    tried.dvc("exp", "apply", "mu-069")
-    assert json.loads((tried.path / "metrics/summary.json").read_text())["tiny_kd"]["ar"] == 0.89
-    tried.commit()
+def test_the_winner_becomes_a_branch_or_this_checkout_and_the_others_go(tried, names):
+    tried.documented("dvc exp branch <name> mu-09", name=names["0.6"])
+    assert "mu: 0.6" in tried.run("git", "show", "mu-09:params.yaml")
+    tried.documented('dvc exp apply <name> && git add -A && git commit -m "mu .9"', name=names["0.6"])
+    assert json.loads((tried.path / "metrics/summary.json").read_text())["tiny_kd"]["ar"] == 0.8
+    tried.documented("dvc exp remove --all-commits")
+    left = tried.dvc("exp", "list", "--all-commits")
+    assert not [name for name in names.values() if name in left]
+    tried.documented("dvc gc --workspace --all-experiments", "--force")
     assert "up to date" in tried.dvc("status")
-    tried.run("supertiny", "compare", "--base", "HEAD~1")
-    assert "**-0.010**" in (tried.path / "review/report.md").read_text()
+    tried.run("supertiny", "compare", "--base", "HEAD~1", fails=True)
+    assert "**-0.100**" in (tried.path / "review/report.md").read_text()
 
 
-def test_two_experiments_are_compared_by_their_metrics_and_parameters(tried):
-    metrics = json.loads(tried.run("dvc", "exp", "diff", "mu-05", "mu-069", "--json").strip())["metrics"]
-    assert metrics["metrics/summary.json"]["tiny_kd.ar"]["diff"] == pytest.approx(0.19)
+def test_two_experiments_are_compared_by_their_metrics_and_parameters(tried, names):
+    said = tried.documented("dvc exp diff <one> <other>", "--json", one=names["0.5"], other=names["0.8"])
+    assert json.loads(said.strip())["metrics"]["metrics/summary.json"]["tiny_kd.ar"]["diff"] == pytest.approx(0.1)
 
 
-def test_an_impossible_override_far_down_the_graph_is_refused_before_any_stage_works(clone, tmp_path):
+@pytest.fixture
+def project(clone, tmp_path) -> Checkout:
+    """The real graph, nothing built."""
     shutil.copytree(clone.path, tmp_path / "project", symlinks=True)
-    project = Checkout(tmp_path / "project", clone.env)
-    before = project.outs()
-    said = project.dvc("exp", "run", "-S", "seed=5", "-S", "distill.mu=-0.5", "-S", "gates.every.ar_drop=a", fails=True)
+    return Checkout(tmp_path / "project", clone.env)
+
+
+@pytest.mark.parametrize("line", LONG)
+def test_a_long_experiment_of_the_pages_is_one_that_the_real_graph_takes(project, monkeypatch, line):
+    """Without its stages' work: DVC takes its values and lists the stages, and every parameter is in its range."""
+    assert LONG[line] in ran(project.run("bash", "-ec", f"{line} --dry --force"))
+    monkeypatch.chdir(project.path)
+    words = [word for command in commands(line) for word in command]
+    values = [value for option, value in pairwise(words) if option == "-S"]
+    values += overrides(" ".join(re.findall(r"profiles/\w+\.set", line)))
+    for file, given in to_path_overrides(values).items():
+        apply_overrides(file, given)
+    assert parameters.wrong() == []
+
+
+def test_an_impossible_override_far_down_the_graph_is_refused_before_any_stage_works(project):
+    before, others = project.outs(), "-S seed=5 -S gates.every.ar_drop=a"
+    line = documented("dvc exp run -S <parameter>=<value>", parameter="distill.mu", value="-0.5")
+    said = project.run("bash", "-ec", f"{line} {others}", fails=True)
     assert len(ran(said)) == 1, "the first stage, which says it"
     assert "error: params.yaml: distill: mu" in said and "gates.every.ar_drop" in said and "Traceback" not in said
     assert project.outs().items() <= before.items(), "nothing new was made"

@@ -2,18 +2,15 @@
 
 import json
 import os
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
-
-from tests import massive
 
 from .conftest import ROOT, SHORT, Checkout, ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 
-SUPERTINY = (sys.executable, "-c", "from supertiny.commands import main; main()")
 FIRST = {"dataset", "base@llm", "base@encoder", "prototype", "judge", "rft"}
 """stages up to the training set"""
 SCENARIOS = ("alarm", "calendar", "email", "music", "audio", "cooking", "takeaway", "transport", "news")
@@ -39,21 +36,21 @@ def made(folder: Path) -> Path:
 
 
 @pytest.fixture(params=["made", "massive"])
-def project(request, tmp_path, environment, monkeypatch) -> Checkout:
+def project(request, tmp_path, environment) -> Checkout:
     """A new project of MASSIVE's utterances, or of some in their format, short enough for a test."""
     source = made(tmp_path) if request.param == "made" else found_massive()
     if source is None:
         pytest.skip("MASSIVE is not here: set SUPERTINY_MASSIVE to its en-US.jsonl")
-    monkeypatch.chdir(ROOT)
-    massive.main(source, tmp_path / "files")
-    env = environment | {"PYTHONPATH": str(ROOT / "src")}
-    user = Checkout(tmp_path, env)
-    said = user.run(*SUPERTINY, "init", "voice", "--functions", "files/tools.json",
-                    "--queries", "files/queries.jsonl", "--profile", "smoke")  # fmt: skip
-    assert (
-        "ok       splits: train 300 of at most 300" in said if request.param == "massive" else "ok       splits" in said
-    )
-    checkout = Checkout(tmp_path / "voice", environment)
+    here = Checkout(tmp_path / "here", environment | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])})
+    here.path.mkdir()
+    shutil.copy(source, here.path / "en-US.jsonl")
+    shutil.copy(ROOT / "params.yaml", here.path)
+    here.documented("python -m tests.massive --source en-US.jsonl --out files")
+    user = Checkout(here.path / "files", here.env)
+    said = user.documented("supertiny init ../voice --functions tools.json --queries queries.jsonl", "--profile smoke")
+    splits = "train 300 of at most 300" if request.param == "massive" else "train"
+    assert f"ok       splits: {splits}" in said
+    checkout = Checkout(here.path / "voice", environment)
     short = {name.replace(".", "__"): value for name, value in SHORT.items() if name != "profile"}
     checkout.set("params.yaml", **short)
     checkout.commit()
@@ -71,4 +68,8 @@ def test_a_new_project_runs_to_its_training_set_and_no_further_the_second_time(p
     said = project.dvc("exp", "run", "--temp", "-S", "dataset.num_candidates=2", "dataset")
     assert ran(said) == ["dataset"], "an experiment elsewhere has the files too"
     doctor = Checkout(project.path, project.env | {"PYTHONPATH": str(project.path / "src")})
-    assert "ok       dvc cache" in doctor.run(*SUPERTINY, "doctor")
+    assert "ok       dvc cache" in doctor.documented("supertiny doctor")
+    project.run("git", "rm", "--quiet", "--cached", "data/own/queries.jsonl")
+    project.documented("dvc add data/own/queries.jsonl")
+    assert (project.path / "data/own/queries.jsonl.dvc").is_file()
+    assert "queries.jsonl" in (project.path / "data/own/.gitignore").read_text()

@@ -1,13 +1,20 @@
 """The promises of the graph, kept by the real dvc command line on the smoke profile."""
 
 import json
+import shlex
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+
+from tests.pages import documented
+from tests.stages.test_serve import started
+from tests.unit.serve.http import post
 
 from .conftest import Checkout, ran
 
@@ -44,17 +51,18 @@ def test_the_whole_graph_runs(built, first_run):
 
 
 def test_a_second_run_runs_nothing_and_git_is_clean(built):
-    assert ran(built.dvc("repro")) == []
-    assert "up to date" in built.dvc("status")
+    assert ran(built.dvc("repro")) == ran(built.documented("dvc repro evaluate@sft")) == []
+    assert "up to date" in built.documented("dvc status")
+    assert "Fine-tune the language model" in built.documented("dvc stage list")
     assert built.run("git", "status", "--porcelain").strip() == ""
 
 
 def test_metrics_and_plots_show(built, copy):
     checkout = copy()
-    shown = json.loads(checkout.run("dvc", "metrics", "show", "--json").strip())
+    shown = json.loads(checkout.documented("dvc metrics show", "--json").strip())
     summary = shown[""]["data"]["metrics/summary.json"]["data"]
     assert 0 <= summary["sft"]["ar"] <= 1 and summary["sft"]["qps"]["cc4"] > 0 and summary["data"]["ttr"] > 0
-    plots = json.loads(checkout.run("dvc", "plots", "show", "--json", "--split").strip())
+    plots = json.loads(checkout.documented("dvc plots show", "--json --split").strip())
     assert set(plots["data"]) >= {"pareto", "learning", "functions", "metrics/pareto.svg"}
     assert not plots.get("errors")
     checkout.dvc("plots", "show", "--out", "plots")
@@ -66,7 +74,7 @@ def test_one_parameter_reruns_exactly_what_it_changes(copy):
     said = checkout.dvc("exp", "run", "-S", "bench.clients=[1]")
     benched = {*(f"bench@{name}" for name in SERVED), "prototype_bench", "baseline_bench"}
     assert set(ran(said)) == {*benched, *ROWS, "report"}
-    assert "sft.qps.cc4" in checkout.dvc("metrics", "diff")
+    assert "sft.qps.cc4" in checkout.documented("dvc metrics diff")
 
 
 def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
@@ -102,7 +110,8 @@ def test_a_second_student_learns_from_the_same_logits(copy):
     checkout.set("params.yaml", students=students, models=params["models"] | row, bench__models=served)
     checkout.set(SMOKE, student_models=profile["student_models"] | shape)
     measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
-    assert set(ran(checkout.dvc("repro", "row@small_kd"))) == {"student@small", "distill@small", *measured}
+    said = checkout.documented("dvc repro row@<name>_kd", name="small")
+    assert set(ran(said)) == {"student@small", "distill@small", *measured}
     assert "small student, KD" in (checkout.path / "data/results/small_kd/row.md").read_text()
 
 
@@ -177,7 +186,7 @@ def test_a_killed_stage_leaves_nothing_half_done_and_resumes_to_the_same_bytes(c
     assert left == [], "a stage that was killed leaves no outs"
     state = list(Path(checkout.env["XDG_CACHE_HOME"], "supertiny/resume").glob("sft-*/*"))
     assert state, "what the killed stage had done is kept"
-    assert ran(checkout.dvc("repro", "sft")) == ["sft"]
+    assert ran(checkout.documented("dvc repro <stage>", stage="sft")) == ["sft"]
     whole = built.outs()
     assert {path: content == whole[path] for path, content in checkout.outs().items() if "sft" in path} == {
         path: True for path in whole if "sft" in path
@@ -198,6 +207,47 @@ def kill_in_training(checkout: Checkout) -> None:
             if "stages.sft" in process.cmdline():
                 process.kill()
         assert dvc.wait(60) != 0, "the stage was through before it was killed"
+
+
+def test_the_two_commands_of_make_find_all_built_and_show_it(copy):
+    """The environment is the test's own: `make` is told that there is nothing to install."""
+    checkout = copy()
+    checkout.env["PYTHONPATH"] = str(checkout.path / "src")
+    here = f"BIN={Path(sys.executable).parent} -o .venv/.ready"
+    assert ran(checkout.documented("make repro", here)) == []
+    assert (checkout.path / "metrics/report.html").is_file()
+    (checkout.path / "README.md").write_text("# Voice\n\n<!-- results:begin -->\n<!-- results:end -->\n")
+    checkout.documented("make readme", here)
+    assert "### Quality and cost" in (checkout.path / "README.md").read_text()
+
+
+def test_what_was_built_answers_on_the_terminal_and_is_exported(copy):
+    checkout = copy()
+    said = checkout.documented('python -m stages.ask --query "turn on the lights" --room kitchen')
+    assert said.index("context\n    room") < said.index("candidates\n") < said.index("call\n")
+    checkout.env["PYTHONPATH"] = str(checkout.path / "src")
+    checkout.documented("supertiny export --model tiny_kd --out deploy")
+    assert (checkout.path / "deploy/models/tiny_kd.gguf").is_file()
+    assert "tiny_kd" in (checkout.path / "deploy/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        documented("supertiny serve --models tiny_kd,sft"),
+        documented("supertiny serve --models tiny_kd,sft --engine openvino"),
+        documented("supertiny serve --models tiny_kd --engine openvino &"),
+    ],
+)
+def test_a_service_answers_by_every_model_that_is_named(copy, monkeypatch, line):
+    monkeypatch.chdir(copy().path)
+    _, _, *options = shlex.split(line.removesuffix(" &"))
+    with started(*options) as (process, url):
+        for model in options[1].split(","):
+            status, body, _ = post(f"{url}/v1/answers", {"query": "turn on the lights", "model": model})
+            assert status == 200 and json.loads(body)["candidates"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
 
 
 def experiment(checkout: Checkout, name: str) -> str:

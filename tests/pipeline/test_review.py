@@ -60,7 +60,8 @@ def test_results_of_other_code_are_refused_with_data_and_without(small, tmp_path
     bare = Checkout(tmp_path / "bare", small.env)
     small.run("git", "clone", "--quiet", ".", str(bare.path))
     assert not (bare.path / "data/model").exists()
-    assert "`dvc repro` would run `report`" in compare(bare, "--base", "origin/main", fails=True)
+    bare.documented("supertiny compare --base origin/main", fails=True)
+    assert "`dvc repro` would run `report`" in (bare.path / "review/report.md").read_text()
     bare.run("git", "checkout", "--quiet", "main")
     assert "**All gates hold.**" in compare(bare, "--base", "main"), "without data, but of this code"
 
@@ -101,7 +102,8 @@ def test_a_base_without_results_is_named(small):
 
 
 def test_the_page_of_results_stands_beside_them_and_changes_no_stage(small):
-    small.run("supertiny", "page")
+    assert "--out: metrics is a folder" in small.run("supertiny", "page", "--out", "metrics", fails=True)
+    small.documented("supertiny page")
     page = (small.path / "metrics/report.html").read_text()
     assert page.count("<img ") == 4 and "0.9" in page
     assert "up to date" in small.dvc("status")

@@ -110,3 +110,5 @@ def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkey
 def test_an_unknown_command_is_told_what_there_is(project):
     done = subprocess.run([*MAIN, "fly"], capture_output=True, text=True, check=False, env=ENV)
     assert done.returncode == 1 and "usage: supertiny {serve,export," in done.stderr
+    asked = subprocess.run([*MAIN, "--help"], capture_output=True, text=True, check=True, env=ENV)
+    assert asked.stdout.strip() == done.stderr.strip() and "  doctor   what this machine" in asked.stdout

@@ -1,14 +1,10 @@
-"""Every command of the docs is one that its program takes: options, stages, parameters, extras, files' names.
-
-What the commands do is tried in tests/pipeline; a whole run or a server of every page would take hours.
-"""
+"""Every command of the pages is run by a test, or stands here with the reason; each is one that its program takes."""
 
 import ast
 import re
 import shlex
 import tomllib
 from argparse import Namespace
-from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -16,52 +12,55 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
 from supertiny.commands import COMMANDS
-from supertiny.project.readme import data_readme, project_readme
-from tests.house import ROOT, leaves, stages, tree, yaml
+from tests.house import ROOT, calls, leaves, stages, tree, yaml
+from tests.pages import LINES, OURS, TYPED, commands
 
-PATHS = (ROOT / "README.md", ROOT / "benchmarks/README.md", *(ROOT / "docs").glob("*.md"))
-PAGES = {
-    **{str(path.relative_to(ROOT)): path.read_text() for path in PATHS},
-    "readme of a new project": project_readme("voice", "ok") + data_readme(),
-}
-OURS = r"(?:dvc|supertiny|make|python -m (?:stages|benchmarks|tests)\.\w+) "
 SHELL = {"git", "cd", "source", "for", "done", "sed", "grep", "export", "mkdir"}
 """programs and words that are not of this project"""
+LEFT = {
+    "make test": "it runs all tests, this one too; .ci/run runs it",
+    "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
+    "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
+    "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
+    "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
+    "python -m benchmarks.": "minutes to hours of trained models, done by hand; what came out is committed",
+    "OMP_NUM_THREADS=1 python -m benchmarks.table7": "a night of trained models; tests/unit/test_table7.py sums it up",
+}
+"""how a line begins -> why no test runs it as it stands"""
 
 
-def commands(page: str) -> list[list[str]]:
-    """The words of every command: of the lines of bash blocks, and of ours in code in the text."""
-    lines = "\n".join(re.findall(r"(?ms)^```bash\n(.*?)^```", page)).replace("\\\n", " ").splitlines()
-    text = re.sub(r"(?ms)^```.*?^```", "", page)
-    lines += [code for code in re.findall(r"`([^`\n]+)`", text) if re.match(OURS, code)]
-    return [words for line in lines for words in split(line)]
+def run_by_tests() -> set[str]:
+    """The lines that tests take from the pages by `documented(line)`."""
+    found = [call for path in (ROOT / "tests").rglob("*.py") for call in calls(path, "documented")]
+    return {call.args[0].value for call in found if isinstance(call.args[0], ast.Constant)}
 
 
-def split(line: str) -> list[list[str]]:
-    """`a && b; c` as three; what $(...) holds apart."""
-    inner = re.findall(r"\$\(([^()]*)\)", line)
-    lexer = shlex.shlex(re.sub(r"\$\([^()]*\)", "", line), posix=True, punctuation_chars=";|&")
-    lexer.whitespace_split = True
-    found: list[list[str]] = [[]]
-    for word in lexer:
-        if word and set(word) <= set(";|&"):
-            found.append([])
-        elif word != "do" or found[-1]:
-            found[-1].append(word)
-    return [words for words in found if words] + [words for one in inner for words in split(one)]
+def begins(line: str, with_one_of: set[str]) -> bool:
+    return any(f"{line} ".startswith(one) for one in with_one_of)
 
 
-ALL = sorted({(page, shlex.join(words)) for page, text in PAGES.items() for words in commands(text)})
+def test_every_command_of_the_pages_is_run_by_a_test_or_says_why_not():
+    """A mention, such as `dvc exp run`, is run where a line that begins with it is."""
+    ran = run_by_tests()
+    ours = {line for line in TYPED if any(re.match(OURS, f"{shlex.join(words)} ") for words in commands(line))}
+    silent = {line for line in ours if not begins(line, {*LEFT}) and not any(begins(one, {f"{line} "}) for one in ran)}
+    assert silent == set(), "run each in a test, with tests/pages.py, or say in LEFT why not"
+    assert ran <= TYPED, "tests run these as lines of the pages, which no page has"
+    assert len(ran) > 50
 
 
-def test_the_pages_have_commands():
-    programs = {shlex.split(command)[0] for _, command in ALL}
-    assert programs >= {"dvc", "supertiny", "make", "python"} and len(ALL) > 40
+@pytest.mark.parametrize("line", LEFT)
+def test_what_is_not_run_stands_on_a_page_and_its_reason_names_tests_that_are_there(line):
+    assert any(begins(one, {line}) for one in TYPED - run_by_tests())
+    assert all((ROOT / path).is_file() for path in re.findall(r"[\w./]+\.py|\.ci/run", LEFT[line]))
 
 
-@pytest.mark.parametrize(("page", "command"), ALL)
+@pytest.mark.parametrize(
+    ("page", "command"), sorted({(page, shlex.join(words)) for page, line in LINES for words in commands(line)})
+)
 def test_a_command_is_one_that_its_program_takes(page, command):
-    program, *words = dropwhile(lambda word: re.match(r"[A-Z_]+=", word), shlex.split(command))
+    words = shlex.split(command)
+    program, *words = [word for at, word in enumerate(words) if at or not re.fullmatch(r"[A-Z_]+=\S+", word)]
     program = program.removeprefix(".venv/bin/")
     if program == "dvc":
         dvc(words)

@@ -1,9 +1,11 @@
 """The command `supertiny`: what is no stage of the graph, since it makes nothing that is kept."""
 
+import ast
 import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from supertiny.core.stage import run
 
@@ -12,12 +14,23 @@ COMMANDS = ("serve", "export", "init", "doctor", "compare", "page", "plan")
 
 def main() -> None:
     """Run the command that is named; each says its own options with --help."""
-    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        sys.exit(f"usage: supertiny {{{','.join(COMMANDS)}}} [--help]")
-    name, *words = sys.argv[1:]
+    name, *words = sys.argv[1:] or [""]
+    if name in ("-h", "--help"):
+        print(_usage())
+        return
+    if name not in COMMANDS:
+        sys.exit(_usage())
     command = import_module(f"supertiny.commands.{name}").main
     sys.argv = [f"supertiny {name}", *_first_named(words, command)]
     run(command)
+
+
+def _usage() -> str:
+    """Every command with what it is for: the first line of its module, which is not imported for it."""
+    files = {name: Path(__file__).with_name(f"{name}.py") for name in COMMANDS}
+    told = {name: ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) for name, file in files.items()}
+    lines = [f"  {name:<8} {(text or '').splitlines()[0].partition(': ')[2]}" for name, text in told.items()]
+    return "\n".join([f"usage: supertiny {{{','.join(COMMANDS)}}} [--help]", "", *lines])
 
 
 def _first_named(words: list[str], command: Callable[..., None]) -> list[str]:

@@ -15,13 +15,17 @@ from supertiny.webpage import pictures
 from supertiny.webpage.page import Project, html_page
 
 GRAPH = Path("dvc.yaml")
+READ = ("results.md", "summary.json", "functions.csv")
+"""of the folder of metrics, with all its pictures"""
 
 
 def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html")) -> None:
     """Write the page of what folder `metrics` holds, with the figures it has as tables alone drawn too, to `out`."""
-    results = metrics / "results.md"
-    if not results.is_file():
-        raise UserError(f"{results} does not exist; run the stage that makes it (`dvc repro report`)")
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name the file to write")
+    for path in (GRAPH, *(metrics / name for name in READ)):
+        if not path.is_file():
+            raise UserError(f"{path} does not exist; go to the top folder of a project, and `dvc repro` it")
     titles = {**load_each("systems", SystemConfig, empty=True), **load_each("models", ModelConfig)}
     drawn = _drawn(metrics, {name: config.title for name, config in titles.items()})
     kept = {path.stem: path.read_bytes() for path in sorted(metrics.glob("*.svg"))}
@@ -31,7 +35,8 @@ def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html"
         files={path.as_posix(): path.read_text(encoding="utf-8") for path in (PARAMS, profile_path())},
         stages=_stages(),
     )
-    write_text(out, html_page(results.read_text(encoding="utf-8"), kept | drawn, project))
+    results = (metrics / READ[0]).read_text(encoding="utf-8")
+    write_text(out, html_page(results, kept | drawn, project))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
 
 

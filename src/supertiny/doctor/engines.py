@@ -1,4 +1,4 @@
-"""Which engines can work here: what the code of each imports, and what of it is not installed."""
+"""Which engines can work here: what each lacks, packages that its code imports or programs of its own."""
 
 import ast
 import os
@@ -8,31 +8,35 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from supertiny.core.config import load_profile
+from supertiny.core.config import load_profile, profile_path
+from supertiny.core.errors import UserError
 from supertiny.core.findings import Finding, missing, ok, warning
 from supertiny.core.machine import Engines
 from supertiny.doctor.packages import Asked, extra_of
+from supertiny.launcher.config import LaunchConfig, ServersConfig
 from supertiny.model.ask import ChatMachine
 
 PACKAGE = Path(__file__).parents[1]
+HOME = PACKAGE / "engines"
 
 
 def findings(asked: Asked) -> list[Finding]:
     """A line for each engine, and what the profile's choice of them needs besides."""
     chosen = asdict(load_profile("engines", Engines))
-    engines = {path.parent.name: path.parent for path in sorted((PACKAGE / "engines").glob("*/__init__.py"))}
-    found = [
-        _engine(folder, [verb for verb in chosen if chosen[verb] == name], asked) for name, folder in engines.items()
-    ]
-    for verb, name in chosen.items():
-        if not (engines.get(name, PACKAGE) / f"{verb}.py").is_file():
-            said = (
-                f"{name!r} in the profile, which cannot {verb}" if name in engines else f"there is no engine {name!r}"
-            )
-            found.append(missing(f"engines.{verb}", said, "name an engine that can"))
+    found = [_engine(folder, [verb for verb in chosen if chosen[verb] == folder.name], asked) for folder in _folders()]
     if "endpoint" in chosen.values():
         found += endpoint(load_profile("chat", ChatMachine))
     return found
+
+
+def possible() -> None:
+    """Every verb of section `engines` is one that its engine can do; else one error names all that are not."""
+    chosen = asdict(load_profile("engines", Engines))
+    wrong = {verb: name for verb, name in chosen.items() if not (HOME / name / f"{verb}.py").is_file()}
+    if wrong:
+        able = {verb: [folder.name for folder in _folders() if (folder / f"{verb}.py").is_file()] for verb in wrong}
+        said = [f"engines.{verb}: {name!r} cannot {verb}; {', '.join(able[verb])} can" for verb, name in wrong.items()]
+        raise UserError(f"{profile_path()}: {'; '.join(said)}")
 
 
 def endpoint(machine: ChatMachine) -> list[Finding]:
@@ -67,11 +71,29 @@ def _engine(folder: Path, verbs: Collection[str], asked: Asked) -> Finding:
     able = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
     use = f"the profile's {', '.join(verbs)}" if verbs else "not used by the profile"
     said = f"can {able} ({use})"
-    if not (absent := lacking(folder)):
-        return ok(f"engine {folder.name}", said)
-    remedies = dict.fromkeys(extra_of(name, asked) for name in absent)
-    found = missing if verbs else warning
-    return found(f"engine {folder.name}", f"lacks {', '.join(absent)}; it {said}", ", ".join(remedies))
+    what, found = f"engine {folder.name}", missing if verbs else warning
+    if absent := lacking(folder):
+        remedies = dict.fromkeys(extra_of(name, asked) for name in absent)
+        return found(what, f"lacks {', '.join(absent)}; it {said}", ", ".join(remedies))
+    if place := _no_programs(folder.name, verbs):
+        remedy = f"make them as envs/{folder.name}.txt says, or name their folder in launch.programs of the profile"
+        return found(what, f"lacks its programs, there is no {place}; it {said}", remedy)
+    return ok(what, said)
+
+
+def _no_programs(engine: str, verbs: Collection[str]) -> str:
+    """The folder of an engine's own programs if it is needed and not there; on other machines nobody looks."""
+    launch, servers = load_profile("launch", LaunchConfig), load_profile("servers", ServersConfig)
+    place = launch.programs.get(engine)
+    there = verbs and all((servers.chat if verb == "chat" else servers.answers).url for verb in verbs)
+    if place is None or not launch.here or there or Path(place).expanduser().is_dir():
+        return ""
+    return place
+
+
+def _folders() -> list[Path]:
+    """Of all engines."""
+    return [path.parent for path in sorted(HOME.glob("*/__init__.py"))]
 
 
 def _imports(path: Path) -> set[str]:

@@ -42,6 +42,7 @@ def wrong() -> list[str]:
 
 
 def _checks() -> Iterator[Callable[[], Any]]:
+    from supertiny.doctor.engines import possible
     from supertiny.doctor.sections import ENTRIES, MACHINE, MACHINE_ENTRIES, SECTIONS
 
     yield seed
@@ -54,6 +55,8 @@ def _checks() -> Iterator[Callable[[], Any]]:
     yield from (partial(load_profile, name, schema) for name, schema in MACHINE.items())
     for section, schema in MACHINE_ENTRIES.items():
         yield from (partial(load_profile, f"{section}.{name}", schema) for name in profile.get(section) or {})
+    if not _error(partial(load_profile, "engines", MACHINE["engines"])):
+        yield possible
 
 
 def _error(check: Callable[[], Any]) -> str:

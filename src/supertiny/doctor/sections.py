@@ -1,4 +1,4 @@
-"""What each section of params.yaml and of a profile is read as: those that any stage of the graph reads."""
+"""What each section of params.yaml and of a profile is read as, by a stage, an engine or a command."""
 
 from typing import Any
 
@@ -11,13 +11,18 @@ from supertiny.distill.cache import LogitsSizes
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.rows import LogitsConfig
 from supertiny.distill.student import StudentConfig
+from supertiny.engines.megatron._layout import MegatronConfig
+from supertiny.engines.openrlhf._config import OpenrlhfConfig
+from supertiny.engines.trtllm._kind import TrtllmConfig
 from supertiny.judge.kinds import JudgeConfig, JudgeSizes
+from supertiny.launcher.config import LaunchConfig, ServersConfig
 from supertiny.measure.evaluate import EvaluateSizes
 from supertiny.measure.load import BenchConfig, BenchSizes
 from supertiny.model.ask import ChatConfig, ChatMachine, DecodeConfig, GenerateMachine
 from supertiny.model.labelling import LabellingConfig
 from supertiny.model.sources import ModelsConfig
 from supertiny.model.training import TrainMachine
+from supertiny.plan.machine import GpusConfig
 from supertiny.prompt.compressed import PromptConfig
 from supertiny.prototype.ablation import ChangeConfig
 from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
@@ -29,6 +34,7 @@ from supertiny.retrieve.train import RetrieverSizes
 from supertiny.review.gates import GateConfig
 from supertiny.rft.accept import RftSizes
 from supertiny.rl.config import RlConfig, RlMachine, ThoughtSizes
+from supertiny.serve.config import ServiceConfig
 from supertiny.sft.config import PackConfig, SftConfig, SftSizes
 
 Schemas = dict[str, type[Any]]
@@ -86,6 +92,13 @@ MACHINE: Schemas = {
     "baseline": BaselineSizes,
     "retriever": RetrieverSizes,
     "describe": DescribeSizes,
+    "service": ServiceConfig,
+    "launch": LaunchConfig,
+    "servers": ServersConfig,
+    "megatron": MegatronConfig,
+    "openrlhf": OpenrlhfConfig,
+    "trtllm": TrtllmConfig,
+    "gpus": GpusConfig,
 }
 """of the profile"""
 MACHINE_ENTRIES: Schemas = {"student_models": StudentConfig}

@@ -86,7 +86,7 @@ def _free(folder: Path) -> Path:
 
 def _start_tracking(folder: Path, top: Path) -> None:
     """git and DVC with one commit, which experiments start from."""
-    said(["git", "init", "--quiet"], folder)
+    said(["git", "init", "--quiet", "--initial-branch", "main"], folder)
     for arguments in ("init --quiet", "config core.analytics false", f"config cache.type {LINKS}"):
         said([sys.executable, "-m", "dvc", *arguments.split()], folder)
     revision = tried(["git", "rev-parse", "--short", "HEAD"], top).stdout.strip()

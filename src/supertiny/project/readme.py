@@ -17,7 +17,8 @@ dvc exp run -S sft.fit.learning_rate=3.0e-4      # one experiment
 ```
 
 `make repro` does the same in an environment of its own (`.venv`), `make readme` copies the results to this page.
-Commit `dvc.lock` and `metrics/` with what you changed. To share what was built, `dvc remote add --default`, `dvc push`.
+Commit `dvc.lock` and `metrics/` with what you changed. To share what was built, `dvc remote add -d shared`
+with an address, then `dvc push`.
 
 ## The data
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class Own:
 def read_own(functions: Path, queries: Path) -> Own:
     """Both files, checked as stage `dataset` checks them; an error names file, line and field."""
     pool = read_functions(functions)
+    _must_be_spelled(queries)
     _must_be_known(queries, functions, pool)
     rows = read_examples(queries, pool)
     return Own(pool, rows, {row["id"]: number for number, row in read_jsonl(queries)})
@@ -77,6 +78,17 @@ def sentence(row: Example) -> str:
         if value:
             said = re.sub(rf"(?<![\w{{]){re.escape(value)}(?![\w}}])", f"{{{name}}}".replace("\\", r"\\"), said)
     return said
+
+
+def _must_be_spelled(queries: Path) -> None:
+    """No field is almost one of ours in its place, as 'answer' would be; what else a row has is the user's own."""
+    known = [field.name for field in fields(Example)]
+    for number, row in read_jsonl(queries):
+        for name in row if isinstance(row, dict) else ():
+            near = get_close_matches(name, known, n=1, cutoff=0.85) if name not in known else []
+            if near and near[0] not in row:
+                why = "it would not be read; mend it, or give what is another thing another name"
+                raise UserError(f"{queries}, line {number}: field {name!r}: did you mean {near[0]!r}? {why}")
 
 
 def _must_be_known(queries: Path, functions: Path, pool: Pool) -> None:

@@ -17,17 +17,20 @@ TEMPLATE = (
     ".gitignore",
     ".gitlab-ci.yml",
     "Makefile",
+    "benchmarks/*.py",  # what ours found is no result of the project
     "constraints.txt",
     "data/general",
     "data/massive/README.md",  # stage `dataset` depends on the folder
     "docs",
     "dvc.yaml",
+    "envs/*.txt",
     "params.yaml",
     "profiles",
     "pyproject.toml",
     "src",
     "stages",
 )
+"""files, folders with all that is in them, and patterns"""
 OWN = Path("data/own")
 """the user's own files in the project"""
 _REMAINS = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints")
@@ -37,7 +40,7 @@ def checkout() -> Path:
     """The folder with all of `TEMPLATE`: two above the running package, whose code the project gets a copy of."""
     top = Path(supertiny.__file__).resolve().parents[2]
     for name in TEMPLATE:
-        if not (top / name).exists():
+        if not any(top.glob(name)):
             why = "a new project is a copy of the checkout that the package runs from"
             raise UserError(f"{top / name} does not exist; {why}: clone supertiny, then `pip install -e .` there")
     return top
@@ -45,14 +48,15 @@ def checkout() -> Path:
 
 def copy_template(top: Path, folder: Path) -> None:
     """Copy `TEMPLATE`, and the lists of what git leaves to DVC, from checkout `top` to `folder`."""
-    ignored = (path.relative_to(top) for path in top.glob("data/**/.gitignore"))
-    for name in (*map(Path, TEMPLATE), *(path for path in ignored if path.parent != OWN)):
-        target = folder / name
+    for path in (path for name in (*TEMPLATE, "data/**/.gitignore") for path in top.glob(name)):
+        if path.parent == top / OWN:
+            continue
+        target = folder / path.relative_to(top)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (top / name).is_dir():
-            shutil.copytree(top / name, target, ignore=_REMAINS)
+        if path.is_dir():
+            shutil.copytree(path, target, ignore=_REMAINS)
         else:
-            shutil.copyfile(top / name, target)
+            shutil.copyfile(path, target)
 
 
 def set_parameters(path: Path, values: Mapping[str, Any]) -> None:

@@ -41,6 +41,7 @@ def dvc(*arguments: str) -> str:
 
 def revision(name: str) -> str:
     """The commit that `name` stands for."""
+    git("rev-parse", "--git-dir")  # outside of a repository, git says so
     try:
         return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     except UserError:

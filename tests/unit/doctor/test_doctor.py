@@ -14,8 +14,9 @@ from supertiny.commands.doctor import main
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
 from supertiny.core.findings import State
-from supertiny.doctor import engines, machine, packages, space, store
+from supertiny.doctor import engines, machine, packages, parameters, space, store
 from supertiny.doctor.packages import Package
+from tests.house import yaml
 from tests.project import TOP, smoke_project
 
 ENV = os.environ | {"PYTHONPATH": str(TOP / "src")}
@@ -105,14 +106,40 @@ def test_engines_say_what_the_profile_asks_of_them(project, monkeypatch):
     assert found["endpoint"].state is State.OK
 
 
-def test_an_engine_that_cannot_or_is_not_there_is_missing(tmp_path):
+def test_an_engine_that_cannot_or_is_not_there_is_a_wrong_parameter(tmp_path):
     def change(params, profile):
         profile["engines"] |= {"sft": "endpoint", "rl": "magic"}
 
     with smoke_project(tmp_path, change):
         found = {one.what: one for one in engines.findings({"": []})}
-    assert "cannot sft" in found["engines.sft"].said and "no engine 'magic'" in found["engines.rl"].said
+        (said,) = parameters.wrong()
+    assert said.startswith("profiles/smoke.yaml: engines.sft: 'endpoint' cannot sft; megatron, native can; engines.rl:")
     assert found["chat.url"].state is found["chat.served_model"].state is State.MISSING
+
+
+def test_an_engine_lacks_the_programs_of_its_environment(tmp_path):
+    """Unless a server is there already, or they run on other machines."""
+
+    def found(**changed) -> dict[str, State]:
+        def change(params, profile):
+            profile["engines"] |= {"chat": "sglang", "rl": "openrlhf"}
+            profile["launch"]["programs"]["openrlhf"] = str(tmp_path)
+            for section, values in changed.items():
+                profile[section] = profile[section] | values
+
+        folder = tmp_path / "-".join(["project", *changed])
+        folder.mkdir()
+        with smoke_project(folder, change):
+            return states(engines.findings({"": []}))
+
+    lacking = found()
+    assert lacking["engine sglang"] is State.MISSING and lacking["engine vllm"] is State.WARNING
+    assert lacking["engine openrlhf"] is lacking["engine native"] is State.OK
+    far = found(launch={"template": "ssh gpu1 {command}"})
+    assert far["engine sglang"] is far["engine vllm"] is State.OK
+    servers = yaml("profiles/smoke.yaml")["servers"]
+    there = found(servers={"chat": servers["chat"] | {"url": "http://gpu1:30000/v1"}})
+    assert there["engine sglang"] is State.OK and there["engine trtllm"] is State.WARNING
 
 
 def test_the_endpoints_key_is_looked_for(project, monkeypatch):

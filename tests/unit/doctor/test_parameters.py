@@ -44,6 +44,11 @@ def test_what_stages_read_is_looked_at_as_they_read_it():
     assert read("load_profile").items() <= named(MACHINE | MACHINE_ENTRIES).items()
 
 
+def test_every_section_is_looked_at():
+    assert SECTIONS.keys() | ENTRIES.keys() == yaml("params.yaml").keys() - {"seed", "profile", "students"}
+    assert MACHINE.keys() | MACHINE_ENTRIES.keys() == yaml("profiles/cpu.yaml").keys()
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The parameters of this project, in a folder and with a cache of their own."""

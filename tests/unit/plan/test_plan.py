@@ -1,12 +1,15 @@
 """The plan of every setting: no option that its program does not know, no file that nobody makes."""
 
 import re
+import shlex
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from supertiny import commands
 from supertiny.commands import plan
 from supertiny.commands.plan import changed
 from supertiny.core.errors import UserError
@@ -18,6 +21,7 @@ from supertiny.plan.setting import read_setting
 from supertiny.plan.work import WORK, models, work
 from tests import flags
 from tests.house import ROOT, engine_keys, tree, yaml
+from tests.pages import documented
 
 SETTINGS = {
     "cpu": ([], "cpu"),
@@ -270,14 +274,26 @@ def test_the_verbs_that_are_planned_are_those_that_stages_ask_for():
         assert bool(keys) <= (stage.script in WORK), f"{stage.name} asks engine {keys}, and no work is planned for it"
 
 
-def test_the_page_shows_each_stage_and_the_command_shows_the_page(plans, monkeypatch, capsys):
+def test_the_page_shows_each_stage(plans):
     chosen, graph, found, setting = plans["gpu.set"]
     text = page(found, chosen, setting)
     assert all(f"# {stage.name}\n{stage.command}" in text for stage in graph)
     assert "hours in all" in text and "| prototype | vllm | 8 |" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "profile"),
+    [
+        (documented("supertiny plan --profile gpu"), "gpu"),
+        (documented("supertiny plan --set profiles/paper.set"), "paper"),
+        (documented('supertiny plan --set "profiles/paper.set profiles/paper.judge.set"'), "paper"),
+    ],
+)
+def test_the_commands_of_the_pages_show_their_plans(line, profile, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    plan.main(profile="paper")
-    assert capsys.readouterr().out.startswith("Profile paper: 8 GPUs of 80.0 GB")
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    commands.main()
+    assert capsys.readouterr().out.startswith(f"Profile {profile}: ")
 
 
 @pytest.mark.parametrize(

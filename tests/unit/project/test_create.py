@@ -42,7 +42,8 @@ def test_a_project_is_the_graph_with_the_users_files_under_git_and_dvc(project):
     assert git(project, "status", "--porcelain") == "" and git(project, "rev-list", "--count", "HEAD") == "1"
     tracked = set(git(project, "ls-files").split())
     assert {"data/own/functions.json", "data/own/queries.jsonl", "data/own/knowledge.json", ".dvc/config"} <= tracked
-    assert ".github/workflows/results.yml" in tracked
+    assert {".github/workflows/results.yml", "benchmarks/engines.py", "envs/sglang.txt"} <= tracked
+    assert not [name for name in tracked if name.startswith("benchmarks/") and not name.endswith(".py")]
     assert not [name for name in tracked if "__pycache__" in name or "egg-info" in name]
     assert (project / "data/own/queries.jsonl").read_bytes() == (project.parent / "queries.jsonl").read_bytes()
     assert (project / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
@@ -117,6 +118,7 @@ def test_a_wrong_option_leaves_nothing(tmp_path, change, profile, message):
     ("queries", "message"),
     [
         ([row(0, "fly")], "queries.jsonl, line 1: field 'answers': 'fly'"),
+        ([{"id": "1", "query": "brew", "answer": []}], "line 1: field 'answer': did you mean 'answers'"),
         ([row(n, "brew") for n in range(3)], "only 3 labelled templates, .*; 4 are needed"),
         ([*rows(), row(500, "order")], "id 'q500': field 'answers': 'order' is also called by a row tagged unseen"),
     ],

@@ -1,5 +1,8 @@
 """Each finding of `supertiny init`, on queries that nothing else is wrong with."""
 
+import json
+import re
+
 import pytest
 
 from supertiny.core.errors import UserError
@@ -9,6 +12,7 @@ from supertiny.data.own import own
 from supertiny.project.rows import asked, read_own, sentence
 from supertiny.project.splits import survey_splits
 from supertiny.project.survey import survey_rows
+from tests.house import ROOT
 from tests.unit.data.conftest import make_config
 from tests.unit.project.conftest import row, rows, write_own
 
@@ -55,6 +59,12 @@ def test_nothing_is_doubtful_in_sound_files(tmp_path):
 )  # fmt: skip
 def test_what_is_doubtful_is_named_with_its_lines(tmp_path, queries, what, said):
     assert said in doubts(tmp_path, queries)[what]
+
+
+def test_the_row_that_the_page_shows_is_one_that_is_read(tmp_path):
+    (shown,) = re.findall(r"(?ms)^```json\n(.*?)^```", (ROOT / "docs/own.md").read_text())
+    (read,) = read_own(**write_own(tmp_path, [json.loads(shown)])).labelled()
+    assert sentence(read) == "grind {cups} in the {room}" and read.answers[0].arguments == {"cups": 2}
 
 
 def test_a_row_that_says_the_same_of_another_situation_is_no_duplicate(tmp_path):
