@@ -1,6 +1,6 @@
 """Table 7 here: a student by RFT and by every divergence, several seeds each, as queued DVC experiments.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.table7 --seeds 0,1,2 --jobs 2 --out benchmarks/table7     # on two cores
+    OMP_NUM_THREADS=1 python -m benchmarks.table7 --seeds 0,1,2 --jobs 2 --out benchmarks/table7     # two hours
 
 On a committed and built graph: queues one experiment a divergence and seed of the order of the training prompts, runs
 the queue (with whatever else stands in it) `jobs` at a time, and writes every result to `out`.json, means, ranges and

@@ -24,7 +24,7 @@ LEFT = {
     "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
     "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
     "python -m benchmarks.": "minutes to hours of trained models, done by hand; what came out is committed",
-    "OMP_NUM_THREADS=1 python -m benchmarks.table7": "a night of trained models; tests/unit/test_table7.py sums it up",
+    "OMP_NUM_THREADS=1 python -m benchmarks.table7": "hours of trained models; tests/unit/test_table7.py sums it up",
 }
 """how a line begins -> why no test runs it as it stands"""
 

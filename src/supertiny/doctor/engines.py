@@ -13,17 +13,21 @@ from supertiny.core.errors import UserError
 from supertiny.core.findings import Finding, missing, ok, warning
 from supertiny.core.machine import Engines
 from supertiny.doctor.packages import Asked, extra_of
+from supertiny.engines import HOME
 from supertiny.launcher.config import LaunchConfig, ServersConfig
 from supertiny.model.ask import ChatMachine
 
-PACKAGE = Path(__file__).parents[1]
-HOME = PACKAGE / "engines"
+PACKAGE = HOME.parent
 
 
 def findings(asked: Asked) -> list[Finding]:
     """A line for each engine, and what the profile's choice of them needs besides."""
     chosen = asdict(load_profile("engines", Engines))
-    found = [_engine(folder, [verb for verb in chosen if chosen[verb] == folder.name], asked) for folder in _folders()]
+    launch, servers = load_profile("launch", LaunchConfig), load_profile("servers", ServersConfig)
+    found = []
+    for folder in _folders():
+        verbs = [verb for verb in chosen if chosen[verb] == folder.name]
+        found.append(_engine(folder, verbs, asked, _no_programs(folder.name, verbs, launch, servers)))
     if "endpoint" in chosen.values():
         found += endpoint(load_profile("chat", ChatMachine))
     return found
@@ -67,7 +71,7 @@ def lacking(folder: Path) -> list[str]:
     return sorted(name for name in others - set(sys.stdlib_module_names) if find_spec(name) is None)
 
 
-def _engine(folder: Path, verbs: Collection[str], asked: Asked) -> Finding:
+def _engine(folder: Path, verbs: Collection[str], asked: Asked, no_programs: str) -> Finding:
     able = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
     use = f"the profile's {', '.join(verbs)}" if verbs else "not used by the profile"
     said = f"can {able} ({use})"
@@ -75,15 +79,14 @@ def _engine(folder: Path, verbs: Collection[str], asked: Asked) -> Finding:
     if absent := lacking(folder):
         remedies = dict.fromkeys(extra_of(name, asked) for name in absent)
         return found(what, f"lacks {', '.join(absent)}; it {said}", ", ".join(remedies))
-    if place := _no_programs(folder.name, verbs):
+    if no_programs:
         remedy = f"make them as envs/{folder.name}.txt says, or name their folder in launch.programs of the profile"
-        return found(what, f"lacks its programs, there is no {place}; it {said}", remedy)
+        return found(what, f"lacks its programs, there is no {no_programs}; it {said}", remedy)
     return ok(what, said)
 
 
-def _no_programs(engine: str, verbs: Collection[str]) -> str:
+def _no_programs(engine: str, verbs: Collection[str], launch: LaunchConfig, servers: ServersConfig) -> str:
     """The folder of an engine's own programs if it is needed and not there; on other machines nobody looks."""
-    launch, servers = load_profile("launch", LaunchConfig), load_profile("servers", ServersConfig)
     place = launch.programs.get(engine)
     there = verbs and all((servers.chat if verb == "chat" else servers.answers).url for verb in verbs)
     if place is None or not launch.here or there or Path(place).expanduser().is_dir():

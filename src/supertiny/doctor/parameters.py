@@ -37,8 +37,8 @@ def refuse() -> None:
 
 
 def wrong() -> list[str]:
-    """What is said of each section that is not as the stages of the graph read it."""
-    return [said for check in _checks() if (said := _error(check))]
+    """What is said, once, of each section that is not as the stages of the graph read it."""
+    return list(dict.fromkeys(said for check in _checks() if (said := _error(check))))
 
 
 def _checks() -> Iterator[Callable[[], Any]]:
@@ -55,8 +55,7 @@ def _checks() -> Iterator[Callable[[], Any]]:
     yield from (partial(load_profile, name, schema) for name, schema in MACHINE.items())
     for section, schema in MACHINE_ENTRIES.items():
         yield from (partial(load_profile, f"{section}.{name}", schema) for name in profile.get(section) or {})
-    if not _error(partial(load_profile, "engines", MACHINE["engines"])):
-        yield possible
+    yield possible
 
 
 def _error(check: Callable[[], Any]) -> str:
