@@ -63,7 +63,7 @@ def test_metrics_and_plots_show(built, copy):
     summary = shown[""]["data"]["metrics/summary.json"]["data"]
     assert 0 <= summary["sft"]["ar"] <= 1 and summary["sft"]["qps"]["cc4"] > 0 and summary["data"]["ttr"] > 0
     plots = json.loads(checkout.documented("dvc plots show", "--json --split").strip())
-    assert set(plots["data"]) >= {"pareto", "learning", "functions", "metrics/pareto.svg"}
+    assert set(plots["data"]) >= {"pareto", "speed", "response", "learning", "functions", "metrics/pareto.svg"}
     assert not plots.get("errors")
     checkout.dvc("plots", "show", "--out", "plots")
     assert (checkout.path / "plots/static/workspace_metrics_pareto.svg").is_file()

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from supertiny.core.config import PARAMS, load_each, profile_path
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json, write_text
+from supertiny.core.files import write_text
 from supertiny.core.git import provenance
 from supertiny.core.rows import ModelConfig, SystemConfig
 from supertiny.report.curves import read_curve
@@ -15,7 +15,7 @@ from supertiny.webpage import pictures
 from supertiny.webpage.page import Project, html_page
 
 GRAPH = Path("dvc.yaml")
-READ = ("results.md", "summary.json", "functions.csv")
+READ = ("results.md", "functions.csv", "response.csv")
 """of the folder of metrics, with all its pictures"""
 
 
@@ -43,8 +43,8 @@ def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html"
 def _drawn(metrics: Path, titles: dict[str, str]) -> dict[str, bytes]:
     """The pictures that the report stage does not draw."""
     points = read_curve(metrics / "functions.csv")
-    ratios = pictures.response_rows(read_json(metrics / "summary.json"))
-    known = titles | {name: name for point in [*points, *ratios] if (name := str(point["model"])) not in titles}
+    ratios = read_curve(metrics / "response.csv")
+    known = titles | {name: name for point in [*points, *ratios] if (name := point["model"]) not in titles}
     with TemporaryDirectory() as folder:
         outs = {name: Path(folder, f"{name}.svg") for name in ("functions", "response")}
         pictures.functions(points, known, outs["functions"])

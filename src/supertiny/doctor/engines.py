@@ -28,6 +28,8 @@ def findings(asked: Asked) -> list[Finding]:
     for folder in _folders():
         verbs = [verb for verb in chosen if chosen[verb] == folder.name]
         found.append(_engine(folder, verbs, asked, _no_programs(folder.name, verbs, launch, servers)))
+    for entry, server in (("chat", servers.chat), ("answers", servers.answers)):
+        found += _no_key(f"servers.{entry}", server.key_variable)
     if "endpoint" in chosen.values():
         found += endpoint(load_profile("chat", ChatMachine))
     return found
@@ -51,10 +53,16 @@ def endpoint(machine: ChatMachine) -> list[Finding]:
         for name, value in wanted.items()
         if not value
     ]
-    if machine.key_variable and not os.environ.get(machine.key_variable):
-        said = f"the environment has no {machine.key_variable}"
-        found.append(missing("chat.key_variable", said, f"export {machine.key_variable} with the server's API key"))
+    found += _no_key("chat", machine.key_variable)
     return found or [ok("endpoint", f"{machine.url}, model {machine.served_model} (not asked)")]
+
+
+def _no_key(section: str, variable: str | None) -> list[Finding]:
+    """What a server's API key lacks."""
+    if not variable or os.environ.get(variable):
+        return []
+    said = f"the environment has no {variable}"
+    return [missing(f"{section}.key_variable", said, f"export {variable} with the server's API key")]
 
 
 def lacking(folder: Path) -> list[str]:

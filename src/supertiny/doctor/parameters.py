@@ -26,7 +26,7 @@ def refuse() -> None:
 
     What was right once is not looked at again: the configs' modules take seconds to import.
     """
-    files = [path for path in (PARAMS, *sorted(Path("profiles").glob("*.yaml"))) if path.is_file()]
+    files = [path for path in (PARAMS, Path("dvc.yaml"), *sorted(Path("profiles").glob("*.yaml"))) if path.is_file()]
     right = cache_home() / "parameters" / digest(*files)[:24]
     if PARAMS not in files or right.is_file():
         return
@@ -43,11 +43,13 @@ def wrong() -> list[str]:
 
 def _checks() -> Iterator[Callable[[], Any]]:
     from supertiny.doctor.engines import possible
+    from supertiny.doctor.references import known
     from supertiny.doctor.sections import ENTRIES, MACHINE, MACHINE_ENTRIES, SECTIONS
 
     yield seed
     yield from (partial(load, name, schema) for name, schema in SECTIONS.items())
     yield from (partial(load_each, name, schema, empty=True) for name, schema in ENTRIES.items())
+    yield known
     yield profile_path
     if _error(profile_path):  # said once, not by each of its sections
         return

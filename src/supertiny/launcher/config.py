@@ -43,6 +43,8 @@ class ServerConfig:
 
     url: str | None
     """base URL, ending in /v1, of a server that is there already; null: the stage starts one and stops it"""
+    key_variable: str | None
+    """environment variable with the API key that the server at `url` wants"""
     tensor_parallel: int
     """GPUs that hold one copy of the model"""
     data_parallel: int
@@ -71,6 +73,7 @@ class ServerConfig:
         require(self.retries >= 0, f"retries: expected 0 or more, got {self.retries}")
         if self.url is not None:
             require(self.url.rstrip("/").endswith("/v1"), f"url: expected one that ends in /v1, got {self.url!r}")
+        require(not self.key_variable or bool(self.url), "key_variable: only a server at a url has an API key")
 
     @property
     def gpus(self) -> int:

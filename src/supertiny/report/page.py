@@ -21,7 +21,7 @@ from supertiny.report.steps import (
     rft,
     rl,
 )
-from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows
+from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows, response_rows
 from supertiny.report.tables import results_page
 
 STEPS: dict[str, Step] = {
@@ -59,6 +59,7 @@ def write_report(
     write_text(folder / "results.md", results_page(models, rows, data, sections, profile))
     write_csv(folder / "learning.csv", curve_rows(curves))
     write_csv(folder / "pareto.csv", points)
+    write_csv(folder / "response.csv", response_rows(rows))
     write_csv(folder / "functions.csv", function_rows(models))
     pareto(points, titles, folder / "pareto.svg")
     learning(curves, titles, folder / "learning.svg")

@@ -7,6 +7,7 @@ from supertiny.report.models import Results
 Row = dict[str, Any]
 
 TIMES = ("qps", "p50_ms", "p95_ms", "p99_ms", "tokens_per_s")
+QUANTILES = ("p50", "p95")
 
 
 def data_row(stats: dict[str, Any]) -> Row:
@@ -52,6 +53,22 @@ def pareto_rows(rows: dict[str, Row]) -> list[Row]:
         }
         for name, row in rows.items()
         if "ar" in row
+    ]
+
+
+def response_rows(rows: dict[str, Row]) -> list[Row]:
+    """Response times of every served model as ratios to those of one model, load by load (paper Figure 5).
+
+    That model is the first of those that were served at most loads. A load at which nothing was answered is left out.
+    """
+    served = {name: row for name, row in rows.items() if row.get("p50_ms")}
+    base = max(served, key=lambda name: len(served[name]["p50_ms"]), default="")
+    return [
+        {"model": name, "of": base, "clients": int(load.removeprefix("cc"))}
+        | {one: round(row[f"{one}_ms"][load] / served[base][f"{one}_ms"][load], 3) for one in QUANTILES}
+        for name, row in served.items()
+        for load in row["p50_ms"]
+        if load in served[base]["p50_ms"]
     ]
 
 

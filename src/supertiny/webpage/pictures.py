@@ -1,7 +1,6 @@
 """The pictures that the tables of the report have the numbers for, drawn when the page is made."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,9 +12,8 @@ from numpy.typing import NDArray
 from supertiny.report.canvas import COLOURS, MARKERS, canvas
 from supertiny.report.curves import Point
 
-Row = dict[str, Any]
 SPLITS = {"test": "in domain", "ood": "out of domain"}
-TIMES = {"p50_ms": "median", "p95_ms": "95th percentile"}
+TIMES = {"p50": "median", "p95": "95th percentile"}
 
 
 def functions(points: list[Point], titles: dict[str, str], out: Path) -> None:
@@ -52,25 +50,7 @@ def _grid(points: list[Point], models: list[str]) -> tuple[list[str], NDArray[np
     return [f"{name} ({asked[name]})" for name in order], np.array(grid).reshape(len(order), len(models))
 
 
-def response_rows(summary: Row) -> list[Row]:
-    """Response times of every served model as ratios to those of one model, load by load (paper Figure 5).
-
-    That model is the first of those that were served at most loads.
-    """
-    served = {name: row for name, row in summary.items() if isinstance(row, dict) and all(one in row for one in TIMES)}
-    if not served:
-        return []
-    base = max(served, key=lambda name: len(served[name]["p50_ms"]))
-    return [
-        {"model": name, "of": base, "clients": int(load.removeprefix("cc"))}
-        | {one: row[one][load] / served[base][one][load] for one in TIMES}
-        for name, row in served.items()
-        for load in row["p50_ms"]
-        if load in served[base]["p50_ms"]
-    ]
-
-
-def response(points: list[Row], titles: dict[str, str], out: Path) -> None:
+def response(points: list[Point], titles: dict[str, str], out: Path) -> None:
     """Response time against that of one system, at each number of clients; a model keeps its colour of the tables."""
     order = list(titles)
     with canvas(out, 11, 4.2) as figure:
@@ -78,10 +58,10 @@ def response(points: list[Row], titles: dict[str, str], out: Path) -> None:
         for axes, (column, title) in zip(panels, TIMES.items(), strict=True):
             for name in dict.fromkeys(point["model"] for point in points):
                 at = order.index(name)
-                own = [(point["clients"], point[column]) for point in points if point["model"] == name]
+                own = [(int(point["clients"]), float(point[column])) for point in points if point["model"] == name]
                 style = {"marker": MARKERS[at % len(MARKERS)], "color": COLOURS[at % len(COLOURS)]}
                 axes.plot(*zip(*own, strict=True), label=titles[name], **style)
-            _ratios(axes, sorted({point["clients"] for point in points}))
+            _ratios(axes, sorted({int(point["clients"]) for point in points}))
             axes.set(title=title, xlabel="concurrent clients (log)")
         if points:
             panels[0].set_ylabel(f"response time, times that of\n{titles[points[0]['of']]} (log)")

@@ -127,7 +127,7 @@ def test_an_engine_lacks_the_programs_of_its_environment(tmp_path):
             for section, values in changed.items():
                 profile[section] = profile[section] | values
 
-        folder = tmp_path / "-".join(["project", *changed])
+        folder = tmp_path / f"project{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         with smoke_project(folder, change):
             return states(engines.findings({"": []}))
@@ -140,6 +140,9 @@ def test_an_engine_lacks_the_programs_of_its_environment(tmp_path):
     servers = yaml("profiles/smoke.yaml")["servers"]
     there = found(servers={"chat": servers["chat"] | {"url": "http://gpu1:30000/v1"}})
     assert there["engine sglang"] is State.OK and there["engine trtllm"] is State.WARNING
+    theirs = {"url": "http://gpu1:30000/v1", "key_variable": "SUCH_A_KEY"}
+    locked = found(servers={"answers": servers["answers"] | theirs})
+    assert locked["servers.answers.key_variable"] is State.MISSING
 
 
 def test_the_endpoints_key_is_looked_for(project, monkeypatch):

@@ -52,7 +52,10 @@ def test_every_section_is_looked_at():
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The parameters of this project, in a folder and with a cache of their own."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("own", "massive", "general/instructions.jsonl"):  # what the graph reads and git has
+        (tmp_path / "data" / name).mkdir(parents=True)
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -78,6 +81,27 @@ def test_every_wrong_section_is_named_in_one_error(project):
     with pytest.raises(UserError, match=r"(?s)distill\.mu.*gates\.every.*ar_drop.*cpu\.yaml: student_models\.tiny"):
         parameters.refuse()
     assert [finding.what for finding in parameters.findings({})] == ["parameters"] * 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reader"),
+    [
+        ("  w4a16: {base: p30,", "  w4a16: {base: p31,", "data/models/p31, which stage quantize@w4a16 reads"),
+        ("  base: sft  ", "  base: stf  ", "data/models/stf, which stage prune@p20 reads"),
+        ("  models: [sft, tiny_kd, p30]", "  models: [sft, tiny]", "data/results/tiny/rates.json, which stage bench@"),
+        ("  tiny: {of: sft", "  tiny: {of: teacher", "data/models/teacher, which stage student@tiny reads"),
+    ],
+)
+def test_a_name_of_what_no_stage_makes_is_found_before_any_stage_works(project, old, new, reader):
+    edit(project / "params.yaml", old, new)
+    (said,) = parameters.wrong()
+    assert said.startswith("params.yaml: no stage makes ") and reader in said
+
+
+def test_a_model_put_there_by_hand_is_known(project):
+    edit(project / "params.yaml", "  w4a16: {base: p30,", "  w4a16: {base: mine,")
+    (project / "data/models/mine").mkdir(parents=True)
+    assert parameters.wrong() == []
 
 
 def test_what_was_right_is_not_looked_at_again_until_it_changes(project, monkeypatch):

@@ -162,11 +162,13 @@ def test_elsewhere_a_server_needs_a_port_and_listens_to_all(profile):
     assert (seen[0].host, seen[0].port) == ("0.0.0.0", port)
 
 
-def test_a_given_address_is_asked_and_nothing_is_started(profile):
+def test_a_given_address_is_asked_with_its_key_and_nothing_is_started(profile, monkeypatch):
     """The server belongs to somebody: it is still there afterwards."""
+    keys = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            keys.append(self.headers.get("Authorization"))
             content = b'{"object": "list", "data": [{"id": "tiny", "object": "model", "created": 0, "owned_by": "x"}]}'
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -180,9 +182,13 @@ def test_a_given_address_is_asked_and_nothing_is_started(profile):
     theirs = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=theirs.serve_forever, daemon=True).start()
     host, port = theirs.server_address[:2]
-    folder = profile(servers__answers={"url": f"http://{host}:{port}/v1"})
+    folder = profile(servers__answers={"url": f"http://{host}:{port}/v1", "key_variable": "THEIR_KEY"})
+    with pytest.raises(UserError, match=r"servers\.answers\.key_variable: the environment has no THEIR_KEY"):
+        hosted(saying("exit 1"), MODEL, SMALL, None).__enter__()
+    monkeypatch.setenv("THEIR_KEY", "open sesame")
     with hosted(saying("exit 1"), MODEL, SMALL, None) as server:
         server.check()
+    assert keys == ["Bearer open sesame"]
     assert _hosted._answers(f"http://{host}:{port}/v1") and not (folder / "cache/supertiny/servers").exists()
     theirs.shutdown()
     theirs.server_close()

@@ -18,6 +18,7 @@ from tests.project import smoke_project
 
 SERVER = ServerConfig(
     url=None,
+    key_variable=None,
     tensor_parallel=2,
     data_parallel=1,
     context=2048,

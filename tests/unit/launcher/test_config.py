@@ -6,8 +6,8 @@ from supertiny.core.errors import UserError
 from supertiny.launcher.config import LaunchConfig, ServerConfig
 
 SERVER = {
-    "url": None, "tensor_parallel": 2, "data_parallel": 3, "context": 64, "memory_share": 0.9, "host": "h", "port": 0,
-    "start_minutes": 1.0, "retries": 0, "timeout_s": 1.0, "extra": [],
+    "url": None, "key_variable": None, "tensor_parallel": 2, "data_parallel": 3, "context": 64, "memory_share": 0.9,
+    "host": "h", "port": 0, "start_minutes": 1.0, "retries": 0, "timeout_s": 1.0, "extra": [],
 }  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def test_only_the_bare_command_runs_here():
         ({"port": 70000}, "port: expected 0 to 65535"),
         ({"retries": -1}, "retries: expected 0 or more"),
         ({"url": "http://gpu1:30000"}, "url: expected one that ends in /v1"),
+        ({"key_variable": "MY_KEY"}, "key_variable: only a server at a url has an API key"),
     ],
 )
 def test_a_server_that_cannot_be_is_refused(change, message):

@@ -19,6 +19,7 @@ TABLES = [
     "judge",
     "learning",
     "pareto",
+    "response",
     "retrieval",
     "rft",
     "rl",

@@ -1,6 +1,6 @@
 import json
 
-from supertiny.report.summary import data_row, function_rows, model_row, pareto_rows
+from supertiny.report.summary import data_row, function_rows, model_row, pareto_rows, response_rows
 
 
 def test_paths_read_as_the_house_promises(sft):
@@ -28,6 +28,30 @@ def test_the_data_row_is_table_1_alone():
 def test_pareto_takes_the_exact_count_and_the_best_load(sft):
     (point,) = pareto_rows({"sft": model_row(sft)})
     assert point == {"model": "sft", "gflops": 20.0, "qps": 8.0, "ar": 0.8, "low": 0.75, "high": 0.8500000000000001}
+
+
+def test_response_times_are_ratios_to_the_first_model_that_was_served_at_most_loads():
+    rows = response_rows(
+        {
+            "prototype": {"p50_ms": {"cc1": 1000.0}, "p95_ms": {"cc1": 1500.0}},
+            "old": {"p50_ms": {"cc1": 20.0, "cc8": 100.0}, "p95_ms": {"cc1": 30.0, "cc8": 120.0}},
+            "sft": {"p50_ms": {"cc1": 100.0, "cc8": 50.0}, "p95_ms": {"cc1": 90.0, "cc8": 240.0}},
+            "p20": {"ar": 0.9},
+            "mute": {"p50_ms": {}, "p95_ms": {}},
+        }
+    )
+    assert {row["of"] for row in rows} == {"old"}
+    assert {(row["model"], row["clients"]): (row["p50"], row["p95"]) for row in rows} == {
+        ("prototype", 1): (50.0, 50.0),
+        ("old", 1): (1.0, 1.0),
+        ("old", 8): (1.0, 1.0),
+        ("sft", 1): (5.0, 3.0),
+        ("sft", 8): (0.5, 2.0),
+    }
+
+
+def test_where_nothing_was_served_there_are_no_ratios():
+    assert response_rows({"p20": {"ar": 0.9}, "mute": {"p50_ms": {}, "p95_ms": {}}}) == []
 
 
 def test_functions_of_both_tests_of_every_model(sft, tiny):

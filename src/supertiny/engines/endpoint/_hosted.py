@@ -177,7 +177,7 @@ def _address(entry: str, cfg: ServerConfig, url: str, served: str, machine: Chat
         url=url,
         model=served,
         model_key="servers.model" if of_chats else f"{entry}.url",
-        key_variable=machine.key_variable if isinstance(machine, ChatMachine) else None,
+        key_variable=cfg.key_variable,
         timeout_s=cfg.timeout_s,
         batch_size=machine.batch_size,
         batch_size_key="chat.batch_size" if of_chats else "generate.batch_size",

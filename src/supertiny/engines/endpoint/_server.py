@@ -123,7 +123,7 @@ class Server:
                 why = f"url: no server answers at {self._url}, {times}: {error.__cause__ or said}"
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 why = f"{self._url} refuses the API key of variable {at.key_variable}: {said}"
-                return UserError(f"profile: chat.key_variable: {why}")
+                return UserError(f"profile: {at.section}.key_variable: {why}")
             case openai.NotFoundError():
                 return self._unknown_model(self._served(), said)
             case openai.RateLimitError():
@@ -164,7 +164,9 @@ def _client(at: Address, retries: int) -> Any:
         raise UserError("servers are asked by the package openai: pip install 'supertiny[endpoint]'") from None
     key = os.environ.get(at.key_variable) if at.key_variable else "none"
     if not key:
-        raise UserError(f"profile: chat.key_variable: the environment has no {at.key_variable}; set it to the API key")
+        raise UserError(
+            f"profile: {at.section}.key_variable: the environment has no {at.key_variable}; set it to the API key"
+        )
     timeout = Timeout(at.timeout_s, connect=min(CONNECT_S, at.timeout_s))
     return OpenAI(base_url=at.url, api_key=key, max_retries=retries, timeout=timeout)
 
