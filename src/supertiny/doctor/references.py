@@ -25,4 +25,4 @@ def known() -> None:
         if DATA in dep.parents and not made & {dep, *dep.parents} and not dep.exists()
     ]
     if wrong:
-        raise UserError(f"{PARAMS}: no stage makes {'; '.join(wrong)}: is a name wrong there?")
+        raise UserError(f"{PARAMS}: no stage makes {'; '.join(wrong)}: is a name wrong there, or still in {GRAPH}?")

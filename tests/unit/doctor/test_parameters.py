@@ -3,6 +3,8 @@
 import ast
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -88,7 +90,11 @@ def test_every_wrong_section_is_named_in_one_error(project):
     [
         ("  w4a16: {base: p30,", "  w4a16: {base: p31,", "data/models/p31, which stage quantize@w4a16 reads"),
         ("  base: sft  ", "  base: stf  ", "data/models/stf, which stage prune@p20 reads"),
-        ("  models: [sft, tiny_kd, p30]", "  models: [sft, tiny]", "data/results/tiny/rates.json, which stage bench@"),
+        (
+            "  models: [sft, tiny_kd, p30]",
+            "  models: [sft, tiny]",
+            "data/results/tiny/answers.jsonl, which stage bench@tiny reads",
+        ),
         ("  tiny: {of: sft", "  tiny: {of: teacher", "data/models/teacher, which stage student@tiny reads"),
     ],
 )
@@ -117,3 +123,10 @@ def test_what_was_right_is_not_looked_at_again_until_it_changes(project, monkeyp
 def test_a_folder_without_parameters_is_left_to_the_stage(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parameters.refuse()
+
+
+def test_a_stage_outside_its_environment_says_which_to_enter():
+    """-S: a Python that finds no installed package, as where dvc is another environment's."""
+    done = subprocess.run([sys.executable, "-S", "-m", "stages.row"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "has no package ruamel" in done.stderr and "activate" in done.stderr and "Traceback" not in done.stderr
