@@ -16,7 +16,10 @@ def known() -> None:
     if not GRAPH.is_file():
         return
     yaml = YAML(typ="safe")
-    found = stages(yaml.load(GRAPH), yaml.load(PARAMS))
+    try:
+        found = stages(yaml.load(GRAPH), yaml.load(PARAMS))
+    except UserError:  # a stage of the user's own, with `vars` or `matrix`: DVC says itself what it cannot resolve
+        return
     made = {Path(out) for stage in found for out in stage.outs}
     wrong = [
         f"{dep}, which stage {stage.name} reads"

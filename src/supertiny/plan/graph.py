@@ -58,8 +58,10 @@ def _stage(name: str, spec: Mapping[str, Any], values: Mapping[str, Any]) -> Sta
     def filled(text: str) -> str:
         return PLACE.sub(lambda found: str(_value(found[1], values)), text)
 
-    outs = [path for out in spec["outs"] for path in ([out] if isinstance(out, str) else out)]
-    return Stage(name, filled(spec["cmd"]), tuple(map(filled, spec["deps"])), tuple(map(filled, outs)))
+    made = [out for kind in ("outs", "metrics", "plots") for out in spec.get(kind, ())]
+    outs = [path for out in made for path in ([out] if isinstance(out, str) else out)]
+    command = spec["cmd"] if isinstance(spec["cmd"], str) else " && ".join(spec["cmd"])
+    return Stage(name, filled(command), tuple(map(filled, spec.get("deps", ()))), tuple(map(filled, outs)))
 
 
 def _value(path: str, values: Mapping[str, Any]) -> Any:

@@ -104,6 +104,21 @@ def test_a_name_of_what_no_stage_makes_is_found_before_any_stage_works(project, 
     assert said.startswith("params.yaml: no stage makes ") and reader in said
 
 
+@pytest.mark.parametrize(
+    ("stage", "refused"),
+    [
+        ("{cmd: [make a, make b], metrics: [data/mine.json: {cache: false}]}", ""),
+        ("{matrix: {size: [1, 2]}, cmd: 'make ${item.size}', outs: ['data/${item.size}']}", ""),
+        ("{cmd: make, deps: [data/results/judge.json, data/judge.csv]}", "data/judge.csv, which stage mine reads"),
+    ],
+)
+def test_a_users_own_stage_is_read_as_dvc_reads_it(project, stage, refused):
+    graph = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(graph.replace("\nstages:\n", f"\nstages:\n  mine: {stage}\n"))
+    assert [said for said in parameters.wrong() if refused not in said] == []
+    assert bool(parameters.wrong()) == bool(refused)
+
+
 def test_a_model_put_there_by_hand_is_known(project):
     edit(project / "params.yaml", "  w4a16: {base: p30,", "  w4a16: {base: mine,")
     (project / "data/models/mine").mkdir(parents=True)
