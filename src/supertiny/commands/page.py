@@ -10,11 +10,11 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.git import provenance
 from supertiny.core.rows import ModelConfig, SystemConfig
+from supertiny.plan.graph import GRAPH
 from supertiny.report.curves import read_curve
 from supertiny.webpage import pictures
 from supertiny.webpage.page import Project, html_page
 
-GRAPH = Path("dvc.yaml")
 READ = ("results.md", "functions.csv", "response.csv")
 """of the folder of metrics, with all its pictures"""
 

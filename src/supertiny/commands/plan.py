@@ -12,12 +12,10 @@ from ruamel.yaml import YAML
 
 from supertiny.core.config import PARAMS
 from supertiny.core.errors import UserError
-from supertiny.plan.graph import stages
+from supertiny.plan.graph import GRAPH, stages
 from supertiny.plan.page import page, planned
 from supertiny.plan.setting import METRICS, read_setting
 from supertiny.plan.work import models
-
-GRAPH = Path("dvc.yaml")
 
 
 def main(profile: str | None = None, set: str | None = None) -> None:

@@ -13,6 +13,7 @@ from supertiny.core.files import digest
 from supertiny.core.findings import Finding, missing, ok
 from supertiny.core.resume import cache_home
 from supertiny.doctor.packages import Asked
+from supertiny.plan.graph import GRAPH
 
 
 def findings(_: Asked) -> list[Finding]:
@@ -26,7 +27,7 @@ def refuse() -> None:
 
     What was right once is not looked at again: the configs' modules take seconds to import.
     """
-    files = [path for path in (PARAMS, Path("dvc.yaml"), *sorted(Path("profiles").glob("*.yaml"))) if path.is_file()]
+    files = [path for path in (PARAMS, GRAPH, *sorted(Path("profiles").glob("*.yaml"))) if path.is_file()]
     right = cache_home() / "parameters" / digest(*files)[:24]
     if PARAMS not in files or right.is_file():
         return

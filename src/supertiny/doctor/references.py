@@ -6,9 +6,9 @@ from ruamel.yaml import YAML
 
 from supertiny.core.config import PARAMS
 from supertiny.core.errors import UserError
-from supertiny.plan.graph import stages
+from supertiny.plan.graph import GRAPH, stages
 
-GRAPH, DATA = Path("dvc.yaml"), Path("data")
+DATA = Path("data")
 
 
 def known() -> None:

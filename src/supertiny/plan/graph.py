@@ -9,6 +9,7 @@ from typing import Any
 
 from supertiny.core.errors import UserError
 
+GRAPH = Path("dvc.yaml")
 PLACE = re.compile(r"\$\{([^}]+)\}")
 
 
