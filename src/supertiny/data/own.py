@@ -67,8 +67,9 @@ def _verdicts(path: str | None, rows: list[Example]) -> list[Judged] | None:
 def _share_out(
     rows: list[Example], sizes: DatasetSizes, rng: random.Random, path: Path, judged: set[str]
 ) -> dict[str, list[Example]]:
-    """Whole templates go to test, dev and expert until each is full (at most a quarter each); rest: train.
+    """Whole templates go to test, dev and expert as long as they fit (at most a quarter each); rest: train.
 
+    The first of each goes there whatever its size.
     Templates with a row whose id is in `judged` all go to expert, whatever its size.
     """
     labelled: dict[str, list[Example]] = {}
@@ -84,14 +85,22 @@ def _share_out(
     rng.shuffle(groups)
     splits: dict[str, list[Example]] = {}
     for split, size in (("test", sizes.test), ("dev", sizes.dev), ("expert", sizes.expert)):
-        splits[split] = experts if split == "expert" and experts else groups.pop()
+        first = experts if split == "expert" and experts else groups.pop()
         limit = min(size, sum(map(len, labelled.values())) // 4)
-        while len(splits[split]) < limit and len(groups) > 3:
-            splits[split] = splits[split] + groups.pop()
+        splits[split] = [*first, *_take(groups, limit - len(first))]
     held_out = {_group(row) for split in ("test", "dev") for row in splits[split]}
     train = [row for group in groups for row in group] + [row for row in unlabelled if _group(row) not in held_out]
     rng.shuffle(train)
     return {**splits, "train": train[: sizes.train]}
+
+
+def _take(groups: list[list[Example]], room: int) -> list[Example]:
+    """The rows of the last groups that fit into `room` rows, which leave the list; three groups stay."""
+    taken: list[Example] = []
+    for at in reversed(range(len(groups))):
+        if len(groups) > 3 and len(taken) + len(groups[at]) <= room:
+            taken += groups.pop(at)
+    return taken
 
 
 def _ood(unseen: list[Example], test: list[Example], size: int, seen_share: float, rng: random.Random) -> list[Example]:

@@ -87,6 +87,18 @@ def test_rows_that_experts_judged_go_to_expert_with_their_verdicts(tmp_path):
     assert own(config(tmp_path, rows()), SIZES, 0).verdicts is None
 
 
+def test_whole_templates_fill_a_split_to_its_size_and_not_beyond(tmp_path):
+    """Templates of one to four rows: what does not fit is left for the next split."""
+    templates = [f"t{group}" for group in range(160) for _ in range(group % 4 + 1)]
+    queries = [row(n, "brew", template=template) for n, template in enumerate(templates)]
+    sizes = DatasetSizes(train=1000, expert=61, dev=43, test=57, ood=1)
+    splits = own(config(tmp_path, queries), sizes, 3).splits
+    assert {split: len(splits[split]) for split in ("expert", "dev", "test")} == {"expert": 61, "dev": 43, "test": 57}
+    assert sum(map(len, splits.values())) == 400
+    of = {split: {r.template for r in part} for split, part in splits.items()}
+    assert sum(map(len, of.values())) == len(set().union(*of.values())), "a template is in one split alone"
+
+
 @pytest.mark.parametrize("name", ["q45", "q60", "q999"])
 def test_a_verdict_on_a_row_without_label_is_refused_by_line(tmp_path, name):
     cfg = judged(tmp_path, {"id": "v", "example": name, "reply": "?", "correct": False})
