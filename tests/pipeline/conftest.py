@@ -88,6 +88,12 @@ def ran(said: str) -> list[str]:
     return re.findall(r"(?m)^Running stage '([^']+)'", said)
 
 
+def compare(checkout: Checkout, *options: str, fails: bool = False) -> str:
+    """The report that `supertiny compare` wrote."""
+    checkout.run("supertiny", "compare", *options, fails=fails)
+    return (checkout.path / "review/report.md").read_text()
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """This interpreter's python and dvc first; caches of this session alone; no hub."""

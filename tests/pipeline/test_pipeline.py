@@ -16,7 +16,7 @@ from tests.pages import documented
 from tests.stages.test_serve import started
 from tests.unit.serve.http import post
 
-from .conftest import Checkout, ran
+from .conftest import Checkout, compare, ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]  # one worker builds the clone they share
 
@@ -77,8 +77,12 @@ def test_one_parameter_reruns_exactly_what_it_changes(copy):
     assert "sft.qps.cc4" in checkout.documented("dvc metrics diff")
 
 
-def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
+def test_another_mu_reruns_what_hangs_on_it_alone_and_is_compared_with_its_base(copy):
     checkout = copy()
+    main = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").strip()
+    page = compare(checkout, "--base", main)
+    assert "**All gates hold.**" in page and "None ran anew." in page and "![" not in page
+    checkout.run("git", "checkout", "--quiet", "-b", "mu")
     kept = {name: content for name, content in checkout.outs().items() if name.startswith("data/logits/")}
     # at .7 and at .9 the head of a random teacher is all that is kept of it: the student would be the same
     said = checkout.dvc("exp", "run", "-S", "distill.mu=0.2")
@@ -97,6 +101,14 @@ def test_another_mu_reruns_distillation_and_what_hangs_on_it_alone(copy):
     outs = checkout.outs()
     assert kept and {name: outs[name] for name in kept} == kept, "the teacher is not asked again"
     assert "distill.mu" in checkout.dvc("params", "diff")
+    gates = dict.fromkeys(("ar_drop", "ood_ar_drop", "gflops_rise", "weights_rise", "qps_drop"))
+    checkout.set("params.yaml", gates={"every": gates})  # random models on six queries: anything goes
+    checkout.commit()
+    page = compare(checkout, "--base", main)
+    assert "| `distill.mu` | `0.7` | `0.2` | params.yaml |" in page
+    assert "`distill@tiny`" in page.split("## Stages")[1] and "plots/learning.svg" in page
+    for picture in (checkout.path / "review/plots").iterdir():
+        assert picture.read_bytes().lstrip().startswith((b"<svg", b"<?xml"))
 
 
 def test_a_second_student_learns_from_the_same_logits(copy):
@@ -145,6 +157,7 @@ def test_a_fresh_clone_with_a_remote_rebuilds_nothing(copy, tmp_path):
     first.dvc("push", "--quiet")
     second = Checkout(tmp_path / "fresh", first.env)
     first.run("git", "clone", "--quiet", ".", str(second.path))
+    assert ran(second.dvc("repro", "--dry", "--allow-missing")) == [], "without data it is known to be fresh"
     second.dvc(*remote)
     second.dvc("pull", "--quiet")
     assert "up to date" in second.dvc("status")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import ROOT, Checkout
+from .conftest import ROOT, Checkout, compare
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 
@@ -17,12 +17,6 @@ def branch(checkout: Checkout, mu: float) -> None:
     checkout.set("params.yaml", distill__mu=mu)
     checkout.dvc("repro")
     checkout.commit()
-
-
-def compare(checkout: Checkout, *options: str, fails: bool = False) -> str:
-    """What the command wrote."""
-    checkout.run("supertiny", "compare", *options, fails=fails)
-    return (checkout.path / "review/report.md").read_text()
 
 
 def test_a_branch_that_loses_too_much_is_refused_and_told_why(small):
@@ -145,21 +139,3 @@ def test_the_commands_of_both_workflows_run_here(small, tmp_path):
         bare.run("bash", "-ec", command)
     assert f"against `{commit[:9]}`" in (bare.path / "review/report.md").read_text()
     assert gitlab["artifacts"]["paths"] == ["review/"], "GitLab shows a folder in the merge request with a slash alone"
-
-
-def test_the_real_graph_is_compared_with_itself_and_with_another_student(copy):
-    """What README promises of a pull request, on the graph itself: other figures, parameters, plots, stages."""
-    checkout = copy()
-    main = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").strip()
-    page = compare(checkout, "--base", main)
-    assert "**All gates hold.**" in page and "None ran anew." in page and "![" not in page
-    checkout.run("git", "checkout", "--quiet", "-b", "mu")
-    gates = dict.fromkeys(("ar_drop", "ood_ar_drop", "gflops_rise", "weights_rise", "qps_drop"))
-    checkout.set("params.yaml", distill__mu=0.2, gates={"every": gates})  # random models on six queries: anything goes
-    checkout.dvc("repro")
-    checkout.commit()
-    page = compare(checkout, "--base", main)
-    assert "| `distill.mu` | `0.7` | `0.2` | params.yaml |" in page
-    assert "`distill@tiny`" in page.split("## Stages")[1] and "plots/learning.svg" in page
-    for picture in (checkout.path / "review/plots").iterdir():
-        assert picture.read_bytes().lstrip().startswith((b"<svg", b"<?xml"))

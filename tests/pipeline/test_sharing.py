@@ -154,8 +154,3 @@ def test_two_branches_that_both_ran_are_merged_by_running_what_is_new(small, tmp
     summary = json.loads((small.path / "metrics/summary.json").read_text())
     assert summary["tiny_kd"]["ar"] == 0.8 and summary["sft"]["gflops_gemm"] == 19.0
     assert "up to date" in small.dvc("status")
-
-
-def test_the_whole_graph_without_data_is_known_to_be_fresh(copy, tmp_path):
-    bare = clone(copy(), tmp_path / "bare")
-    assert ran(bare.dvc("repro", "--dry", "--allow-missing")) == []
