@@ -21,6 +21,8 @@ LEFT = {
     "make test": "it runs all tests, this one too; .ci/run runs it",
     "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
     "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
+    "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "half an hour of real models, whose results are "
+    "committed; tests/pipeline/test_init.py runs a short project of the same files",
     "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
     "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
     "python -m benchmarks.": "minutes to hours of trained models, done by hand; what came out is committed",
@@ -77,6 +79,12 @@ def test_a_command_is_one_that_its_program_takes(page, command):
         assert {name for word in words for name in re.findall(r"\[(\w+)\]", word)} <= extras.keys()
     else:
         assert program in SHELL, f"{program}: what is it?"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/*.set")), ids=lambda path: path.name)
+def test_a_file_of_values_names_parameters_that_are_there(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    dvc(["exp", "run", *(word for line in lines for word in ("-S", line))])
 
 
 def options(path: Path, words: list[str], first: bool = False) -> None:
