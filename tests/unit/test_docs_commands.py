@@ -21,7 +21,7 @@ LEFT = {
     "make test": "it runs all tests, this one too; .ci/run runs it",
     "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
     "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
-    "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "half an hour of real models, whose results are "
+    "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "48 minutes of real models, whose results are "
     "committed; tests/pipeline/test_init.py runs a short project of the same files",
     "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
     "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
