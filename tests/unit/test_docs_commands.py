@@ -12,6 +12,7 @@ from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 
 from supertiny.commands import COMMANDS
+from supertiny.commands.plan import overrides
 from tests.house import ROOT, calls, leaves, stages, tree, yaml
 from tests.pages import LINES, OURS, TYPED, commands
 
@@ -21,8 +22,8 @@ LEFT = {
     "make test": "it runs all tests, this one too; .ci/run runs it",
     "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
     "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
-    "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "48 minutes of real models, whose results are "
-    "committed; tests/pipeline/test_init.py runs a short project of the same files",
+    "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "three quarters of an hour of real models, "
+    "whose results are committed; tests/pipeline/test_init.py runs a short project of the same files",
     "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
     "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
     "python -m benchmarks.": "minutes to hours of trained models, done by hand; what came out is committed",
@@ -83,8 +84,7 @@ def test_a_command_is_one_that_its_program_takes(page, command):
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*/*.set")), ids=lambda path: path.name)
 def test_a_file_of_values_names_parameters_that_are_there(path):
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    dvc(["exp", "run", *(word for line in lines for word in ("-S", line))])
+    dvc(["exp", "run", *(word for value in overrides(str(path)) for word in ("-S", value))])
 
 
 def options(path: Path, words: list[str], first: bool = False) -> None:
