@@ -20,7 +20,7 @@ DVC = """\
 params: [params.yaml]
 stages:
   distill:
-    desc: "The student: better the nearer mu is to .7"
+    desc: "The student: better the nearer mu, here ${distill.mu}, is to .7"
     cmd: python -m stages.distill
     deps: [stages/distill.py]
     params: [distill]

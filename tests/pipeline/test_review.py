@@ -99,7 +99,7 @@ def test_the_page_of_results_stands_beside_them_and_changes_no_stage(small):
     assert "--out: metrics is a folder" in small.run("supertiny", "page", "--out", "metrics", fails=True)
     small.documented("supertiny page")
     page = (small.path / "metrics/report.html").read_text()
-    assert page.count("<img ") == 4 and "0.9" in page
+    assert page.count("<img ") == 4 and "0.9" in page and "mu, here 0.7, is" in page
     assert "up to date" in small.dvc("status")
     assert "Running stage" not in small.dvc("repro")
     assert small.run("git", "status", "--porcelain").strip() == ""

@@ -3,7 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ruamel.yaml import YAML
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from supertiny.core.config import PARAMS, load_each, profile_path
 from supertiny.core.errors import UserError
@@ -53,6 +54,9 @@ def _drawn(metrics: Path, titles: dict[str, str]) -> dict[str, bytes]:
 
 
 def _stages() -> dict[str, str]:
-    """What each stage of dvc.yaml says it does."""
-    stages = YAML(typ="safe").load(GRAPH)["stages"]
-    return {name: stage.get("do", stage).get("desc", "") for name, stage in stages.items()}
+    """What each stage says it does, as DVC reads dvc.yaml: with the parameters put in."""
+    try:
+        with Repo() as repo:
+            return {stage.addressing: stage.desc or "" for stage in repo.index.stages if stage.cmd}
+    except DvcException as error:
+        raise UserError(f"dvc: {error}") from error

@@ -46,7 +46,7 @@ class Project:
     files: Mapping[str, str]
     """name -> text of the parameter files"""
     stages: Mapping[str, str]
-    """stage -> what it does, in the order of dvc.yaml"""
+    """such as distill@tiny -> what it does, in the order of dvc.yaml"""
 
 
 def html_page(results: str, pictures: Mapping[str, bytes], project: Project) -> str:
@@ -71,7 +71,7 @@ def html_page(results: str, pictures: Mapping[str, bytes], project: Project) -> 
 
 
 def _section(anchor: str, heading: str, body: str) -> str:
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    body = body.replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
     return f'<section id="{anchor}"><h2>{escape(heading)}</h2>{body}</section>\n'
 
 

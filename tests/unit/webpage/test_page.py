@@ -33,6 +33,8 @@ PROJECT = Project(
     stages={"sft": "Fine & tune"},
 )
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" id="a"/>'
+VOID = {"meta", "link", "img", "br", "hr"}
+"""tags without an end"""
 
 
 class Read(HTMLParser):
@@ -40,11 +42,16 @@ class Read(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.tags, self.text = [], ""
+        self.tags, self.text, self.open = [], "", []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, "a tag is closed that is not the last one opened"
 
     def handle_data(self, data):
         self.text += data
