@@ -13,6 +13,8 @@ from supertiny.review.tracked import dvc
 
 NOW = "workspace"
 """what DVC calls this checkout"""
+PADDING = {"left": 40, "right": 60, "top": 10, "bottom": 10}
+"""pixels around a plot: where a browser's letters are wider than those that were measured, labels would be cut off"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +70,4 @@ def _svg(spec: dict[str, Any]) -> str:
         import vl_convert
     except ImportError as error:
         raise UserError(f"{error.name} is missing; install supertiny[review]") from None
-    return vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return vl_convert.vegalite_to_svg({**spec, "padding": PADDING}, allowed_base_urls=[])
