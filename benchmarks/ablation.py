@@ -10,16 +10,15 @@ cache folder, so a killed run goes on where it was. Writes `out`.json and the ta
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_each, load_profile, seed
+from supertiny.core.ask import ChatMachine
+from supertiny.core.config import Engines, load, load_each, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
-from supertiny.core.machine import Engines, describe
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.ask import ChatMachine
+from supertiny.measure.load import machine_summary
 from supertiny.prototype.ablation import ChangeConfig, ablate
-from supertiny.prototype.answer import prototype
-from supertiny.prototype.config import PrototypeConfig
+from supertiny.prototype.prototype import PrototypeConfig, prototype
 from supertiny.report.steps.ablation import section
 
 MORE = {
@@ -42,7 +41,7 @@ def main(llm: Path, encoder: Path, dataset: Path, queries: str, out: Path) -> No
     pool = read_functions(dataset / "functions.json")
     model = prototype(encoder, dataset / "expert.jsonl", pool, chat, cfg, seed())
     found = ablate(model, read_examples(dataset / "dev.jsonl", pool)[: int(queries)], variants, seed())
-    write_json(out.with_suffix(".json"), {"machine": describe(), "variants": found})
+    write_json(out.with_suffix(".json"), {"machine": machine_summary(), "variants": found})
     write_text(out.with_suffix(".md"), section(found) + "\n")
 
 

@@ -16,21 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import measured
+from supertiny.compress.shrink import StudentConfig, make_student
+from supertiny.core.ask import DecodeConfig, GenerateMachine
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_text
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.distill.student import StudentConfig, make_student
-from supertiny.engines.native.generate import generate
-from supertiny.engines.native.sft import sft
+from supertiny.engines.native.answer import generate
+from supertiny.engines.native.train import sft
 from supertiny.measure.evaluate import evaluate
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.model.training import TrainMachine
-from supertiny.prompt.compressed import PromptConfig
+from supertiny.model.train import TrainMachine
 from supertiny.prototype.ablation import fewer
-from supertiny.report.markdown import number, rate, table
-from supertiny.sft.config import PackConfig, SftConfig
-from supertiny.sft.training_set import TrainingSet
+from supertiny.report.tables import number, rate, table
+from supertiny.sft.packs import PackConfig, SftConfig, TrainingSet
 
 EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
 

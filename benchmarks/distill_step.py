@@ -29,25 +29,21 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from supertiny.core.config import load
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
-from supertiny.core.machine import describe
 from supertiny.core.stage import run
-from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
-from supertiny.distill.config import DistillConfig
-from supertiny.distill.divergence import Divergence
-from supertiny.distill.lessons import Lesson, TaughtBatch, Teacher
-from supertiny.distill.loss import divergence_sum
-from supertiny.distill.nucleus import nucleus, real_log_probs
+from supertiny.distill.divergence import DistillConfig, Divergence
+from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.distill.rows import LogitsConfig
-from supertiny.distill.signal import Signal
-from supertiny.model import attention
+from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
+from supertiny.distill.teacher import Lesson, TaughtBatch, Teacher
+from supertiny.measure.load import machine_summary
+from supertiny.model import hardware
 from supertiny.model.batches import Batch, Branch, Pack, collate
-from supertiny.model.fit import ResponseLogits, cross_entropy
+from supertiny.model.finetune import freeze
 from supertiny.model.hardware import compute_dtype, device
-from supertiny.model.training import FrozenConfig
-from supertiny.model.tune import freeze
+from supertiny.model.train import FrozenConfig, ResponseLogits, cross_entropy
 from supertiny.model.vocab import Vocabulary
-from supertiny.report.markdown import number, table
-from supertiny.sft.config import SftConfig
+from supertiny.report.tables import number, table
+from supertiny.sft.packs import SftConfig
 
 SHARPNESS = 40.0
 """the teacher's random logits are multiplied by it: top-1 probability .9 or so"""
@@ -99,7 +95,7 @@ def main(out: Path, sizes: str = "full") -> None:
             for depth in tqdm(chosen.depths, desc="students")
         ]
     content = {
-        "machine": describe(),
+        "machine": machine_summary(),
         "threads": torch.get_num_threads(),
         "precision": str(compute_dtype("auto")),
         "sizes": asdict(chosen),
@@ -254,7 +250,7 @@ def _model(sizes: Sizes, depth: int, vocabulary: int, frozen: FrozenConfig | Non
         attn_implementation="sdpa",
     )
     model = LlamaForCausalLM(config).to(device())
-    attention.use_fastest(model, compute_dtype("auto"), device())  # as fit does
+    hardware.use_fastest(model, compute_dtype("auto"), device())  # as fit does
     if frozen:
         freeze(model, frozen)
     return model.train()

@@ -28,13 +28,12 @@ from typing import Any
 
 from benchmarks.engines_page import draw, tables
 from benchmarks.engines_systems import ROUTES, SPAWN, Question, Server, System, questions, systems
+from supertiny.core.ask import GenerateMachine, Generation
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
-from supertiny.core.machine import describe
 from supertiny.core.stage import run
-from supertiny.measure.load import BenchConfig, BenchSizes, closed_loop, peak_memory_mb
-from supertiny.model.ask import GenerateMachine, Generation
+from supertiny.measure.load import BenchConfig, BenchSizes, closed_loop, machine_summary, peak_memory_mb
 
 FAULT_CHARS = 300
 """of an error's text that are kept"""
@@ -75,7 +74,7 @@ def main(
     asked = questions(folders, dataset, results, sizes.warmup + sum(counts.values()))
     rounds = [one for at in range(times) for one in _repetition(compared, asked, counts, sizes.warmup, at)]
     found = {
-        "machine": describe() | _engine_versions(compared),
+        "machine": machine_summary() | _engine_versions(compared),
         "batch_size": load_profile("generate", GenerateMachine).batch_size,
         "queries": {name: len(of) for name, of in asked.items()},
         "repetitions": times,

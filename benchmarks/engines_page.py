@@ -5,8 +5,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from supertiny.report.canvas import COLOURS, MARKERS, canvas
-from supertiny.report.markdown import number, table
+from supertiny.report.pictures import COLOURS, MARKERS, canvas
+from supertiny.report.tables import number, table
 
 Rounds = Sequence[dict[str, Any]]
 System = tuple[str, str]

@@ -9,20 +9,18 @@ from http.client import HTTPException
 from multiprocessing import get_context
 from pathlib import Path
 
+from benchmarks.remote import Endpoint, chat, complete
 from supertiny import engines
-from supertiny.baseline.answer import System as Traditional
-from supertiny.baseline.config import BaselineSizes
-from supertiny.baseline.parts import DOMAINS
-from supertiny.commands.places import model_folder
+from supertiny.baseline.parts import DOMAINS, BaselineSizes
+from supertiny.baseline.system import System as Traditional
+from supertiny.commands.ask import model_folder
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
+from supertiny.core.batching import batched
 from supertiny.core.config import load, load_profile
-from supertiny.core.crowd import batched
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples, read_functions
-from supertiny.measure.remote import Endpoint, chat, complete
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.prompt.compressed import PromptConfig
 
 SPAWN = get_context("spawn")
 TIMEOUT_S = 600.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from supertiny.core.files import read_json, write_json
-from supertiny.core.machine import describe
+from supertiny.measure.load import machine_summary
 
 Case = TypeVar("Case")
 
@@ -19,6 +19,6 @@ def measured(
         file = folder / f"{''.join(char for char in name if char != ',').replace(' ', '_')}.json"
         if not file.exists():
             print(f"--- {name}", flush=True)
-            write_json(file, {"name": name, "machine": describe(), **measure(case)})
+            write_json(file, {"name": name, "machine": machine_summary(), **measure(case)})
         found.append(read_json(file))
     return found

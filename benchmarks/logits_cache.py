@@ -23,22 +23,28 @@ from tqdm import tqdm
 
 from supertiny.core.config import load
 from supertiny.core.files import write_csv, write_json
-from supertiny.core.machine import describe as machine
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key, describe
 from supertiny.distill.divergence import Divergence
-from supertiny.distill.loss import divergence_sum
-from supertiny.distill.nucleus import nucleus, real_log_probs
+from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.distill.rows import LogitsConfig, Rows, reconciled
-from supertiny.distill.signal import Signal
+from supertiny.distill.store import (
+    CacheReader,
+    CacheWriter,
+    TeacherIdentity,
+    content_key,
+    nucleus,
+    real_log_probs,
+    summary,
+)
+from supertiny.measure.load import machine_summary as machine
 from supertiny.model import checkpoint
 from supertiny.model.batches import collate
-from supertiny.model.fit import ResponseLogits
+from supertiny.model.train import ResponseLogits
 from supertiny.model.vocab import Vocabulary
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.report.canvas import COLOURS, canvas
-from supertiny.sft.pack import group, pack
+from supertiny.report.pictures import COLOURS, canvas
+from supertiny.sft.packs import group, pack
 
 TOKENS, RESPONSE, SHARD, POINTS = 10_000_000, 25, 1_000_000, 40
 """of the memory curve"""
@@ -94,7 +100,7 @@ def bytes_taken(cfg: LogitsConfig) -> dict[str, Any]:
         for tokens in (RESPONSE, 1):
             with tempfile.TemporaryDirectory() as folder:
                 fill(Path(folder), cfg, 400, [cut(rows, tokens) for rows in made])
-                held = describe(CacheReader(Path(folder)))
+                held = summary(CacheReader(Path(folder)))
             keep = ("bytes_per_token", "ids_per_token", "missing_mass", "top1_probability")
             found[f"{kind}; {tokens} tokens a response"] = {name: held[name] for name in keep}
     return found
@@ -235,7 +241,7 @@ def real_errors(cfg: LogitsConfig, teacher: Path, base: Path, dataset: Path) -> 
             asked = replace(cfg, top_p=top_p, min_k=min_k)
             with tempfile.TemporaryDirectory() as folder:
                 fill(Path(folder), asked, 40, [nucleus(log_p, asked)])
-                held = describe(CacheReader(Path(folder)))
+                held = summary(CacheReader(Path(folder)))
             keep = ("bytes_per_token", "ids_per_token", "missing_mass")
             taken[f"top_p {top_p}, min_k {min_k}"] = {name: held[name] for name in keep}
     return {

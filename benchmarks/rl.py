@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import measured
+from supertiny.core.ask import DecodeConfig, GenerateMachine
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
-from supertiny.core.rates import paired
 from supertiny.core.records import Example
 from supertiny.core.stage import run
-from supertiny.engines.native.generate import generate
+from supertiny.core.stats import paired
+from supertiny.engines.native.answer import generate
 from supertiny.engines.native.rl import rl
+from supertiny.measure.compare import splits as columns
 from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.model.training import TrainMachine
-from supertiny.report.markdown import number, rate, table
+from supertiny.model.train import TrainMachine
 from supertiny.report.steps.rl import COLUMNS, PANELS, draw
-from supertiny.rl.comparison import splits as columns
+from supertiny.report.tables import number, rate, table
 from supertiny.rl.config import RlConfig, RlMachine
-from supertiny.sft.training_set import TrainingSet, read_training_set
+from supertiny.sft.packs import TrainingSet, read_training_set
 
 BATCHES = 16
 TEST, OOD = 150, 100

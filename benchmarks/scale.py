@@ -18,16 +18,16 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from supertiny.commands.plan import GRAPH, changed, overrides
+from supertiny.commands.plan.graph import stages
+from supertiny.commands.plan.page import planned
+from supertiny.commands.plan.setting import Setting, read_setting
+from supertiny.commands.plan.work import models
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, write_json, write_text
-from supertiny.core.machine import describe
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.plan.graph import stages
-from supertiny.plan.page import planned
-from supertiny.plan.setting import Setting, read_setting
-from supertiny.plan.work import models
-from supertiny.report.markdown import number, table
+from supertiny.measure.load import machine_summary
+from supertiny.report.tables import number, table
 
 SIZES = {"20k": 20_000, "200k": 200_000, "10M": 10_000_000, "1B": 1_000_000_000}
 ROWS = Path("benchmarks/scale.json")
@@ -48,7 +48,7 @@ class Taken:
 def main(setting: str, page: Path, dataset: Path | None = None) -> None:
     """Fill the tables of `page` with what `setting` takes; measure rows first where `dataset` is given."""
     if dataset:
-        write_json(ROWS, {"machine": describe(), **rows_of(dataset)})
+        write_json(ROWS, {"machine": machine_summary(), **rows_of(dataset)})
     text = page.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise UserError(f"{page}: needs one line {BEGIN.strip()} and, below it, one line {END.strip()}")

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import measured
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Request, requests
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_text
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.engines.native.generate import generate
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Request
+from supertiny.engines.native.answer import generate
 from supertiny.model.checkpoint import encoder, load_tokenizer
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.report.markdown import number, table
+from supertiny.report.tables import number, table
 
 QUERIES, MAX_NEW_TOKENS = 48, 48
 FLOAT32 = dict.fromkeys(("sft", "tiny_kd", "p20", "p30", "w8a16", "w8a8"), "float32")

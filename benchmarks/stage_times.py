@@ -14,8 +14,8 @@ from typing import Any
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
-from supertiny.core.machine import describe
 from supertiny.core.stage import run
+from supertiny.measure.load import machine_summary
 
 
 def main(out: Path) -> None:
@@ -24,7 +24,7 @@ def main(out: Path) -> None:
     again, started, ended = _repro()
     if again:
         raise UserError(f"the second run ran stages again: {', '.join(name for name, _ in again)}")
-    write_json(out, {"machine": describe(), **times, "again_seconds": round(ended - started, 1)})
+    write_json(out, {"machine": machine_summary(), **times, "again_seconds": round(ended - started, 1)})
 
 
 def _repro() -> tuple[list[tuple[str, float]], float, float]:

@@ -22,28 +22,25 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.kept import measured
+from supertiny.compress.shrink import StudentConfig, make_student
+from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
 from supertiny.core.calls import Malformed, parse_reply
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
-from supertiny.distill.config import DistillConfig
-from supertiny.distill.student import StudentConfig, make_student
-from supertiny.engines.native.distill import distill
-from supertiny.engines.native.generate import generate
-from supertiny.engines.native.sft import sft
+from supertiny.distill.divergence import DistillConfig
+from supertiny.engines.native.answer import generate
+from supertiny.engines.native.train import distill, sft
 from supertiny.measure.cost import cost
 from supertiny.measure.evaluate import evaluate
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine
 from supertiny.model.batches import Pack
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.training import FrozenConfig, TrainMachine
-from supertiny.report.markdown import number, rate, table
-from supertiny.sft.config import SftConfig
-from supertiny.sft.group import group
-from supertiny.sft.training_set import TrainingSet, read_training_set
+from supertiny.model.train import FrozenConfig, TrainMachine
+from supertiny.report.tables import number, rate, table
+from supertiny.sft.groups import group
+from supertiny.sft.packs import SftConfig, TrainingSet, read_training_set
 
 TEST, OOD, TRIAL_GROUPS, ANSWERED = 300, 100, 12, 1800
 RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"

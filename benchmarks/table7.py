@@ -22,10 +22,10 @@ import numpy as np
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
-from supertiny.core.machine import describe
-from supertiny.core.rates import mean_interval
 from supertiny.core.stage import run
-from supertiny.report.markdown import number, table
+from supertiny.core.stats import mean_interval
+from supertiny.measure.load import machine_summary
+from supertiny.report.tables import number, table
 
 STUDENT = "tiny"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def main(seeds: str, out: Path, jobs: str = "1") -> None:
     runs = [run for experiment, of in wanted.items() for run in _runs(experiment, *of)]
     found = summary(runs)
     kept = [{key: value for key, value in run.items() if key != "right"} for run in runs]
-    content = {"machine": describe(), "commit": _commit(), "student": STUDENT, "runs": kept, "summary": found}
+    content = {"machine": machine_summary(), "commit": _commit(), "student": STUDENT, "runs": kept, "summary": found}
     write_json(out.with_suffix(".json"), content)
     write_text(out.with_suffix(".md"), _table(found))
 

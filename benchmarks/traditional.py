@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import measured
-from supertiny.baseline.answer import System
-from supertiny.baseline.config import BaselineConfig
-from supertiny.baseline.parts import ALL
+from supertiny.baseline.parts import ALL, BaselineConfig
+from supertiny.baseline.system import System
 from supertiny.baseline.train import train
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.measure.evaluate import rate as rates_of
-from supertiny.model.training import TrainMachine
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.report.markdown import number, rate, table
+from supertiny.model.train import TrainMachine
+from supertiny.report.tables import number, rate, table
 
 PLANS: dict[str, dict[str, float]] = {
     "8 epochs": {"epochs": 8, "texts_a_step": 16, "learning_rate": 5e-4},

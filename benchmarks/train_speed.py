@@ -20,18 +20,16 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerBase, Traine
 
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
-from supertiny.core.machine import describe
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.measure.load import machine_summary
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate, micro_batches
-from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.hardware import compute_dtype
-from supertiny.model.training import TrainMachine
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.config import SftConfig
-from supertiny.sft.group import Group, group
-from supertiny.sft.pack import pack
+from supertiny.model.train import ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.sft.groups import Group, group
+from supertiny.sft.packs import SftConfig, pack
 
 ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 6
 """a step as stage sft takes it: one group"""
@@ -143,7 +141,7 @@ def _trainer(
 
 def _summary(rounds: list[dict[str, float]], machine: TrainMachine) -> dict[str, Any]:
     return {
-        "machine": describe(),
+        "machine": machine_summary(),
         "precision": str(compute_dtype(machine.precision)),
         "examples_a_step": EXAMPLES_A_STEP,
         "steps_a_round": STEPS,

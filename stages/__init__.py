@@ -7,8 +7,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 if sys.argv[0] == "-m":  # `python -m stages.<name>`, as dvc.yaml starts it: no stage works while any parameter is wrong
     try:
+        from supertiny.commands.settings import refuse
         from supertiny.core.errors import UserError
-        from supertiny.doctor.parameters import refuse
     except ModuleNotFoundError as error:  # dvc is another environment's, or a shell's that has entered none
         remedy = "enter the environment that `make repro` makes: source .venv/bin/activate"
         sys.exit(f"error: {sys.executable} has no package {error.name}; {remedy}")

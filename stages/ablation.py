@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_each, load_profile, seed
+from supertiny.core.ask import ChatMachine
+from supertiny.core.config import Engines, load, load_each, load_profile, seed
 from supertiny.core.files import write_json
-from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.ask import ChatMachine
 from supertiny.prototype.ablation import ChangeConfig, ablate
-from supertiny.prototype.answer import prototype
-from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+from supertiny.prototype.prototype import PrototypeConfig, PrototypeSizes, prototype
 
 
 def main(llm: Path, encoder: Path, functions: Path, expert: Path, dev: Path, out: Path) -> None:

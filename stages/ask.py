@@ -4,19 +4,17 @@ import json
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.commands.places import DATA, HOME
-from supertiny.commands.retriever import named_retriever
+from supertiny.commands.ask import DATA, HOME, named_retriever
+from supertiny.core.ask import DecodeConfig, GenerateMachine
 from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
-from supertiny.core.config import load, load_profile
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError
-from supertiny.core.machine import Engines
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
 from supertiny.data.knowledge import read_knowledge
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.terminal.think import Mind, think
+from supertiny.serve.path import Mind, think
 
 
 def main(

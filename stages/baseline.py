@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from supertiny.baseline.config import BaselineConfig, BaselineSizes
+from supertiny.baseline.parts import BaselineConfig, BaselineSizes
 from supertiny.baseline.train import train
 from supertiny.core.config import load, load_profile, seed
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.training import TrainMachine
-from supertiny.prompt.compressed import PromptConfig
+from supertiny.model.train import TrainMachine
 
 
 def main(encoder: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from supertiny.baseline.answer import System
-from supertiny.baseline.config import BaselineSizes
+from supertiny.baseline.parts import BaselineSizes
+from supertiny.baseline.system import System
+from supertiny.core.ask import Generation
+from supertiny.core.batching import batched
 from supertiny.core.config import load, load_profile
-from supertiny.core.crowd import batched
 from supertiny.core.files import read_jsonl, write_json
-from supertiny.core.machine import describe
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.measure.load import BenchConfig, BenchSizes, bench
-from supertiny.model.ask import Generation
-from supertiny.prompt.compressed import PromptConfig
+from supertiny.measure.load import BenchConfig, BenchSizes, bench, machine_summary
 
 
 def main(model: Path, functions: Path, test: Path, answers: Path, out: Path) -> None:
@@ -29,7 +28,7 @@ def main(model: Path, functions: Path, test: Path, answers: Path, out: Path) -> 
 
     with batched(answers_to, at_once) as ask:
         rounds = bench(ask, asked, lambda example, g: g.text == written[example.id], cfg, sizes)
-    write_json(out, {"engine": "native", "machine": describe(), **rounds})
+    write_json(out, {"engine": "native", "machine": machine_summary(), **rounds})
 
 
 if __name__ == "__main__":

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from supertiny.adapter.frames import report
-from supertiny.baseline.answer import System, workload
+from supertiny.baseline.frames import report
 from supertiny.baseline.parts import DOMAIN, frame_folders
+from supertiny.baseline.system import System, workload
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_functions
 from supertiny.core.stage import run
 from supertiny.measure.cost import cascade_cost
 from supertiny.measure.evaluate import EvaluateSizes, labelled, rate, read_splits
-from supertiny.prompt.compressed import PromptConfig
 
 
 def main(model: Path, functions: Path, test: Path, ood: Path, out: Path) -> None:

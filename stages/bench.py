@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
+from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.files import read_jsonl, write_json
-from supertiny.core.machine import Engines, describe
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.measure.load import BenchConfig, BenchSizes, bench
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.prompt.compressed import PromptConfig
+from supertiny.measure.load import BenchConfig, BenchSizes, bench, machine_summary
 
 
 def main(model: Path, functions: Path, test: Path, answers: Path, out: Path) -> None:
@@ -27,7 +25,7 @@ def main(model: Path, functions: Path, test: Path, answers: Path, out: Path) -> 
     expected = {request.prompt: written[example.id] for request, example in zip(asked, examples, strict=True)}
     with serve(model, decode, load_profile("generate", GenerateMachine)) as ask:
         rounds = bench(ask, asked, lambda r, g: g.text.strip() == expected[r.prompt], cfg, sizes)
-    write_json(out, {"engine": engine, "machine": describe(), **rounds})
+    write_json(out, {"engine": engine, "machine": machine_summary(), **rounds})
 
 
 if __name__ == "__main__":

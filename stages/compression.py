@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+from supertiny.compress.quantize import QuantizedConfig
+from supertiny.compress.search import PruneConfig, PrunedConfig
 from supertiny.core.config import load, load_each, seed
 from supertiny.core.files import read_json, write_json
 from supertiny.core.records import read_examples, read_functions
-from supertiny.core.rows import ModelConfig
 from supertiny.core.stage import run
-from supertiny.measure.achievable import read_verdicts
-from supertiny.measure.compression import Compressed, kept, smallest_within
-from supertiny.prune.config import PruneConfig, PrunedConfig
-from supertiny.quantize.config import QuantizedConfig
+from supertiny.measure.compare import Compressed, kept, smallest_within
+from supertiny.measure.evaluate import read_verdicts
+from supertiny.measure.systems import ModelConfig
 
 
 def main(teacher: str, results: Path, importance: Path, functions: Path, test: Path, out: Path) -> None:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.stage import run
+from supertiny.data.build import get_source, write_dataset
 from supertiny.data.dataset import DatasetConfig, DatasetSizes
-from supertiny.data.folder import write_dataset
-from supertiny.data.sources import get_source
 
 
 def main(out: Path) -> None:

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatMachine
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_jsonl
-from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.describe.config import DescribeConfig, DescribeSizes
-from supertiny.describe.describer import describer
-from supertiny.model.ask import ChatMachine
-from supertiny.retrieve.needed import with_call
+from supertiny.retrieval.describe import DescribeConfig, DescribeSizes, describer
+from supertiny.retrieval.recall import with_call
 
 
 def main(

@@ -5,10 +5,9 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.describe.config import DescribeConfig, DescriberConfig
-from supertiny.describe.prompt import examples_to_show
-from supertiny.describe.train import read_lessons, train_describer
-from supertiny.model.training import TrainMachine
+from supertiny.model.train import TrainMachine
+from supertiny.retrieval.describe import DescribeConfig, DescriberConfig, examples_to_show
+from supertiny.retrieval.describer import read_lessons, train_describer
 
 
 def main(base: Path, functions: Path, expert: Path, queries: Path, kept: Path, out: Path, log: Path) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.stage import run
-from supertiny.distill.cache import CacheReader
-from supertiny.distill.config import DistillConfig
 from supertiny.distill.distance import distances
-from supertiny.model.training import TrainMachine
-from supertiny.sft.training_set import read_training_set
+from supertiny.distill.divergence import DistillConfig
+from supertiny.distill.store import CacheReader
+from supertiny.model.train import TrainMachine
+from supertiny.sft.packs import read_training_set
 
 
 def main(

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
-from supertiny.core.machine import Engines
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.stage import run
-from supertiny.distill.config import DistillConfig
-from supertiny.model.training import TrainMachine
-from supertiny.sft.config import SftConfig
-from supertiny.sft.training_set import read_training_set
+from supertiny.distill.divergence import DistillConfig
+from supertiny.model.train import TrainMachine
+from supertiny.sft.packs import SftConfig, read_training_set
 
 
 def main(

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import DecodeConfig, GenerateMachine
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
-from supertiny.core.machine import Engines
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_functions
 from supertiny.core.stage import run
 from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.prompt.compressed import PromptConfig
 
 
 def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, asked: str) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from supertiny.compress.importance import write_importance
+from supertiny.compress.search import PruneConfig
+from supertiny.compress.shrink import measured
 from supertiny.core.config import load
 from supertiny.core.stage import run
-from supertiny.prune.config import PruneConfig
-from supertiny.prune.importance import write_importance
-from supertiny.prune.pruned import measured
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.packs import read_training_set
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path) -> None:

@@ -5,18 +5,15 @@ from functools import partial
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatConfig, ChatMachine
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_json
-from supertiny.core.machine import Engines
 from supertiny.core.stage import run
-from supertiny.judge.calibrate import calibrate, check
-from supertiny.judge.choose import choose
-from supertiny.judge.classifier import LABELS, training_rows
-from supertiny.judge.kinds import JudgeConfig, JudgeSizes
-from supertiny.judge.trial import read_trial
-from supertiny.model.ask import ChatConfig, ChatMachine
-from supertiny.model.labelling import LabellingConfig, label_log_probabilities, train_labeller
-from supertiny.model.training import TrainMachine
+from supertiny.judge.reference import JudgeConfig, JudgeSizes
+from supertiny.model.classifier import LabellingConfig, label_log_probabilities, train_labeller
+from supertiny.model.train import TrainMachine
+from supertiny.prototype.calibrate import calibrate, check
+from supertiny.prototype.judges import LABELS, choose, read_trial, training_rows
 
 
 def main(

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.files import write_json
-from supertiny.core.machine import Engines
 from supertiny.core.stage import run
-from supertiny.distill.cache import CacheReader, LogitsSizes, describe
 from supertiny.distill.rows import LogitsConfig
-from supertiny.model.training import TrainMachine
-from supertiny.sft.training_set import read_training_set
+from supertiny.distill.store import CacheReader, LogitsSizes, summary
+from supertiny.model.train import TrainMachine
+from supertiny.sft.packs import read_training_set
 
 
 def main(teacher: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:
@@ -20,7 +19,7 @@ def main(teacher: Path, functions: Path, examples: Path, dev: Path, out: Path, r
     logits = engines.get(load_profile("engines", Engines).logits, "logits")
     logits(teacher, read_training_set(functions, examples, dev), out, cfg, sizes, machine)
     with CacheReader(out) as reader:
-        write_json(report, describe(reader))
+        write_json(report, summary(reader))
 
 
 if __name__ == "__main__":

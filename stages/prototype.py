@@ -3,18 +3,16 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatMachine
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_jsonl
-from supertiny.core.machine import Engines
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
-from supertiny.model.ask import ChatMachine
-from supertiny.model.encode import Encoder
-from supertiny.prototype.answer import prototype, row
-from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
-from supertiny.retrieve.offer import offered
-from supertiny.retrieve.recall import RetrievalConfig
+from supertiny.model.encoder import Encoder
+from supertiny.prototype.prototype import PrototypeConfig, PrototypeSizes, prototype, row
+from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.retrieval.retrievers import offered
 
 
 def main(llm: Path, encoder: Path, functions: Path, expert: Path, queries: Path, out: Path) -> None:

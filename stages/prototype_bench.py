@@ -4,15 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatMachine, DecodeConfig
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import read_jsonl, write_json
-from supertiny.core.machine import Engines, describe
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.measure.load import BenchConfig, BenchSizes, bench
-from supertiny.model.ask import ChatMachine, DecodeConfig
-from supertiny.prototype.answer import prototype
-from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+from supertiny.measure.load import BenchConfig, BenchSizes, bench, machine_summary
+from supertiny.prototype.prototype import PrototypeConfig, PrototypeSizes, prototype
 
 
 def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, answers: Path, out: Path) -> None:
@@ -29,7 +27,7 @@ def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, an
     decode = DecodeConfig(constrained=cfg.constrained, max_new_tokens=cfg.chat.max_new_tokens)
     with serve(llm, decode, load_profile("chat", ChatMachine)) as ask:
         rounds = bench(ask, chats, lambda c, g: g.text.strip() == expected[c], load("bench", BenchConfig), sizes)
-    write_json(out, {"engine": engine, "machine": describe(), **rounds})
+    write_json(out, {"engine": engine, "machine": machine_summary(), **rounds})
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatMachine
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
-from supertiny.core.machine import Engines
 from supertiny.core.records import read_functions
 from supertiny.core.stage import run
 from supertiny.measure.evaluate import labelled, rate, read_splits
-from supertiny.model.ask import ChatMachine
-from supertiny.prototype.answer import parsed, prototype
-from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+from supertiny.prototype.prototype import PrototypeConfig, PrototypeSizes, parsed, prototype
 
 
 def main(llm: Path, encoder: Path, functions: Path, expert: Path, test: Path, ood: Path, out: Path) -> None:

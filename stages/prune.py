@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from supertiny.compress.importance import read_importance
+from supertiny.compress.search import PruneConfig, PrunedConfig
+from supertiny.compress.shrink import prune
 from supertiny.core.config import load
 from supertiny.core.files import write_json
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.prune.config import PruneConfig, PrunedConfig
-from supertiny.prune.importance import read_importance
-from supertiny.prune.pruned import prune
-from supertiny.recover.texts import pieces, read_general
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.general import pieces, read_general
+from supertiny.sft.packs import read_training_set
 
 
 def main(

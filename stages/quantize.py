@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+from supertiny.compress.quantize import QuantizationConfig, QuantizedConfig, quantize
 from supertiny.core.config import load
 from supertiny.core.files import write_json
 from supertiny.core.stage import run
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.quantize.build import quantize
-from supertiny.quantize.config import QuantizationConfig, QuantizedConfig
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.packs import read_training_set
 
 
 def main(name: str, base: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:

@@ -5,23 +5,21 @@ from functools import partial
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.ask import ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
-from supertiny.core.machine import Engines
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.describe.config import DescribeConfig, DescribeSizes, RejectConfig
-from supertiny.describe.describer import describer
-from supertiny.describe.reject import attempt, calls_by, counts, pairs_to_learn, rank_in, sampled_and_labelled
-from supertiny.judge.choose import choose
-from supertiny.judge.kinds import JudgeConfig
-from supertiny.model.ask import ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.model.encode import Encoder
-from supertiny.model.labelling import load_labeller
-from supertiny.model.replies import Replies, identity
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.retrieve.index import FunctionIndex
-from supertiny.retrieve.recall import RetrievalConfig
+from supertiny.judge.reference import JudgeConfig
+from supertiny.model.answer import Replies, identity
+from supertiny.model.classifier import load_labeller
+from supertiny.model.encoder import Encoder
+from supertiny.prototype.judges import choose
+from supertiny.retrieval.describe import DescribeConfig, DescribeSizes, RejectConfig, describer
+from supertiny.retrieval.index import FunctionIndex
+from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.retrieval.reject import attempt, calls_by, counts, pairs_to_learn, rank_in, sampled_and_labelled
 
 
 def main(

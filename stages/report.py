@@ -5,10 +5,8 @@ from pathlib import Path
 from supertiny.core.config import profile_path
 from supertiny.core.files import read_json, whole_folder
 from supertiny.core.stage import run
-from supertiny.report.curves import read_curve, thin
-from supertiny.report.models import model_configs, read_results, served_models
 from supertiny.report.page import STEPS, write_report
-from supertiny.report.step import read_steps
+from supertiny.report.rows import model_configs, read_curve, read_results, read_steps, served_models, thin
 
 
 def main(stats: Path, results: Path, logs: Path, out: Path) -> None:

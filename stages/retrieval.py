@@ -6,11 +6,9 @@ from supertiny.core.config import load
 from supertiny.core.files import write_json
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.encode import Encoder
-from supertiny.model.heads import load_headed
-from supertiny.retrieve.recall import RetrievalConfig
-from supertiny.retrieve.retrievers import ClassifierRetriever
-from supertiny.retrieve.table import table
+from supertiny.model.encoder import Encoder, load_headed
+from supertiny.retrieval.recall import RetrievalConfig, table
+from supertiny.retrieval.retrievers import ClassifierRetriever
 
 
 def main(

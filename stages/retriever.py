@@ -5,9 +5,9 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.labelling import LabellingConfig
-from supertiny.model.training import TrainMachine
-from supertiny.retrieve.train import RetrieverSizes, train_classifier
+from supertiny.model.classifier import LabellingConfig
+from supertiny.model.train import TrainMachine
+from supertiny.retrieval.classifier import RetrieverSizes, train_classifier
 
 
 def main(encoder: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:

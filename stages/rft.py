@@ -4,19 +4,17 @@ from functools import partial
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
+from supertiny.core.ask import ChatConfig, ChatMachine
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.files import write_json
-from supertiny.core.machine import Engines
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions, write_examples
 from supertiny.core.stage import run
-from supertiny.judge.choose import choose
-from supertiny.judge.kinds import JudgeConfig
-from supertiny.model.ask import ChatConfig, ChatMachine
+from supertiny.judge.reference import JudgeConfig
 from supertiny.model.checkpoint import encoder, load_tokenizer
-from supertiny.model.labelling import load_labeller
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.rft.accept import RftSizes
-from supertiny.rft.build import build, read_answers
+from supertiny.model.classifier import load_labeller
+from supertiny.prototype.judges import choose
+from supertiny.prototype.rft import RftSizes, build, read_answers
 
 
 def main(llm: Path, judge: Path, functions: Path, reference: Path, answers: Path, out: Path, report: Path) -> None:

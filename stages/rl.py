@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
-from supertiny.core.machine import Engines
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.stage import run
-from supertiny.model.training import TrainMachine
+from supertiny.model.train import TrainMachine
 from supertiny.rl.config import RlConfig, RlMachine
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.packs import read_training_set
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:

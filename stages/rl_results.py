@@ -5,11 +5,11 @@ from pathlib import Path
 from supertiny.core.config import PARAMS, load_each, require, seed
 from supertiny.core.files import read_json, write_json
 from supertiny.core.records import read_examples, read_functions
-from supertiny.core.rows import ModelConfig, PolicyConfig
 from supertiny.core.stage import run
-from supertiny.measure.achievable import read_verdicts
-from supertiny.rl.comparison import comparison, splits
-from supertiny.rl.history import history
+from supertiny.measure.compare import comparison, splits
+from supertiny.measure.evaluate import read_verdicts
+from supertiny.measure.systems import ModelConfig, PolicyConfig
+from supertiny.report.steps.rl import history
 
 RUNS = ("teacher_rl", "tiny_rl", "tiny_star_rl")
 

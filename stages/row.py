@@ -5,7 +5,7 @@ from pathlib import Path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file
 from supertiny.core.stage import run
-from supertiny.report.models import model_configs, read_results, served_models
+from supertiny.report.rows import model_configs, read_results, served_models
 from supertiny.report.tables import row_page
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from supertiny.compress.shrink import StudentConfig, make_student
 from supertiny.core.config import load_profile
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
-from supertiny.distill.student import StudentConfig, make_student
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.packs import read_training_set
 
 
 def main(name: str, base: Path, functions: Path, examples: Path, dev: Path, queries: Path, out: Path) -> None:

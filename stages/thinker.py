@@ -3,13 +3,11 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
-from supertiny.core.machine import Engines
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.stage import run
-from supertiny.model.training import TrainMachine
-from supertiny.rl.traces import read_traces
-from supertiny.sft.config import SftConfig
-from supertiny.sft.training_set import read_training_set, with_replies
+from supertiny.model.train import TrainMachine
+from supertiny.rl.thoughts import read_traces
+from supertiny.sft.packs import SftConfig, read_training_set, with_replies
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, traces: Path, out: Path, log: Path) -> None:

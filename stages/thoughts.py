@@ -4,10 +4,9 @@ from pathlib import Path
 
 from supertiny.core.config import load_profile
 from supertiny.core.stage import run
-from supertiny.rl.cold_start import trace
 from supertiny.rl.config import ThoughtSizes
-from supertiny.rl.traces import write_traces
-from supertiny.sft.training_set import read_training_set
+from supertiny.rl.thoughts import trace, write_traces
+from supertiny.sft.packs import read_training_set
 
 
 def main(functions: Path, examples: Path, dev: Path, out: Path) -> None:

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import load, load_profile
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.files import write_json
-from supertiny.core.machine import Engines
 from supertiny.core.stage import run
-from supertiny.measure.workload import requests
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.model.replies import Replies, identity
+from supertiny.model.answer import Replies, identity
 from supertiny.rl.config import ThoughtSizes
-from supertiny.rl.traces import accepted, counts, filled, read_traces, write_traces
-from supertiny.sft.training_set import read_training_set
+from supertiny.rl.thoughts import accepted, counts, filled, read_traces, write_traces
+from supertiny.sft.packs import read_training_set
 
 
 def main(policy: Path, functions: Path, examples: Path, dev: Path, rule_made: Path, out: Path, report: Path) -> None:

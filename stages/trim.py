@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from supertiny.compress.shrink import domain_texts
+from supertiny.compress.vocab import trim_vocabulary
 from supertiny.core.files import whole_folder
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
 from supertiny.model.checkpoint import load_model, load_tokenizer, save
-from supertiny.prune.texts import domain_texts
-from supertiny.prune.vocab import trim_vocabulary
-from supertiny.sft.training_set import read_training_set
+from supertiny.sft.packs import read_training_set
 
 
 def main(base: Path, functions: Path, examples: Path, dev: Path, queries: Path, out: Path) -> None:

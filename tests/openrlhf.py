@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import pytest
 
-from supertiny.core.resume import cache_home
+from supertiny.core.stage import cache_home
 
 VERSION = "0.11.2"
 CLI = Path("openrlhf/cli/train_ppo_ray.py")

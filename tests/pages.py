@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from supertiny.project.readme import data_readme, project_readme
+from supertiny.commands.init import data_readme, project_readme
 from tests.house import ROOT
 
 PATHS = (ROOT / "README.md", ROOT / "benchmarks/README.md", *(ROOT / "docs").glob("*.md"))

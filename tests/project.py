@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from supertiny.model import fit
+from supertiny.model import train
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -36,7 +36,7 @@ def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]
 @contextmanager
 def killed_before_step(number: int) -> Iterator[None]:
     """A training run inside is interrupted before its optimizer step `number`, counted from 0; it must be."""
-    step = fit._Trainer._step
+    step = train._Trainer._step
 
     def dies(self, at, total):
         if at == number:
@@ -44,5 +44,5 @@ def killed_before_step(number: int) -> Iterator[None]:
         return step(self, at, total)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fit._Trainer, "_step", dies)
+        patch.setattr(train._Trainer, "_step", dies)
         yield

@@ -138,7 +138,7 @@ def test_every_config_loads_with_every_profile(profile, tmp_path, monkeypatch):
                 schema = getattr(stage, ast.unparse(call.args[1]))
                 for name in named(call.args[0], path, yaml(f"profiles/{profile}.yaml")):
                     getattr(config, loader)(name, schema)
-    import_module("supertiny.report.models").model_configs()
+    import_module("supertiny.report.rows").model_configs()
 
 
 def test_profiles_have_the_same_keys_and_share_none_with_params():

@@ -18,10 +18,10 @@ from typing import Any
 import xgrammar
 from xgrammar.contrib.hf import LogitsProcessor
 
+from supertiny.core.ask import Chat
 from supertiny.model import checkpoint
-from supertiny.model.ask import Chat
+from supertiny.model.answer import chat_text
 from supertiny.model.generate import Sampling, generate
-from supertiny.model.loaded import chat_text
 from tests import flags
 
 GRAMMARS = {

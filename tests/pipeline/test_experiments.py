@@ -11,8 +11,8 @@ import pytest
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides
 
+from supertiny.commands import settings
 from supertiny.commands.plan import overrides
-from supertiny.doctor import parameters
 from tests.pages import commands, documented
 
 from .conftest import Checkout, ran
@@ -108,7 +108,7 @@ def test_a_long_experiment_of_the_pages_is_one_that_the_real_graph_takes(project
     values += overrides(" ".join(re.findall(r"profiles/\w+\.set", line)))
     for file, given in to_path_overrides(values).items():
         apply_overrides(file, given)
-    assert parameters.wrong() == []
+    assert settings.wrong() == []
 
 
 def test_an_impossible_override_far_down_the_graph_is_refused_before_any_stage_works(project):

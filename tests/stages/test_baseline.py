@@ -10,13 +10,13 @@ import pytest
 from safetensors.torch import load_file
 
 from stages import base, baseline, baseline_bench, baseline_results, dataset
-from supertiny.baseline.answer import System
 from supertiny.baseline.parts import frame_folders, read_domains
+from supertiny.baseline.system import System
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.measure.cost import cascade_cost
-from supertiny.model import fit
+from supertiny.model import train as fit
 from tests.project import bytes_of, smoke_project
 
 DATA, MODEL, RESULTS = Path("data/dataset"), Path("data/models/baseline"), Path("data/results/baseline")

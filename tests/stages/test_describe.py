@@ -10,8 +10,8 @@ import yaml
 from stages import base, dataset, describe, describer, reject, retrieval, retriever, sft
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
-from supertiny.model import loaded
-from supertiny.retrieve.needed import with_call
+from supertiny.model import answer
+from supertiny.retrieval.recall import with_call
 from tests.project import smoke_project
 
 DATA, MODELS, WRITTEN = Path("data/dataset"), Path("data/models"), Path("data/descriptions")
@@ -101,7 +101,7 @@ def test_a_second_rejection_asks_nothing_and_writes_the_same(project, monkeypatc
     def never(*_, **__):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(loaded.Loaded, "answer", never)
+    monkeypatch.setattr(answer.Loaded, "answer", never)
     keep("twice")
     for path in ("data/descriptions/{}.jsonl", "data/results/{}.json"):
         assert Path(path.format("twice")).read_bytes() == Path(path.format("kept")).read_bytes()

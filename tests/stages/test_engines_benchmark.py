@@ -113,7 +113,7 @@ def test_what_cannot_be_measured_is_said(project, options, said):
 
 def test_a_server_of_the_bare_model_is_asked_for_completions(project):
     """It answers what the native engine wrote, for it is told so; one model that it does not have is named."""
-    from tests.unit.measure.test_remote import completion, stub
+    from tests.unit.benchmarks.test_remote import completion, stub
 
     asked = []
 

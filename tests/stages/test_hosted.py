@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from stages import base, bench, dataset, evaluate, prototype_bench, prototype_results, sft
-from supertiny.engines.endpoint._verbs import stop_all
+from supertiny.engines.servers.answer import stop_all
 from tests.environment import environment
 from tests.project import smoke_project
 

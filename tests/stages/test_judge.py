@@ -10,7 +10,7 @@ import yaml
 from stages import base, dataset, judge
 from supertiny.core.errors import UserError
 from supertiny.judge.reference import Failure
-from supertiny.model.heads import load_headed
+from supertiny.model.encoder import load_headed
 from tests.project import smoke_project
 
 DATA = {name: Path(f"data/dataset/{name}.jsonl") for name in ("expert", "verdicts", "injections")}

@@ -19,12 +19,12 @@ import pytest
 import yaml
 
 from stages import base, bench, dataset, evaluate, prototype_results
-from supertiny.engines.endpoint._verbs import stop_all
-from supertiny.export.gguf import write_gguf
+from supertiny.engines.servers.answer import stop_all
 from supertiny.model import checkpoint
+from supertiny.serve.gguf import write_gguf
 from tests.environment import environment
 from tests.project import TOP, smoke_project
-from tests.unit.prune.conftest import llama_tokenizer, random_model
+from tests.unit.compress.conftest import llama_tokenizer, random_model
 
 pytest.importorskip("xllamacpp")
 

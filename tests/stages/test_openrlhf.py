@@ -14,10 +14,10 @@ import yaml
 from stages import base, dataset, rl, thinker, thoughts
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
+from supertiny.core.thought import THINKS
+from supertiny.engines.openrlhf.reward_file import read_label
 from supertiny.model import checkpoint
-from supertiny.prompt.thought import THINKS
-from supertiny.rl.history import history
-from supertiny.rl.reward_file import read_label
+from supertiny.report.steps.rl import history
 from tests import openrlhf
 from tests.environment import environment
 from tests.fakes.openrlhf_trainer import CHANGED

@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages import base, dataset, importance, prune, trim
 from supertiny.core.errors import UserError
-from supertiny.measure.flops import ModelShape, parameters
 from supertiny.model.checkpoint import encoder, load_config, load_model, load_tokenizer
+from supertiny.model.flops import ModelShape, parameters
 from tests.project import TOP, bytes_of, smoke_project
 
 DATA, MODELS = Path("data/dataset"), Path("data/models")

@@ -9,9 +9,9 @@ import pytest
 from stages import base, dataset, retrieval, retriever
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
-from supertiny.model import fit as fit_module
-from supertiny.model.heads import load_headed
-from supertiny.retrieve.recall import with_call
+from supertiny.model import train as fit_module
+from supertiny.model.encoder import load_headed
+from supertiny.retrieval.recall import with_call
 from tests.project import smoke_project
 
 DATA = Path("data/dataset")

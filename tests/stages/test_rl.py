@@ -11,10 +11,10 @@ import yaml
 from stages import base, dataset, evaluate, rl, rl_results, thinker, thoughts, traces
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
+from supertiny.core.thought import THINKS, Source, read
 from supertiny.model.checkpoint import load_config
-from supertiny.prompt.thought import THINKS, Source, read
 from supertiny.rl.rewards import Level, reward
-from supertiny.rl.traces import read_traces
+from supertiny.rl.thoughts import read_traces
 from tests.project import bytes_of, smoke_project
 
 MODELS, DATA = Path("data/models"), Path("data/dataset")

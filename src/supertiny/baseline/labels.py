@@ -6,19 +6,156 @@ which `device_class`) is part of the intent's label, as traditional schemas have
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
-from supertiny.adapter.frames import domain_of
-from supertiny.baseline.reading import Reading, Span, read
-from supertiny.baseline.values import Said, align
-from supertiny.core.calls import Answer, Call, Pool, Refusal, answer_text
+from supertiny.baseline.frames import domain_of, to_frame, to_slot
+from supertiny.core.calls import Answer, Call, Parameter, Pool, Refusal, Scalar, Value, answer_text
+from supertiny.core.prompt import SEPARATOR, parts
 from supertiny.core.records import Example
-from supertiny.model.encode import MAX_TOKENS
-from supertiny.model.heads import NONE, Labelled
+from supertiny.judge.meaning import SMALL, TENS, Quantity, normalise, same
+from supertiny.model.encoder import MAX_TOKENS, NONE, Labelled
+
+_WORD = re.compile(r"[\w'\u2019]+(?:[.:-]\w+)*|[%°]")
+
+Span = tuple[int, int]
+"""first character, and the one after the last"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text and its parts in the order in which a value is looked for: query, knowledge, context, dialogue."""
+
+    text: str
+    parts: tuple[Span, ...]
+
+    def words(self) -> list[list[Span]]:
+        """The words of each part."""
+        return [[found.span() for found in _WORD.finditer(self.text, *part)] for part in self.parts]
+
+
+def read(example: Example, pool: Pool, history_turns: int) -> Reading:
+    """The parts of the dialogue, earlier answers as their frames in words.
+
+    >>> read(Example(id="1", query="lights on", context={"room": "hall"}, knowledge=("Bo: a lamp",)), {}, 1).text
+    'lights on | room: hall | Bo: a lamp'
+    """
+    said = parts(example, history_turns, lambda answer: _in_words(answer, pool))
+    spans: dict[str, Span] = {}
+    text = ""
+    for name in ("query", "context", "knowledge", "earlier"):
+        part = getattr(said, name)
+        text += SEPARATOR if text and part else ""
+        spans[name] = (len(text), len(text) + len(part))
+        text += part
+    return Reading(text, tuple(spans[name] for name in ("query", "knowledge", "context", "earlier")))
+
+
+def _in_words(answer: Answer, pool: Pool) -> str:
+    frame = to_frame(answer, pool)
+    return ", ".join([frame.intent, *(f"{name} {text}" for name, text in frame.slots.items())]).replace("_", " ")
+
+
+MAX_WORDS = 12
+"""words of the longest value that is looked for as it is written"""
+MAX_NUMERAL_WORDS = 4
+"""words of the longest number in words"""
+_NUMERALS = {*SMALL, *TENS, "hundred", "minus", "negative"}
+
+Said = list[tuple[str, Span]]
+"""parameters with the characters that say their values"""
+
+
+def align(call: Call, reading: Reading) -> tuple[Said, dict[str, Value]]:
+    """Where the text says each argument, and the arguments that it nowhere says; no two of them share a word.
+
+    Longer values first, so that "kitchen light" is not cut by "kitchen"; a list is said where all of its items are.
+    """
+    words = reading.words()
+    said: Said = []
+    unsaid: dict[str, Value] = {}
+    for name, value in sorted(call.arguments.items(), key=lambda item: (-len(str(item[1])), item[0])):
+        spans: list[Span] = []
+        for item in value if isinstance(value, list) else [value]:
+            found = _find(item, reading.text, words, [span for _, span in said] + spans)
+            if found is None:
+                break
+            spans.append(found)
+        else:
+            said += [(name, span) for span in spans]
+            if spans:
+                continue
+        unsaid[name] = value
+    return sorted(said, key=lambda one: one[1]), unsaid
+
+
+def value_of(texts: list[str], parameter: Parameter) -> str | None:
+    """The slot for what the tagged words say, by the parameter's schema; None where they say nothing it can hold.
+
+    >>> value_of(["fifty"], Parameter("integer")), value_of(["locked"], Parameter("string", enum=("LOCKED", "OPEN")))
+    ('50', 'LOCKED')
+    >>> value_of(["a lot"], Parameter("number")) is None, value_of(["milk", "rye"], Parameter("array"))
+    (True, 'milk|rye')
+    """
+    if parameter.type == "array":
+        return to_slot(list(texts), "array")
+    text = texts[0]
+    choices: Iterable[Scalar] = (True, False) if parameter.type == "boolean" else parameter.enum
+    if parameter.type == "boolean" or parameter.enum:
+        return next((to_slot(choice, parameter.type) for choice in choices if same(choice, text)), None)
+    if parameter.type == "string":
+        return text
+    meaning = normalise(text)
+    if not isinstance(meaning, Quantity):
+        return None
+    whole = meaning.number.denominator == 1
+    if parameter.type == "integer" and not whole:
+        return None
+    return to_slot(int(meaning.number) if whole else float(meaning.number), parameter.type)
+
+
+def _find(value: Scalar, text: str, parts: list[list[Span]], taken: list[Span]) -> Span | None:
+    """The first part that says `value`, as written if it can be, in other words if not; there, the fewest words."""
+    for words in parts:
+        free = [span for span in words if not any(start < span[1] and span[0] < end for start, end in taken)]
+        for matches, sizes in ((_written, _sizes_as_written(value)), (_meant, _sizes_as_meant(value))):
+            for size in sizes:
+                for at in range(len(free) - size + 1):
+                    span = (free[at][0], free[at + size - 1][1])
+                    if matches(value, text[slice(*span)]):
+                        return span
+    return None
+
+
+def _sizes_as_written(value: Scalar) -> range:
+    size = len(str(value).split())
+    return range(size, min(2 * size, MAX_WORDS) + 1)  # "3D-printer" may be one word or three
+
+
+def _sizes_as_meant(value: Scalar) -> range:
+    if isinstance(value, str):
+        size = len(value.split())
+        return range(max(1, size - 1), min(size + 1, MAX_WORDS) + 1)
+    return range(1, MAX_NUMERAL_WORDS + 1)
+
+
+def _written(value: Scalar, text: str) -> bool:
+    return not isinstance(value, bool) and text.casefold() == str(value).casefold()
+
+
+def _meant(value: Scalar, text: str) -> bool:
+    first = text.split()[0].casefold() if text else ""
+    numeral = first in _NUMERALS or first[:1].isdigit() or first.split("-")[0] in TENS
+    return (isinstance(value, str) or numeral) and _same(value, text)
+
+
+_same = lru_cache(maxsize=1 << 18, typed=True)(same)
+
 
 OUTSIDE = "O"
 

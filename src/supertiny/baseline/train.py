@@ -7,20 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.labels import targets
-from supertiny.baseline.narrow import narrowed
-from supertiny.baseline.parts import ALL, Part, known_domains, parts, write_domains
+from supertiny.baseline.parts import ALL, BaselineConfig, Part, known_domains, parts, write_domains
 from supertiny.core.calls import Pool
 from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
-from supertiny.core.resume import resumable
+from supertiny.core.stage import resumable
 from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.fit import fit
-from supertiny.model.heads import HeadedEncoder, load_headed, loss
-from supertiny.model.labelling import labelling_run
-from supertiny.model.training import TrainMachine
+from supertiny.model.classifier import labelling_run
+from supertiny.model.encoder import HeadedEncoder, load_headed, loss
+from supertiny.model.train import TrainMachine, fit
+
+
+def narrowed(model: HeadedEncoder, labels: Sequence[str], tags: Sequence[str]) -> HeadedEncoder:
+    """`model` in place with these of its labels and tags alone: their scores are what they were."""
+    wanted = {"label": (model.labels, labels), "tag": (model.tags, tags)}
+    heads = {name: _rows(model.heads[name], *names) for name, names in wanted.items() if names[1]}
+    model.labels, model.tags, model.heads = list(labels), list(tags), nn.ModuleDict(heads)
+    return model
+
+
+def _rows(head: nn.Module, names: Sequence[str], kept: Sequence[str]) -> nn.Linear:
+    """The rows of a linear head that score `kept`."""
+    assert isinstance(head, nn.Linear)
+    rows = [names.index(name) for name in kept]
+    fewer = nn.Linear(head.in_features, len(rows))
+    with torch.no_grad():
+        fewer.weight.copy_(head.weight[rows])
+        fewer.bias.copy_(head.bias[rows])
+    return fewer
+
 
 LOG = "log.csv"
 """the losses of one part, beside its weights until all are done"""

@@ -7,12 +7,10 @@ from supertiny.core.config import load_each
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder, write_text
 from supertiny.core.git import git
-from supertiny.core.rows import ModelConfig, SystemConfig
-from supertiny.review import tracked
-from supertiny.review.figures import Figures
-from supertiny.review.gates import load_gates, verdicts
-from supertiny.review.page import Found, Revision, holds, write_page
-from supertiny.review.pictures import pictures
+from supertiny.measure.systems import ModelConfig, SystemConfig
+from supertiny.report import review
+from supertiny.report.compare import Figures, load_gates, verdicts
+from supertiny.report.review import Found, Revision, holds, pictures, write_page
 
 REFUSED = 3
 """exit code where a gate does not hold; 1 and 2 are errors"""
@@ -36,9 +34,9 @@ def main(base: str, out: Path = Path("review"), url: str | None = None) -> None:
 
 def _found(base: str, plots: Path) -> Found:
     systems, models = load_each("systems", SystemConfig, empty=True), load_each("models", ModelConfig)
-    gates, commit = load_gates(systems, models), tracked.revision(base)
-    before, after = tracked.metrics(base)
-    params, machines = tracked.params(base), tracked.machines(base)
+    gates, commit = load_gates(systems, models), review.revision(base)
+    before, after = review.metrics(base)
+    params, machines = review.params(base), review.machines(base)
     profiled = any(change.name == "profile" for change in params)
     gone = sorted(_rows(before) - systems.keys() - models.keys())
     head, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
@@ -50,15 +48,15 @@ def _found(base: str, plots: Path) -> Found:
         before=before,
         after=after,
         verdicts=verdicts(before, after, gates, timed=same),
-        stale=tracked.stale(),
+        stale=review.stale(),
         notes=[
             *(["Another profile: the models and queries are of other sizes."] if profiled else []),
             *(["Served by another machine or engine: QPS is shown, not judged."] if not same else []),
             *(["The checkout differs from its commit."] if git("status", "--porcelain") else []),
         ],
         params=params,
-        rerun=tracked.rerun(base),
-        graph=tracked.graph(),
+        rerun=review.rerun(base),
+        graph=review.graph(),
         pictures=pictures(base, plots),
     )
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from supertiny.commands.places import DATA, HOME, model_folder
+from supertiny.commands.ask import DATA, HOME, model_folder
 from supertiny.core.config import load
 from supertiny.core.files import read_json
 from supertiny.core.git import provenance
-from supertiny.export.folder import export
-from supertiny.retrieve.recall import RetrievalConfig
+from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.serve.export import export
 
 METRICS = Path("metrics/summary.json")
 

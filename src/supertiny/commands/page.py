@@ -6,15 +6,15 @@ from tempfile import TemporaryDirectory
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from supertiny.commands.plan.graph import GRAPH
 from supertiny.core.config import PARAMS, load_each, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.git import provenance
-from supertiny.core.rows import ModelConfig, SystemConfig
-from supertiny.plan.graph import GRAPH
-from supertiny.report.curves import read_curve
-from supertiny.webpage import pictures
-from supertiny.webpage.page import Project, html_page
+from supertiny.measure.systems import ModelConfig, SystemConfig
+from supertiny.report import html
+from supertiny.report.html import Project, html_page
+from supertiny.report.rows import read_curve
 
 READ = ("results.md", "functions.csv", "response.csv")
 """of the folder of metrics, with all its pictures"""
@@ -48,8 +48,8 @@ def _drawn(metrics: Path, titles: dict[str, str]) -> dict[str, bytes]:
     known = titles | {name: name for point in [*points, *ratios] if (name := point["model"]) not in titles}
     with TemporaryDirectory() as folder:
         outs = {name: Path(folder, f"{name}.svg") for name in ("functions", "response")}
-        pictures.functions(points, known, outs["functions"])
-        pictures.response(ratios, known, outs["response"])
+        html.functions(points, known, outs["functions"])
+        html.response(ratios, known, outs["response"])
         return {name: path.read_bytes() for name, path in outs.items()}
 
 

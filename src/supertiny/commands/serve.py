@@ -5,20 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from supertiny import engines
-from supertiny.commands.places import DATA, HOME, model_folder
-from supertiny.commands.retriever import named_retriever
-from supertiny.core.config import load, load_profile
-from supertiny.core.crowd import batched
+from supertiny.commands.ask import DATA, HOME, model_folder, named_retriever
+from supertiny.core.ask import DecodeConfig, GenerateMachine
+from supertiny.core.batching import batched
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError
-from supertiny.core.machine import Engines
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_functions
 from supertiny.data.dataset import DatasetConfig
 from supertiny.data.knowledge import read_knowledge
-from supertiny.model.ask import DecodeConfig, GenerateMachine
-from supertiny.online.path import Found, find
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.serve.config import ServiceConfig
-from supertiny.serve.site import Site
+from supertiny.serve.app import ServiceConfig
+from supertiny.serve.path import Found, Site, find
 
 
 def main(

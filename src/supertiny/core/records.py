@@ -10,15 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import (
-    Answer,
-    Function,
-    Malformed,
-    Parameter,
-    Pool,
-    answer_from_json,
-    answer_json,
-)
+from supertiny.core.calls import Answer, Function, Malformed, Parameter, Pool, answer_from_json, answer_json
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl, write_json, write_jsonl
 

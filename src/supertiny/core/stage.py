@@ -3,13 +3,51 @@
 import argparse
 import ctypes
 import inspect
+import os
 import platform
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from supertiny.core.errors import UserError
+from supertiny.core.files import digest
+
+
+def on_processes(count: int) -> None:
+    """Where `count` is more than 1 and this is not yet one of them: replace this process by `count` of its kind."""
+    if count == 1 or "LOCAL_RANK" in os.environ:
+        return
+    module = sys.modules["__main__"].__spec__
+    assert module is not None, "stages run as `python -m stages.<name>`"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    os.execv(sys.executable, [*torchrun, "-m", "--", module.name, *sys.argv[1:]])
+
+
+def is_first() -> bool:
+    """Whether this process writes the results."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def cache_home() -> Path:
+    """This user's cache folder for supertiny: $XDG_CACHE_HOME or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supertiny"
+
+
+@contextmanager
+def resumable(stage: str, *inputs: Any) -> Iterator[Path]:
+    """A scratch folder that the next run of the same code on the same `inputs` finds; removed on success.
+
+    A path among the inputs counts by its content.
+    """
+    code = sorted(Path(__file__).parent.parent.rglob("*.py"))
+    folder = cache_home() / "resume" / f"{stage}-{digest(stage, *inputs, *code)[:24]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
 
 _KINDS: dict[Any, type] = {Path: Path, Path | None: Path, str: str, str | None: str}
 """what a parameter of a stage may be"""

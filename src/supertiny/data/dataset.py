@@ -8,7 +8,7 @@ from supertiny.core.calls import Function
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.judge.judged import Judged
+from supertiny.judge.verdicts import Judged
 
 SPLITS = ("train", "expert", "dev", "test", "ood")
 Knowledge = list[tuple[str, str]]

@@ -3,7 +3,7 @@
     functions   JSON list of tools in the OpenAI schema
     queries     JSONL of examples (`supertiny.core.records.Example`): `id` and `query` are required; `answers`,
                 `context`, `history`, `knowledge`, `candidates`, `template`, `tags` are read where they stand
-    verdicts    JSONL of replies that experts judged (`supertiny.judge.judged.Judged`): `id`, `example` (the id of a
+    verdicts    JSONL of replies that experts judged (`supertiny.judge.verdicts.Judged`): `id`, `example` (the id of a
                 labelled query), `reply` (what a model wrote), `correct`; optional
     knowledge   JSON list of {"term", "explanation"}: the explanation of each term found in a query joins those that
                 its row brings, and the row is tagged `knowledge`; optional
@@ -23,7 +23,7 @@ from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.candidates import Oracle
 from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, Knowledge, must_be_file
 from supertiny.data.knowledge import lookup, read_knowledge
-from supertiny.judge.judged import Judged, read_judged
+from supertiny.judge.verdicts import Judged, read_judged
 
 
 def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:

@@ -92,7 +92,7 @@ def alpha(pair: Pair, mu: float) -> Tensor:
     return torch.where(total > 0, share, 0.5).clamp(max=1)
 
 
-def fixed(pair: Pair, alpha: Tensor | float) -> Tensor:
+def mixture(pair: Pair, alpha: Tensor | float) -> Tensor:
     """[N] alpha KL(p||q) + (1 - alpha) KL(q||p), in nats; with the alpha of each token it is AKL (Eq. 5)."""
     return alpha * fkl(pair) + (1 - alpha) * rkl(pair)
 
@@ -133,3 +133,24 @@ def mu_at(step: int, total: int, mu_start: float, mu: float) -> float:
     [1.0, 0.75, 0.5]
     """
     return mu_start + (mu - mu_start) * (step / (total - 1) if total > 1 else 1.0)
+
+
+@dataclass(kw_only=True, slots=True)
+class DistillConfig:
+    """Section `distill` of params.yaml: which divergence (Eq. 3-5)."""
+
+    loss: str
+    """akl | fkl | rkl | fixed"""
+    mu: float
+    """akl: probability mass of the teacher's tokens that make the head; from 1 on it is fkl"""
+    mu_start: float | None
+    """mu at the first step, from where it goes linearly to `mu`; null: constant"""
+    alpha: float
+    """fixed: weight of the forward KL"""
+    chunk_rows: int
+    """response tokens whose divergence is computed at once"""
+
+    def __post_init__(self) -> None:
+        Divergence(loss=self.loss, mu=self.mu, alpha=self.alpha)
+        require(self.mu_start is None or self.mu_start > 0, f"mu_start: expected more than 0, got {self.mu_start}")
+        require_positive(self, "chunk_rows")

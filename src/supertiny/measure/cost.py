@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from supertiny.core.files import read_json
-from supertiny.measure.flops import ModelShape, encoder_flops, gemm_flops, paper_flops, parameters
+from supertiny.model.flops import ModelShape, encoder_flops, gemm_flops, paper_flops, parameters
 
 
 def cost(model: Path, workload: dict[str, float]) -> dict[str, Any]:

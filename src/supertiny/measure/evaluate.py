@@ -1,20 +1,80 @@
 """AR of one system on the in-domain and the out-of-domain test, and the workload it was measured on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Malformed, Pool, answer_json
+from supertiny.core.ask import Generation, Request, requests
+from supertiny.core.calls import Answer, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
+from supertiny.core.files import read_jsonl
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples
-from supertiny.judge.reference import Verdict, judge
-from supertiny.measure.achievable import Reply, achievable_rate
-from supertiny.measure.workload import requests, token_means
-from supertiny.model.ask import Generation, Request
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.prompt.thought import read_answer
+from supertiny.core.stats import interval, share
+from supertiny.core.thought import read_answer
+from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
+
+Reply = Answer | Malformed
+
+
+def achievable_rate(
+    examples: Sequence[Example],
+    replies: Sequence[Reply],
+    verdicts: Sequence[Verdict],
+    seed: int,
+) -> dict[str, Any]:
+    """AR = mean over (x, y) of the judge's verdict, its bootstrap 95 % interval, and where it fails; shares are of n.
+
+    `ar` and the failures' shares add up to 1. `function_accuracy` counts replies with an accepted function or refusal,
+    whatever their arguments. `by_function` groups by the reference answer. Without examples every rate is None.
+    """
+    correct = [verdict.correct for verdict in verdicts]
+    low, high = interval(sum(correct), len(correct), seed)
+    return {
+        "n": len(verdicts),
+        "ar": share(correct),
+        "ar_low": low,
+        "ar_high": high,
+        "exact_match": share([verdict.exact for verdict in verdicts]),
+        "function_accuracy": share([has_right_head(*pair) for pair in zip(examples, replies, strict=True)]),
+        "failures": {kind.value: share([verdict.failure == kind for verdict in verdicts]) for kind in Failure},
+        "by_function": _split(([_function(example.answers[0])] for example in examples), correct),
+        "by_tag": _split((sorted(set(example.tags)) for example in examples), correct),
+    }
+
+
+def read_verdicts(answers: Path) -> dict[str, bool]:
+    """Query id -> whether the answer to it was right, of one model's answers."""
+    if not answers.is_file():
+        raise UserError(f"{answers} does not exist; run the stage that makes it: `dvc repro {answers}`")
+    return {row["id"]: row["correct"] for _, row in read_jsonl(answers)}
+
+
+def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, dict[str, Any]]:
+    """n and AR of every label, sorted; an example counts under each of its labels."""
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for names, right in zip(labels, correct, strict=True):
+        for name in names:
+            groups[name].append(right)
+    return {name: {"n": len(group), "ar": share(group)} for name, group in sorted(groups.items())}
+
+
+def _function(answer: Answer) -> str:
+    return answer.value if isinstance(answer, Refusal) else answer.name
+
+
+def token_means(generations: Sequence[Generation]) -> dict[str, float]:
+    """Mean tokens a request: s_t, s_u and n_out of the cost formula (algorithms section 12)."""
+    n = len(generations)
+    return {
+        "prompt_tokens": round(sum(g.prompt_tokens for g in generations) / n, 2),
+        "uncached_tokens": round(sum(g.uncached_tokens for g in generations) / n, 2),
+        "new_tokens": round(sum(g.new_tokens for g in generations) / n, 2),
+    }
+
 
 Generate = Callable[[Sequence[Request]], list[Generation]]
 

@@ -1,19 +1,47 @@
 """Queries a second and response times in a closed loop (paper 4.1, Table 4): each client asks, waits, asks again."""
 
+import os
+import platform
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from supertiny.core.ask import Generation
 from supertiny.core.config import require, require_positive
-from supertiny.model.ask import Generation
+
+
+def machine_summary() -> dict[str, str | int]:
+    """The machine and the versions behind a timing."""
+    gpu = _said(sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")), "Model")
+    return {
+        "cpu": _said([Path("/proc/cpuinfo")], "model name") or platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 0,
+        **({"gpu": gpu} if gpu else {}),
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 0),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "transformers", "xgrammar")},
+    }
+
+
+def _said(files: Sequence[Path], name: str) -> str | None:
+    """What the first line `name: value` of the files says, if there is one."""
+    for line in (line for file in files if file.is_file() for line in file.read_text().splitlines()):
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return None
+
 
 Asked = TypeVar("Asked")
 """what one request is: a prompt for a language model, an example for the traditional system"""

@@ -1,10 +1,12 @@
 """Answers in batches: what the prompts of a batch share is computed once, whatever its length."""
 
+import json
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
+import xgrammar
 from torch import Tensor
 from tqdm import tqdm
 from transformers import (
@@ -15,8 +17,58 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from xgrammar.contrib.hf import LogitsProcessor as GrammarProcessor
 
-from supertiny.model.ask import Generation
+from supertiny.core.ask import Chat, Generation, Request
+from supertiny.core.calls import Function, Refusal
+from supertiny.core.prompt import call_schema
+from supertiny.core.thought import TAGS
+
+
+class Constraint:
+    """Compiles the grammars of requests for one tokenizer; equal grammars are compiled once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int, thinks: bool = False) -> None:
+        info = xgrammar.TokenizerInfo.from_huggingface(
+            tokenizer, vocab_size=vocab_size, stop_token_ids=tokenizer.eos_token_id
+        )
+        self._compiler = xgrammar.GrammarCompiler(info, max_threads=2)
+        self._thinks = thinks
+
+    def processor(self, requests: Sequence[Request | Chat]) -> GrammarProcessor:
+        """For one `generate` call over these rows."""
+        grammars = [grammar(request, self._thinks) for request in requests]
+        return GrammarProcessor([self._compiler.compile_grammar(one) for one in grammars])
+
+
+def grammar(request: Request | Chat, thinks: bool) -> xgrammar.Grammar:
+    """A call or a refusal for a request; for a chat what its schema says, compact; anything where it has none."""
+    if isinstance(request, Request):
+        space = xgrammar.Grammar.from_ebnf('root ::= " "')
+        answer = _answer(request.candidates)
+        return xgrammar.Grammar.concat(space, *(_thought(answer) if thinks else [answer]))
+    return _compact(request.schema) if request.schema else xgrammar.Grammar.from_ebnf("root ::= [^\\0]*")
+
+
+def _answer(functions: Sequence[Function]) -> xgrammar.Grammar:
+    """A call in compact JSON or a refusal's words."""
+    words = " | ".join(json.dumps(refusal.value) for refusal in Refusal)
+    answers = [xgrammar.Grammar.from_ebnf(f"root ::= {words}")]
+    if functions:
+        answers.append(_compact(json.dumps(call_schema(functions))))
+    return xgrammar.Grammar.union(*answers)
+
+
+def _thought(answer: xgrammar.Grammar) -> list[xgrammar.Grammar]:
+    """The answer between its tags, behind a thought that holds no tag."""
+    before, between, after = json.dumps(TAGS[0]), json.dumps(TAGS[1] + TAGS[2]), json.dumps(TAGS[3])
+    thought = xgrammar.Grammar.from_ebnf(f"root ::= {before} [^<]+ {between}")
+    return [thought, answer, xgrammar.Grammar.from_ebnf(f"root ::= {after}")]
+
+
+def _compact(schema: str) -> xgrammar.Grammar:
+    return xgrammar.Grammar.from_json_schema(schema, any_whitespace=False, separators=(",", ":"))
+
 
 MIN_SHARED = 16
 """tokens below which a shared prefix is not worth its own forward pass"""

@@ -24,7 +24,7 @@ from transformers import (
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file, whole_folder
-from supertiny.core.resume import cache_home
+from supertiny.core.stage import cache_home
 from supertiny.model.checkpoint import load_config, load_tokenizer, save, tokenizer_identity
 
 END = "<|endoftext|>"

@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from supertiny.core.config import require
-from supertiny.core.rates import paired
 from supertiny.core.records import Example
+from supertiny.core.stats import paired
 from supertiny.judge.reference import judge
-from supertiny.measure.achievable import achievable_rate
-from supertiny.measure.workload import token_means
-from supertiny.prototype.answer import Prototype, parsed
+from supertiny.measure.evaluate import achievable_rate, token_means
+from supertiny.prototype.prototype import Prototype, parsed
 
 CHOSEN = "chosen"
 """the prototype as it is"""

@@ -5,10 +5,20 @@ from typing import Any
 
 from supertiny.core.config import PARAMS, require
 from supertiny.core.files import write_csv, write_json, write_text
-from supertiny.report.curves import Point, curve_rows
-from supertiny.report.models import Results
 from supertiny.report.pictures import learning, pareto
-from supertiny.report.step import Step
+from supertiny.report.rows import (
+    Point,
+    Results,
+    Row,
+    Step,
+    curve_rows,
+    data_row,
+    function_rows,
+    known,
+    model_row,
+    pareto_rows,
+    response_rows,
+)
 from supertiny.report.steps import (
     ablation,
     adapter,
@@ -21,7 +31,6 @@ from supertiny.report.steps import (
     rft,
     rl,
 )
-from supertiny.report.summary import Row, data_row, function_rows, known, model_row, pareto_rows, response_rows
 from supertiny.report.tables import results_page
 
 STEPS: dict[str, Step] = {

@@ -1,14 +1,42 @@
 """The figures that set the models side by side."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from supertiny.report.canvas import COLOURS, MARKERS, canvas
-from supertiny.report.curves import Point
-from supertiny.report.summary import Row
+from supertiny.core.files import whole_file
+from supertiny.report.rows import Point, Row
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, told apart by everyone"""
+MARKERS = "osD^vPX*<>"
+STYLE: Any = {
+    "svg.hashsalt": "supertiny",
+    "font.size": 10,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def canvas(out: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure of `width` x `height` inches to draw on; on success it becomes the SVG `out`."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        yield figure
+        with whole_file(out) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None})
+
 
 LEAST_LOSS = 1e-3
 """nats; a smaller loss is drawn as this one, for the axis is logarithmic"""

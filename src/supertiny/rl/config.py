@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require, require_positive
-from supertiny.model.training import FitConfig, FrozenConfig
+from supertiny.model.train import FitConfig, FrozenConfig
 
 
 @dataclass(kw_only=True, slots=True)

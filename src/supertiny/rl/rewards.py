@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, parse_reply
 from supertiny.core.records import Example
-from supertiny.judge.normalise import same
+from supertiny.core.thought import TagFault, head, named, read
+from supertiny.judge.meaning import same
 from supertiny.judge.reference import judge
-from supertiny.prompt.thought import TagFault, head, named, read
 
 
 class Level(StrEnum):

@@ -1,23 +1,143 @@
 """The HTTP application: our route, the OpenAI protocol's, health, metrics, and the page."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi.responses import HTMLResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.serve.config import ServiceConfig
-from supertiny.serve.gauges import Gauges
-from supertiny.serve.limits import BodyLimit, Door, error_body
-from supertiny.serve.site import Served, Site, serve
+from supertiny.serve.path import Served, Site, serve
 from supertiny.serve.wire import ChatCompletion, Query, answer_body, chat_of, completion_body, example_of
+
+
+@dataclass(kw_only=True, slots=True)
+class ServiceConfig:
+    """Where the service listens, and what it refuses rather than break under."""
+
+    host: str
+    """address to listen at; 0.0.0.0: every one, behind a proxy that knows who may ask"""
+    port: int
+    """0: any that is free"""
+    max_waiting: int
+    """requests being answered or waiting; one more is refused with 429"""
+    timeout_s: float
+    """that one request may take, its waiting included; then 504"""
+    max_body_kb: int
+    """of a request, 1,024 bytes each; a larger one is refused with 413"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port < 2**16, f"port: expected 0 to 65535, got {self.port}")
+        for name in ("max_waiting", "timeout_s", "max_body_kb"):
+            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
+
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""seconds"""
+
+
+class Gauges:
+    """The metrics of one service."""
+
+    def __init__(self) -> None:
+        self._registry = kept = CollectorRegistry()
+        self.requests = Counter("supertiny_requests", "Requests, by HTTP status", ["route", "status"], registry=kept)
+        self.tokens = Counter("supertiny_tokens", "Tokens read and written", ["model", "kind"], registry=kept)
+        self.inside = Gauge("supertiny_requests_in_progress", "Requests answered or waiting for it", registry=kept)
+        self.seconds = Histogram(
+            "supertiny_step_seconds", "Time of each step", ["model", "step"], buckets=BUCKETS, registry=kept
+        )
+
+    def answered(self, model: str, seconds: Mapping[str, float], prompt_tokens: int, new_tokens: int) -> None:
+        """Count one answer."""
+        for step, taken in seconds.items():
+            self.seconds.labels(model, step).observe(taken)
+        self.tokens.labels(model, "prompt").inc(prompt_tokens)
+        self.tokens.labels(model, "new").inc(new_tokens)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+T = TypeVar("T")
+
+
+class Door:
+    """Lets at most `limit` pieces of work in; each has `timeout_s` to be done, and keeps its place until it is."""
+
+    def __init__(self, limit: int, timeout_s: float) -> None:
+        self.limit, self.timeout_s, self.inside = limit, timeout_s, 0
+        self._threads = ThreadPoolExecutor(limit, thread_name_prefix="request")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` gives in a thread of its own; 429 where the house is full, 504 where it takes too long."""
+        if self.inside >= self.limit:
+            raise HTTPException(
+                429, f"{self.limit} requests are being answered; ask again in a second", headers={"Retry-After": "1"}
+            )
+        self.inside += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._leave)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self.timeout_s)
+        except TimeoutError:
+            raise HTTPException(504, f"no answer within {self.timeout_s:g} seconds") from None
+
+    def close(self) -> None:
+        """Wait for what is inside."""
+        self._threads.shutdown()
+
+    def _leave(self, future: "asyncio.Future[Any]") -> None:
+        self.inside -= 1
+        if not future.cancelled():
+            future.exception()  # it was told to whoever still waited
+
+
+class BodyLimit:
+    """ASGI middleware: a request body of more than `max_bytes` is refused with 413, whether it says so or not."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        declared = dict(scope.get("headers") or []).get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self.max_bytes:
+            await JSONResponse(error_body(self._refusal(), 413), 413)(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.max_bytes:
+                raise HTTPException(413, self._refusal())
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _refusal(self) -> str:
+        return f"the request's body has more than {self.max_bytes} bytes"
+
+
+def error_body(message: str, status: int) -> dict[str, Any]:
+    """An error as the OpenAI protocol has it."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "code": status}}
 
 
 def application(site: Site, cfg: ServiceConfig) -> FastAPI:

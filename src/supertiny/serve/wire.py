@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from supertiny.adapter.frames import to_frame
+from supertiny.baseline.frames import to_frame
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_from_json, answer_json
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn, function_of_tool
-from supertiny.serve.site import Served
+from supertiny.serve.path import Served
 
 MAX_CHARS = 4000
 """of one text in a request"""

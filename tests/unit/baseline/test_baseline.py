@@ -8,19 +8,39 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.adapter.frames import Frame, from_frame
-from supertiny.baseline.answer import System, best_spans, whole_words
-from supertiny.baseline.config import BaselineConfig, BaselineSizes, PartConfig
-from supertiny.baseline.labels import Target, domains, frame_rows, intents, name_of, slot_tags, targets, token_spans
-from supertiny.baseline.parts import Domain, by_domain, known_domains, parts, read_domains, write_domains
-from supertiny.baseline.reading import Reading, read
-from supertiny.baseline.values import align, value_of
+from supertiny.baseline.frames import Frame, from_frame
+from supertiny.baseline.labels import (
+    Reading,
+    Target,
+    align,
+    domains,
+    frame_rows,
+    intents,
+    name_of,
+    read,
+    slot_tags,
+    targets,
+    token_spans,
+    value_of,
+)
+from supertiny.baseline.parts import (
+    BaselineConfig,
+    BaselineSizes,
+    Domain,
+    PartConfig,
+    by_domain,
+    known_domains,
+    parts,
+    read_domains,
+    write_domains,
+)
+from supertiny.baseline.system import System, best_spans, whole_words
 from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.judge.normalise import same
-from supertiny.model.heads import NONE, HeadedEncoder, TextBatch, collate, loss
-from supertiny.model.training import FitConfig
+from supertiny.judge.meaning import same
+from supertiny.model.encoder import NONE, HeadedEncoder, TextBatch, collate, loss
+from supertiny.model.train import FitConfig
 
 POOL = {
     "dim": Function(

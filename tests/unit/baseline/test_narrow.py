@@ -2,8 +2,8 @@
 
 import torch
 
-from supertiny.baseline.narrow import narrowed
-from supertiny.model.heads import HeadedEncoder
+from supertiny.baseline.train import narrowed
+from supertiny.model.encoder import HeadedEncoder
 
 
 def test_scores_of_what_is_kept_are_what_they_were(tiny_folder):

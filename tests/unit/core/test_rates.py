@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.rates import mean_interval, paired, share
+from supertiny.core.stats import mean_interval, paired, share
 
 
 def test_a_share_is_rounded_and_of_nothing_none():

@@ -7,14 +7,7 @@ import pytest
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal
 from supertiny.core.errors import UserError
-from supertiny.core.records import (
-    Example,
-    Turn,
-    read_examples,
-    read_functions,
-    write_examples,
-    write_functions,
-)
+from supertiny.core.records import Example, Turn, read_examples, read_functions, write_examples, write_functions
 
 POOL = {
     "dim": Function(

@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
+from supertiny.data.build import complexity, get_source
 from supertiny.data.candidates import Oracle, nearness
-from supertiny.data.complexity import complexity
 from supertiny.data.dataset import DatasetSizes
 from supertiny.data.knowledge import lookup
-from supertiny.data.sources import get_source
 from tests.unit.data.conftest import make_config
 
 POOL = {

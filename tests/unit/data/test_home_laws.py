@@ -10,9 +10,9 @@ import pytest
 from supertiny.core.calls import Call, Refusal, check_call
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_examples
-from supertiny.data.home import followups, refusals, source
+from supertiny.data.home import dialogue, source
 from supertiny.data.home.english import in_words
-from supertiny.data.home.inventory import build_home
+from supertiny.data.home.home import build_home
 from supertiny.data.home.speaker import is_ood
 from supertiny.data.home.split import sentence, split_plain
 from supertiny.data.knowledge import lookup
@@ -107,7 +107,7 @@ def test_no_sentence_of_a_held_out_split_is_said_in_train(home_dataset, kind_of)
 
 def test_one_sentence_has_one_owner_whatever_it_asks():
     """All templates of `sentence` stand in one split; every kind of second turn has one of its own in train."""
-    ids = followups.all_templates() + refusals.all_templates()
+    ids = dialogue.all_templates() + dialogue.all_templates()
     home = split_plain(ids, 0, {"test": 0.15, "dev": 0.08})
     owners, kinds = defaultdict(set), defaultdict(set)
     for template_id, split in home.items():

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter
+from supertiny.data.home.dialogue import follow_up, follow_up_templates
 from supertiny.data.home.english import decorate, in_words, skeleton, surface
-from supertiny.data.home.followups import all_templates, follow_up
 from supertiny.data.home.grammar import load_grammar
-from supertiny.data.home.inventory import Device, Home, build_home
-from supertiny.data.home.label import reference, right_calls
+from supertiny.data.home.home import Device, Home, build_home, reference, right_calls
+from supertiny.data.home.speaker import mark
 from supertiny.data.home.split import split_templates
-from supertiny.data.home.walk import mark
 
 TEXT = Parameter("string")
 NUMBER = Parameter("integer")
@@ -123,7 +122,7 @@ def test_the_time_a_timer_is_known_by_and_the_time_it_gains_stay_apart():
 
 def test_follow_ups_depend_on_the_turn_before():
     rng = random.Random(0)
-    allowed = set(all_templates())
+    allowed = set(follow_up_templates())
     before = Call("turn_on_light", {"area": "kitchen"})
     turns = [follow_up(rng, before, [], ["kitchen", "attic"], allowed) for _ in range(50)]
     calls = {(turn.call.name, turn.call.arguments["area"]) for turn in turns if turn}
@@ -134,7 +133,7 @@ def test_follow_ups_depend_on_the_turn_before():
 
 def test_that_timer_is_known_by_its_name_or_its_time():
     rng = random.Random(1)
-    allowed = {name for name in all_templates() if "cancel_timer" in name}
+    allowed = {name for name in follow_up_templates() if "cancel_timer" in name}
     named = follow_up(rng, Call("start_timer", {"minutes": 5, "name": "tea"}), [], [], allowed)
     timed = follow_up(rng, Call("start_timer", {"minutes": 5}), [], [], allowed)
     assert named and named.call == Call("cancel_timer", {"name": "tea"})

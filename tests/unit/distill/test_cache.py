@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.distill.cache import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key, describe
 from supertiny.distill.rows import LogitsConfig, Rows, reconciled
 from supertiny.distill.shards import Shard
+from supertiny.distill.store import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key, summary
 from supertiny.model.vocab import Vocabulary
 
 QWEN = 151_665
@@ -112,7 +112,7 @@ def test_keys_tell_the_prompt_from_the_response():
 
 def test_an_empty_cache_is_a_cache(tmp_path):
     fill(tmp_path, [])
-    assert describe(CacheReader(tmp_path))["tokens"] == 0
+    assert summary(CacheReader(tmp_path))["tokens"] == 0
     assert key(1) not in CacheReader(tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_a_grown_cache_keeps_what_it_had(cache):
 
 
 def test_what_a_cache_takes_and_misses_is_counted_honestly(whole):
-    found = describe(CacheReader(whole))
+    found = summary(CacheReader(whole))
     tokens = sum(number % 7 for number in range(100))
     size = sum(path.stat().st_size for path in whole.iterdir())
     missing = sum(rows(number).missing.sum() for number in range(100))
@@ -282,7 +282,7 @@ def test_a_hundred_ids_of_an_18_bit_vocabulary_never_take_more_than_425_bytes(tm
             logs[:, -1] = 65504
             ids = draw.integers(0, QWEN, 100 * tokens).astype(np.int32)
             writer.add(key(number), Rows(ids, -logs.ravel(), np.full(tokens, 100), np.full(tokens, -1, np.float16)))
-    assert describe(CacheReader(tmp_path))["bytes_per_token"] < 425
+    assert summary(CacheReader(tmp_path))["bytes_per_token"] < 425
 
 
 def test_look_ups_read_one_bucket(tmp_path, monkeypatch):

@@ -9,9 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supertiny.core.errors import UserError
-from supertiny.distill.bits import from_bits, sorted_from_bits, sorted_to_bits, to_bits
-from supertiny.distill.nucleus import nucleus, real_log_probs
-from supertiny.distill.rows import LogitsConfig, RowFormat, Rows, decode, encode, reconciled
+from supertiny.distill.rows import (
+    LogitsConfig,
+    RowFormat,
+    Rows,
+    decode,
+    encode,
+    from_bits,
+    reconciled,
+    sorted_from_bits,
+    sorted_to_bits,
+    to_bits,
+)
+from supertiny.distill.store import nucleus, real_log_probs
 
 P = [0.02, 0.4, 0.1, 0.3, 0.18]
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supertiny.core.errors import UserError
-from supertiny.distill.divergence import KINDS, Divergence, alpha, fixed, fkl, head, mu_at, pair, rkl
+from supertiny.distill.divergence import KINDS, Divergence, alpha, fkl, head, mixture, mu_at, pair, rkl
 
 LAW = settings(deadline=None)  # a busy machine is no fault
 P, Q = (0.1, 0.2, 0.3, 0.4), (0.4, 0.3, 0.2, 0.1)
@@ -31,7 +31,7 @@ def softmaxes(rows):
 
 
 def akl(both, mu):
-    return fixed(both, Divergence(loss="akl", mu=mu, alpha=0.5).weight(both))
+    return mixture(both, Divergence(loss="akl", mu=mu, alpha=0.5).weight(both))
 
 
 def kl(p, q):
@@ -138,7 +138,7 @@ def test_divergences_are_positive_and_nothing_from_itself(rows, mu):
         (fkl(both), fkl(same)),
         (rkl(both), rkl(same)),
         (akl(both, mu), akl(same, mu)),
-        (fixed(both, 0.3), fixed(same, 0.3)),
+        (mixture(both, 0.3), mixture(same, 0.3)),
     ]:
         assert value.item() >= -1e-12 and zero.item() == 0.0
     assert alpha(same, mu).item() == (1.0 if mu >= 1 else 0.5)
@@ -149,7 +149,7 @@ def test_divergences_are_positive_and_nothing_from_itself(rows, mu):
 def test_from_mass_one_on_it_is_forward_kl_to_the_last_bit(rows):
     both = softmaxes(rows)
     assert torch.equal(akl(both, 1.0), fkl(both)) and torch.equal(akl(both, 1.5), fkl(both))
-    assert torch.equal(fixed(both, 0.0), rkl(both)) and torch.equal(fixed(both, 1.0), fkl(both))
+    assert torch.equal(mixture(both, 0.0), rkl(both)) and torch.equal(mixture(both, 1.0), fkl(both))
 
 
 def test_an_empty_rest_bucket_weighs_nothing_and_a_student_that_uses_it_pays():

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from supertiny.core.errors import UserError
-from supertiny.distill.cache import CacheReader, CacheWriter, TeacherIdentity, content_key
-from supertiny.distill.config import DistillConfig
 from supertiny.distill.distance import known
-from supertiny.distill.lessons import Lesson, Teacher, with_mu
+from supertiny.distill.divergence import DistillConfig
 from supertiny.distill.rows import LogitsConfig, Rows
+from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key
+from supertiny.distill.teacher import Lesson, Teacher, with_mu
 from supertiny.model.batches import Branch, Pack
 from supertiny.model.vocab import Vocabulary
 

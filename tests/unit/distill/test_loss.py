@@ -10,8 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from supertiny.distill.divergence import KINDS, SMALLEST_REST, Divergence
-from supertiny.distill.loss import divergence_sum, token_stats
-from supertiny.distill.signal import Signal
+from supertiny.distill.loss import Signal, divergence_sum, token_stats
 
 V = 12
 LAW = settings(deadline=None)  # a busy machine is no fault

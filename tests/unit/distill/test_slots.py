@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Refusal, answer_text
-from supertiny.distill.slots import Slot, token_slots
+from supertiny.distill.distance import Slot, token_slots
 
 NAMES = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

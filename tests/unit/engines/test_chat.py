@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from supertiny.core.ask import Chat, ChatConfig, ChatMachine, Generation
 from supertiny.core.errors import UserError
-from supertiny.engines.native.chat import chat as native_chat
-from supertiny.model.ask import Chat, ChatConfig, ChatMachine, Generation
-from supertiny.model.replies import Replies
+from supertiny.engines.native.answer import chat as native_chat
+from supertiny.model.answer import Replies
 
 GREEDY = ChatConfig(temperature=0.0, max_new_tokens=8)
 SCHEMA = json.dumps({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]})

@@ -9,12 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine
 from supertiny.core.errors import UserError
-from supertiny.engines.endpoint._server import NEXT_SEED, Server
-from supertiny.engines.endpoint.chat import chat
-from supertiny.engines.endpoint.serve import serve
+from supertiny.engines.servers.answer import chat, serve
+from supertiny.engines.servers.client import NEXT_SEED, Server
 from supertiny.measure.load import closed_loop
-from supertiny.model.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine
 
 GREEDY = ChatConfig(temperature=0.0, max_new_tokens=8)
 DECODE = DecodeConfig(constrained=True, max_new_tokens=8)

@@ -6,14 +6,14 @@ import time
 import pytest
 
 from supertiny import engines
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request
 from supertiny.core.calls import Function, Parameter
 from supertiny.core.errors import UserError
-from supertiny.engines.native.serve import serve
+from supertiny.core.prompt import Prompt
+from supertiny.engines.native.answer import serve
 from supertiny.measure.load import BenchConfig, BenchSizes, bench, closed_loop
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.model.answer import Loaded
 from supertiny.model.generate import Sampling
-from supertiny.model.loaded import Loaded
-from supertiny.prompt.compressed import Prompt
 
 DECODE = DecodeConfig(constrained=True, max_new_tokens=6)
 MACHINE = GenerateMachine(precision="float32", batch_size=4)

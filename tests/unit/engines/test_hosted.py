@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
 from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
-from supertiny.engines.endpoint import _hosted, _verbs
-from supertiny.engines.endpoint._hosted import Kind, Plan, Start, Step, hosted, partial
-from supertiny.launcher.config import LaunchConfig, ServersConfig
-from supertiny.model.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.prompt.compressed import Prompt
+from supertiny.core.prompt import Prompt
+from supertiny.engines.servers import answer
+from supertiny.engines.servers import hosted as module
+from supertiny.engines.servers.hosted import Kind, Plan, Start, Step, hosted, partial
+from supertiny.engines.servers.launch import LaunchConfig, ServersConfig
 from tests.project import smoke_project
 
 SMALL = GenerateMachine(precision="float32", batch_size=4)
@@ -189,7 +190,7 @@ def test_a_given_address_is_asked_with_its_key_and_nothing_is_started(profile, m
     with hosted(saying("exit 1"), MODEL, SMALL, None) as server:
         server.check()
     assert set(keys) == {"Bearer open sesame"}
-    assert _hosted._answers(f"http://{host}:{port}/v1") and not (folder / "cache/supertiny/servers").exists()
+    assert module._answers(f"http://{host}:{port}/v1") and not (folder / "cache/supertiny/servers").exists()
     theirs.shutdown()
     theirs.server_close()
 
@@ -234,7 +235,7 @@ def test_two_runs_at_once_make_it_once(profile, tmp_path):
     )  # fmt: skip
     with ThreadPoolExecutor(2) as threads:
         step = Step(["sh", "-c", script], out)
-        runs = [threads.submit(_hosted._made, step, start, kind, folder / f"log{number}") for number in range(2)]
+        runs = [threads.submit(module._made, step, start, kind, folder / f"log{number}") for number in range(2)]
     assert [run.result() for run in runs] == [None, None]
     assert (tmp_path / "runs").read_text() == "x\n" and (out / "file").read_text() == "y\n"
 
@@ -301,9 +302,9 @@ def test_no_two_servers_stand_on_the_gpus_at_once(profile, monkeypatch):
         yield Answers()
         up.remove(model)
 
-    monkeypatch.setattr(_verbs, "hosted", stands)
-    monkeypatch.setattr(_verbs, "_writer", lambda kind, model, server: lambda request, cfg: server.write([], 1, {}))
-    ask = _verbs.chats(listing(), MODEL, LARGE)
+    monkeypatch.setattr(answer, "hosted", stands)
+    monkeypatch.setattr(answer, "_writer", lambda kind, model, server: lambda request, cfg: server.write([], 1, {}))
+    ask = answer.chats(listing(), MODEL, LARGE)
 
     def chat(*questions):
         chats = [Chat((("user", one),)) for one in questions]
@@ -312,14 +313,14 @@ def test_no_two_servers_stand_on_the_gpus_at_once(profile, monkeypatch):
     decode, request = DecodeConfig(constrained=False, max_new_tokens=4), Request(Prompt("f()", "x"), ())
     chat("a", "b")
     chat("c")
-    assert _verbs.answers(listing(), MODEL, [request], decode, SMALL)[0].text == "f()"
+    assert answer.answers(listing(), MODEL, [request], decode, SMALL)[0].text == "f()"
     assert not up
     assert chat("d")[0].text == "right" and up
-    with _verbs.asking(listing(), MODEL, decode, SMALL) as one:
+    with answer.asking(listing(), MODEL, decode, SMALL) as one:
         assert one(request).text == "f()"
     assert started == ["ChatMachine", "GenerateMachine", "ChatMachine", "GenerateMachine"] and not up
 
 
 def test_a_model_that_is_served_from_a_folder_is_known_by_its_content(profile):
     profile()
-    assert _hosted.by_content("Big/Model") == "Big/Model" and _hosted.by_content(str(MODEL)) == MODEL
+    assert module.by_content("Big/Model") == "Big/Model" and module.by_content(str(MODEL)) == MODEL

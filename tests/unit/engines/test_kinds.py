@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from supertiny.core.errors import UserError
-from supertiny.engines.endpoint._hosted import Start, partial
-from supertiny.engines.sglang._kind import KIND as SGLANG
-from supertiny.engines.trtllm._kind import KIND as TRTLLM
-from supertiny.engines.vllm._kind import KIND as VLLM
-from supertiny.launcher.config import LaunchConfig, ServerConfig
+from supertiny.engines.servers.hosted import Start, partial
+from supertiny.engines.servers.launch import LaunchConfig, ServerConfig
+from supertiny.engines.servers.sglang import KIND as SGLANG
+from supertiny.engines.servers.trtllm import KIND as TRTLLM
+from supertiny.engines.servers.vllm import KIND as VLLM
 from tests import flags
 from tests.project import smoke_project
 

@@ -11,23 +11,22 @@ pytest.importorskip("openvino_genai", reason="needs supertiny[openvino]")
 import xgrammar
 from transformers import MistralConfig, MistralForCausalLM
 
+from supertiny.compress.cut import keep_channels, loadable
+from supertiny.compress.quantize import QuantizationConfig, quantize
+from supertiny.compress.vocab import trim_vocabulary
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Request
 from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
 from supertiny.core.errors import UserError
-from supertiny.engines.openvino import _ir, _pipeline
-from supertiny.engines.openvino._grammar import ebnf
-from supertiny.engines.openvino.serve import serve
+from supertiny.core.prompt import Prompt
+from supertiny.engines.openvino import pipeline
+from supertiny.engines.openvino import serve as module
+from supertiny.engines.openvino.serve import ebnf, serve
 from supertiny.measure.load import closed_loop
 from supertiny.model import checkpoint
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Request
+from supertiny.model.answer import Loaded
 from supertiny.model.batches import Branch, Pack
 from supertiny.model.generate import Sampling
-from supertiny.model.loaded import Loaded
-from supertiny.prompt.compressed import Prompt
-from supertiny.prune.vocab import trim_vocabulary
-from supertiny.prune.width import keep_channels, loadable
-from supertiny.quantize.build import quantize
-from supertiny.quantize.config import QuantizationConfig
-from tests.unit.prune.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
+from tests.unit.compress.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
 
 GPTQ = pytest.mark.skipif(not find_spec("gptqmodel"), reason="needs gptqmodel")
 MACHINE = GenerateMachine(precision="float32", batch_size=4)
@@ -141,7 +140,7 @@ def test_a_step_that_fails_is_an_error_of_its_requests_and_not_the_end(tmp_path,
     with serve(folder, DecodeConfig(constrained=True, max_new_tokens=8), MACHINE) as ask:
         before = ask(REQUESTS[0])
         with monkeypatch.context() as broken:
-            broken.setattr("supertiny.engines.openvino.serve._grammar", lambda *_: "root ::= nothing such")
+            broken.setattr("supertiny.engines.openvino.serve.grammar", lambda *_: "root ::= nothing such")
             with pytest.raises(RuntimeError):
                 ask(REQUESTS[0])
         assert ask(REQUESTS[0]) == before
@@ -172,16 +171,16 @@ def test_a_model_is_converted_once_whole_or_not_at_all(tmp_path, monkeypatch):
     tokenizer = llama_tokenizer()
     folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
     with monkeypatch.context() as broken:
-        broken.setattr(_ir, "convert_tokenizer", lambda *_, **__: 1 / 0)
+        broken.setattr(module, "convert_tokenizer", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            _ir.converted(folder)
+            module.converted(folder)
     assert not [one for one in (tmp_path / "cache/supertiny/openvino").iterdir() if one.is_dir()]
-    first = _ir.converted(folder)
-    monkeypatch.setattr(_ir, "_write", lambda *_: 1 / 0)
-    assert _ir.converted(folder) == first
+    first = module.converted(folder)
+    monkeypatch.setattr(module, "_write", lambda *_: 1 / 0)
+    assert module.converted(folder) == first
     other = saved(random_model(tokenizer, seed=1), tokenizer, tmp_path / "other")
     with pytest.raises(ZeroDivisionError):
-        _ir.converted(other)
+        module.converted(other)
 
 
 def test_a_model_it_cannot_run_is_named(tmp_path):
@@ -189,7 +188,7 @@ def test_a_model_it_cannot_run_is_named(tmp_path):
     sizes = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48}
     windowed = MistralForCausalLM(MistralConfig(**sizes, num_hidden_layers=1, vocab_size=400, sliding_window=8))
     with pytest.raises(UserError, match="without a sliding window .* take engine 'native'"):
-        _ir.converted(saved(windowed, tokenizer, tmp_path / "windowed"))
+        module.converted(saved(windowed, tokenizer, tmp_path / "windowed"))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +205,7 @@ def test_codes_are_multiplied_as_they_are_stored(tmp_path, make, scheme, code_by
     quantize(base, scheme, packs, tmp_path / scheme, how)
     alone, written = both(tmp_path / scheme, True)
     assert facts(written) == facts(alone)
-    sizes = [(_ir.converted(one) / "openvino_model.bin").stat().st_size for one in (tmp_path / scheme, base)]
+    sizes = [(module.converted(one) / "openvino_model.bin").stat().st_size for one in (tmp_path / scheme, base)]
     weights = sum(one.numel() for name, one in checkpoint.load_model(base).named_parameters() if "_proj.weight" in name)
     a_group = 4 / 32  # bytes of a scale, inputs that share it
     assert sizes[1] - sizes[0] == pytest.approx(weights * (4 - code_bytes - a_group), rel=0.01)
@@ -218,7 +217,7 @@ def test_eight_bit_floats_are_refused(tmp_path):
     how = QuantizationConfig(group_size=128, calibration_examples=1, damp=0.05)
     quantize(base, "w8a8", [], tmp_path / "w8a8", how)
     with pytest.raises(UserError, match="multiplies no FP8 on CPUs; take 'native', or the float model"):
-        _ir.converted(tmp_path / "w8a8")
+        module.converted(tmp_path / "w8a8")
 
 
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
@@ -246,7 +245,7 @@ def test_the_least_of_the_machine_is_kept(tmp_path):
     tokenizer = llama_tokenizer()
     folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
     one = GenerateMachine(precision="float32", batch_size=1)
-    with _pipeline.opened(_ir.converted(folder), one) as write:
+    with pipeline.opened(module.converted(folder), one) as write:
         from openvino_genai import GenerationConfig
 
         how = GenerationConfig(max_new_tokens=3, ignore_eos=True)

@@ -6,8 +6,8 @@ makes the snapshots in one that has them.
 
 import pytest
 
-from supertiny.engines.sglang._kind import KIND as SGLANG
-from supertiny.engines.vllm._kind import KIND as VLLM
+from supertiny.engines.servers.sglang import KIND as SGLANG
+from supertiny.engines.servers.vllm import KIND as VLLM
 from tests import flags, make_flags
 from tests.unit.engines.test_kinds import START
 

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.judge.calibrate import calibrate, check, confusion, kappa
-from supertiny.judge.judged import Injected, Judged
-from supertiny.judge.kinds import JudgeConfig, by_reference
-from supertiny.judge.reference import Failure, Verdict
-from supertiny.judge.trial import Trial
+from supertiny.judge.reference import Failure, JudgeConfig, Verdict, by_reference
+from supertiny.judge.verdicts import Injected, Judged
+from supertiny.prototype.calibrate import calibrate, check, confusion, kappa
+from supertiny.prototype.judges import Trial
 
 POOL = {"dim": Function("dim", "Dims", {"level": Parameter("integer", "", True)})}
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)

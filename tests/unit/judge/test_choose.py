@@ -4,12 +4,11 @@ import json
 
 import pytest
 
+from supertiny.core.ask import ChatConfig, Generation
 from supertiny.core.calls import Call, Function
 from supertiny.core.records import Example
-from supertiny.judge.choose import choose
-from supertiny.judge.classifier import LABELS
-from supertiny.judge.kinds import KINDS, JudgeConfig
-from supertiny.model.ask import ChatConfig, Generation
+from supertiny.judge.reference import KINDS, JudgeConfig
+from supertiny.prototype.judges import LABELS, choose
 
 POOL = {"lock": Function("lock", "Locks a door")}
 CHAT = ChatConfig(temperature=0.0, max_new_tokens=9)

@@ -6,10 +6,9 @@ import pytest
 
 from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Refusal, answer_text
 from supertiny.core.records import Example
-from supertiny.judge.classifier import LABELS, classifier, text, training_rows
-from supertiny.judge.judged import Judged
 from supertiny.judge.reference import Failure
-from supertiny.judge.trial import Trial
+from supertiny.judge.verdicts import Judged
+from supertiny.prototype.judges import LABELS, Trial, classifier, text, training_rows
 
 POOL = {"open_gate": Function("open_gate", "Opens a gate", {"name": Parameter("string")})}
 EXAMPLE = Example(id="1", query="open up", context={"room": "hall"}, candidates=("open_gate",))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Refusal
 from supertiny.core.records import Example
-from supertiny.judge.llm import LlmJudge, Said, question, read_verdict
 from supertiny.judge.reference import Failure
+from supertiny.prototype.judges import LlmJudge, Said, question, read_verdict
 
 POOL = {name: Function(name, f"Does {name}", {"name": Parameter("string")}) for name in ("open", "close")}
 CALL = Call("open", {"name": "gate"})

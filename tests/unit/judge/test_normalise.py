@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.judge.normalise import Clock, Duration, Quantity, Several, Text, normalise, same
-from supertiny.judge.numerals import digits_for_words
+from supertiny.judge.meaning import Clock, Duration, Quantity, Several, Text, digits_for_words, normalise, same
 
 EQUIVALENT = [
     [20, 20.0, "20", "20.0", "twenty", " Twenty. ", "20°", "20 degrees", "twenty degrees"],

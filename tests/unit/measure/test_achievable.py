@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Fault, Malformed, Refusal
 from supertiny.core.records import Example
+from supertiny.core.stats import interval
 from supertiny.judge.reference import Failure, Verdict, judge
-from supertiny.measure.achievable import achievable_rate, interval
+from supertiny.measure.evaluate import achievable_rate
 
 DIM = Call("dim", {"level": 50})
 EXAMPLES = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from supertiny.measure.compression import Compressed, kept, smallest_within
+from supertiny.measure.compare import Compressed, kept, smallest_within
 
 IDS = [str(number) for number in range(10)]
 

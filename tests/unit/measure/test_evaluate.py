@@ -4,13 +4,13 @@ from unittest.mock import patch
 
 import pytest
 
+from supertiny.core.ask import Generation
 from supertiny.core.calls import Call, Function
 from supertiny.core.errors import UserError
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.measure.evaluate import evaluate
-from supertiny.model.ask import Generation
-from supertiny.prompt.compressed import PromptConfig
 
 POOL = {"dim": Function("dim", "Dims"), "lock": Function("lock", "Locks")}
 PROMPT = PromptConfig(describe=False, history_turns=1)

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from supertiny.measure.flops import ModelShape, encoder_flops, forward_flops, gemm_flops, paper_flops, parameters
+from supertiny.model.flops import ModelShape, encoder_flops, forward_flops, gemm_flops, paper_flops, parameters
 
 TINY = ModelShape(num_layers=2, hidden=4, head_dim=2, num_heads=2, num_kv_heads=1, intermediate=8, vocab=10)
 SIZES = {

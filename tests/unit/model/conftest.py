@@ -1,7 +1,7 @@
 import pytest
 
 from supertiny.model.checkpoint import load_model
-from supertiny.model.fit import ResponseLogits
+from supertiny.model.train import ResponseLogits
 
 
 @pytest.fixture(scope="session")

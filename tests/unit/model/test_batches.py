@@ -3,10 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supertiny.model import attention
+from supertiny.model import hardware
 from supertiny.model.batches import MULTIPLE, Branch, Pack, collate
 from supertiny.model.checkpoint import load_model
-from supertiny.model.fit import ResponseLogits
+from supertiny.model.train import ResponseLogits
 
 token_ids = st.lists(st.integers(0, 250), min_size=1, max_size=6)
 branches = st.lists(st.builds(Branch, token_ids, token_ids), min_size=1, max_size=4).map(tuple)
@@ -44,13 +44,13 @@ def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
 
 @pytest.mark.parametrize("max_scores", [0, 2**24])
 def test_both_attentions_agree(tiny_folder, monkeypatch, max_scores):
-    monkeypatch.setattr(attention, "MAX_SCORES", max_scores)
+    monkeypatch.setattr(hardware, "MAX_SCORES", max_scores)
     batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
     found = {}
-    for name in ("sdpa", attention.NAME):
+    for name in ("sdpa", hardware.NAME):
         model = load_model(tiny_folder)
         model.set_attn_implementation(name)
         logits = ResponseLogits(model)(batch)
         logits.square().sum().backward()
         found[name] = (logits.detach(), model.model.layers[0].self_attn.k_proj.weight.grad)
-    torch.testing.assert_close(found["sdpa"], found[attention.NAME], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found["sdpa"], found[hardware.NAME], atol=1e-5, rtol=1e-4)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.errors import UserError
-from supertiny.model import encode
-from supertiny.model.encode import Encoder, mean_pooled, tokens
+from supertiny.model import encoder as module
+from supertiny.model.encoder import Encoder, mean_pooled, tokens
 
 TEXTS = ["turn on the light", "lock", "what is the temperature of the greenhouse at night", "off", "play some music"]
 
@@ -48,7 +48,7 @@ def test_order_batches_and_repetition_do_not_matter(encoder, monkeypatch):
     assert vectors.shape == (5, 32) and vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(encoder.embed(TEXTS[::-1]), vectors[::-1])
-    monkeypatch.setattr(encode, "BATCH", 2)
+    monkeypatch.setattr(module, "BATCH", 2)
     np.testing.assert_allclose(encoder.embed(TEXTS), vectors, atol=1e-5)
     twice = encoder.embed([TEXTS[1], TEXTS[0], TEXTS[1]])
     np.testing.assert_array_equal(twice[0], twice[2])

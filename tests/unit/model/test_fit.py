@@ -9,8 +9,7 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from supertiny.core.errors import UserError
 from supertiny.model.batches import Branch, Pack, collate
-from supertiny.model.fit import ResponseLogits, Run, cross_entropy, fit
-from supertiny.model.training import SCHEDULES, FitConfig, TrainMachine
+from supertiny.model.train import SCHEDULES, FitConfig, ResponseLogits, Run, TrainMachine, cross_entropy, fit
 from tests.project import killed_before_step
 
 CONFIG = FitConfig(learning_rate=1e-3, warmup_share=0.2, schedule="cosine", weight_decay=0.1, max_grad_norm=1.0)

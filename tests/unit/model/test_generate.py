@@ -5,12 +5,11 @@ import json
 import pytest
 import torch
 
+from supertiny.core.ask import Request
 from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
-from supertiny.model import attention
-from supertiny.model.ask import Request
-from supertiny.model.constrain import Constraint
-from supertiny.model.generate import Sampler, Sampling, common_prefix, generate
-from supertiny.prompt.compressed import Prompt
+from supertiny.core.prompt import Prompt
+from supertiny.model import hardware
+from supertiny.model.generate import Constraint, Sampler, Sampling, common_prefix, generate
 
 POOL = {
     "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string"), "area": Parameter("string")}),
@@ -29,7 +28,7 @@ def naive(model, prompt, new_tokens, end):
     return ids[len(prompt) :]
 
 
-@pytest.mark.parametrize("way", ["sdpa", attention.NAME])
+@pytest.mark.parametrize("way", ["sdpa", hardware.NAME])
 @pytest.mark.parametrize("shared", [0, 40])
 def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, tokenizer, shared, way):
     tiny.set_attn_implementation(way)
@@ -130,7 +129,7 @@ def _admits(model, tokenizer, answer):
 
 
 def test_the_schema_is_json(tiny):
-    from supertiny.prompt.schema import call_schema
+    from supertiny.core.prompt import call_schema
 
     schema = json.loads(json.dumps(call_schema(POOL.values())))
     assert [one["properties"]["name"]["const"] for one in schema["anyOf"]] == list(POOL)

@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from supertiny.core.errors import UserError
-from supertiny.model import heads
-from supertiny.model.encode import mean_pooled
-from supertiny.model.fit import Run, fit
-from supertiny.model.heads import NONE, HeadedEncoder, Labelled, TextBatch, collate, load_headed, loss
-from supertiny.model.training import FitConfig, TrainMachine
+from supertiny.model import encoder
+from supertiny.model.encoder import NONE, HeadedEncoder, Labelled, TextBatch, collate, load_headed, loss, mean_pooled
+from supertiny.model.train import FitConfig, Run, TrainMachine, fit
 
 TEXTS = ["turn on the light", "off", "lock the front door now"]
 
@@ -72,7 +70,7 @@ def test_scores_are_log_probabilities_of_the_pooled_text_and_its_tokens(model):
 
 def test_batches_and_their_order_do_not_matter(model, monkeypatch):
     whole = model.scores(TEXTS)
-    monkeypatch.setattr(heads, "BATCH", 1)
+    monkeypatch.setattr(encoder, "BATCH", 1)
     for one, found in zip(model.scores(TEXTS[::-1])[::-1], whole, strict=True):
         for name in ("label", "tag"):
             torch.testing.assert_close(one[name], found[name], atol=1e-5, rtol=1e-4)

@@ -3,9 +3,9 @@
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.model import labelling
-from supertiny.model.fit import FitConfig, TrainMachine
-from supertiny.model.labelling import LabellingConfig, label_log_probabilities, load_labeller, train_labeller
+from supertiny.model import classifier
+from supertiny.model.classifier import LabellingConfig, label_log_probabilities, load_labeller, train_labeller
+from supertiny.model.train import FitConfig, TrainMachine
 
 FIT = FitConfig(learning_rate=1e-2, warmup_share=0.1, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)
 MACHINE = TrainMachine(
@@ -30,7 +30,7 @@ def test_a_labeller_learns_and_is_given_back(tiny_folder, tmp_path, monkeypatch)
 
 def test_only_the_first_of_several_processes_writes_the_model(tiny_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(labelling, "is_first", lambda: False)
+    monkeypatch.setattr(classifier, "is_first", lambda: False)
     cfg = LabellingConfig(epochs=1, texts_a_step=2, dev_points=0, fit=FIT)
     log = tmp_path / "log.csv"
     model = train_labeller(tiny_folder, ["A"], [("a", "A")], [], tmp_path / "m", log, cfg, MACHINE, 0)

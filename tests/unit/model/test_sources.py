@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from supertiny.core.errors import UserError
-from supertiny.core.resume import cache_home
+from supertiny.core.stage import cache_home
 from supertiny.model import sources
 from supertiny.model.checkpoint import load_model, load_tokenizer, tokenizer_identity
 from supertiny.model.sources import Packaged, fetch, identity

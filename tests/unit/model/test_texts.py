@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supertiny.model.heads import Labelled
+from supertiny.model.classifier import text_batches, text_steps
+from supertiny.model.encoder import Labelled
 from supertiny.model.sources import byte_tokenizer
-from supertiny.model.texts import text_batches, text_steps
 
 TOKENIZER = byte_tokenizer()
 ROWS = st.lists(st.text("ab", min_size=1, max_size=20).map(lambda text: Labelled(text, 0)), min_size=1, max_size=25)

@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supertiny.core.ask import ChatConfig, Generation
 from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Refusal
+from supertiny.core.chat_prompt import full_chat, parse_full, reply_schema, reply_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.model.ask import ChatConfig, Generation
 from supertiny.prototype.ablation import ChangeConfig, ablate, fewer
-from supertiny.prototype.answer import Prototype, parsed
-from supertiny.prototype.config import PrototypeConfig
-from supertiny.prototype.prompt import full_chat, parse_full, reply_schema, reply_text
-from supertiny.prototype.shelf import fixed, nearest, remembered
+from supertiny.prototype.prototype import Prototype, PrototypeConfig, fixed, nearest, parsed, remembered
 
 POOL = {
     "dim": Function("dim", "Dims a light", {"level": Parameter("integer", required=True), "area": Parameter("string")}),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from supertiny.report.models import Results
-from supertiny.rl.history import FOLLOWED
+from supertiny.report.rows import Results
+from supertiny.report.steps.rl import FOLLOWED
 
 WORKLOAD = {"prompt_tokens": 85.2, "uncached_tokens": 70.1, "new_tokens": 18.0}
 MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3.11.9", "torch": "2.13"}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.report.curves import MAX_POINTS, curve_rows, read_curve, thin
+from supertiny.report.rows import MAX_POINTS, curve_rows, read_curve, thin
 
 
 def points(n, dev=()):

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.report.canvas import COLOURS
-from supertiny.report.pictures import front, learning, pareto
-from supertiny.report.summary import model_row, pareto_rows
+from supertiny.report.pictures import COLOURS, front, learning, pareto
+from supertiny.report.rows import model_row, pareto_rows
 
 TITLES = {"sft": "fine-tuned", "tiny": "tiny"}
 

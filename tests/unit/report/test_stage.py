@@ -7,7 +7,7 @@ import pytest
 from stages import row
 from stages.report import main
 from supertiny.core.errors import UserError
-from supertiny.report.models import model_configs
+from supertiny.report.rows import model_configs
 
 TABLES = [
     "logits",

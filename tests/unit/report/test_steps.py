@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.report.markdown import table
 from supertiny.report.page import STEPS
-from supertiny.report.summary import known
+from supertiny.report.rows import known
+from supertiny.report.tables import table
 
 from .conftest import STEP_FILES
 

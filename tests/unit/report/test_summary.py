@@ -1,6 +1,6 @@
 import json
 
-from supertiny.report.summary import data_row, function_rows, model_row, pareto_rows, response_rows
+from supertiny.report.rows import data_row, function_rows, model_row, pareto_rows, response_rows
 
 
 def test_paths_read_as_the_house_promises(sft):

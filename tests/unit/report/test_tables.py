@@ -1,5 +1,4 @@
-from supertiny.report.models import Results
-from supertiny.report.summary import data_row, model_row
+from supertiny.report.rows import Results, data_row, model_row
 from supertiny.report.tables import results_page
 
 from .conftest import MACHINE, STATS, result_files

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supertiny.rl.advantage import advantages, centred, spread, whitened
+from supertiny.rl.loss import advantages, centred, spread, whitened
 
 REWARDS = torch.tensor([[3.0, -1.0], [-2.0, -2.0]], dtype=torch.float64)
 MASK = torch.tensor([[1, 0, 0], [1, 1, 1], [0, 1, 1], [1, 0, 1]], dtype=torch.bool)

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Refusal
 from supertiny.core.records import Example
-from supertiny.prompt.thought import Source, last_named, read
-from supertiny.rl.cold_start import made_up, trace
+from supertiny.core.thought import Source, last_named, read
 from supertiny.rl.rewards import Level, reward
+from supertiny.rl.thoughts import made_up, trace
 
 POOL = {
     function.name: function

@@ -2,8 +2,8 @@
 
 import pytest
 
-from supertiny.rl.collapse import collapsed
 from supertiny.rl.config import CollapseConfig
+from supertiny.rl.rollouts import collapsed
 
 CFG = CollapseConfig(reward_drop=1.0, min_tokens=8.0, max_cut_share=0.5, batches=2)
 GOOD = {"reward": 1.0, "tokens": 50.0, "cut_share": 0.0}

@@ -5,8 +5,8 @@ import pytest
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.measure.achievable import read_verdicts
-from supertiny.rl.comparison import comparison, splits
+from supertiny.measure.compare import comparison, splits
+from supertiny.measure.evaluate import read_verdicts
 
 
 def example(name, *tags):

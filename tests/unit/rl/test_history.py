@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.rl.history import FOLLOWED, KEPT, history
+from supertiny.report.steps.rl import FOLLOWED, KEPT, history
 
 
 def write(path, rewards, dev, kept=2, start=1.5):

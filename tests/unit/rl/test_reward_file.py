@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal
 from supertiny.core.records import Example
-from supertiny.prompt.thought import write
-from supertiny.rl.reward_file import label, read_label, reward_func
+from supertiny.core.thought import write
+from supertiny.engines.openrlhf.reward_file import label, read_label, reward_func
 from supertiny.rl.rewards import Level, reward
 from tests.house import PACKAGE, imported, profiles, reached
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
 from supertiny.core.records import Example
+from supertiny.core.thought import TAGS, write
 from supertiny.judge.reference import judge
-from supertiny.prompt.thought import TAGS, write
 from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
 
 TEXT, NUMBER = Parameter("string"), Parameter("integer")

@@ -6,8 +6,8 @@ import pytest
 
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.prompt.thought import Source, Trace
-from supertiny.rl.traces import counts, filled, read_traces, write_traces
+from supertiny.core.thought import Source, Trace
+from supertiny.rl.thoughts import counts, filled, read_traces, write_traces
 
 ROW = {"id": "1", "thought": "t", "answer": "a", "source": "rule"}
 

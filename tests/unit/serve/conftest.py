@@ -7,13 +7,11 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
+from supertiny.core.ask import Generation
 from supertiny.core.calls import Function, Parameter
-from supertiny.model.ask import Generation
-from supertiny.online.path import Found
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.serve.app import application
-from supertiny.serve.config import ServiceConfig
-from supertiny.serve.site import Site
+from supertiny.core.prompt import PromptConfig
+from supertiny.serve.app import ServiceConfig, application
+from supertiny.serve.path import Found, Site
 
 POOL = {
     "dim": Function("dim", "Dims", {"level": Parameter("integer", "", True), "name": Parameter("string")}, "light"),

@@ -9,9 +9,9 @@ from importlib.resources import files
 
 import pytest
 
+from supertiny.core.ask import Generation
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
-from supertiny.model.ask import Generation
 
 from .conftest import echo, limits, running, site
 from .http import get, message, post

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, Turn
 from supertiny.model.batches import micro_batches, steps
-from supertiny.prompt.compressed import PromptConfig
-from supertiny.sft.augment import drop_function, rename_functions
-from supertiny.sft.group import Group, group
-from supertiny.sft.pack import pack
+from supertiny.sft.groups import Group, drop_function, group, rename_functions
+from supertiny.sft.packs import pack
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}

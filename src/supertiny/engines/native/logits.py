@@ -10,17 +10,23 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from supertiny.core.files import digest, whole_folder
-from supertiny.core.resume import cache_home
-from supertiny.distill.cache import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key
-from supertiny.distill.nucleus import nucleus, real_log_probs
+from supertiny.core.stage import cache_home
 from supertiny.distill.rows import LogitsConfig
-from supertiny.model import attention, checkpoint, sources
+from supertiny.distill.store import (
+    CacheReader,
+    CacheWriter,
+    LogitsSizes,
+    TeacherIdentity,
+    content_key,
+    nucleus,
+    real_log_probs,
+)
+from supertiny.model import checkpoint, hardware, sources
 from supertiny.model.batches import Branch, Pack, collate, micro_batches
-from supertiny.model.fit import ResponseLogits
 from supertiny.model.hardware import compute_dtype, device
-from supertiny.model.training import TrainMachine
+from supertiny.model.train import ResponseLogits, TrainMachine
 from supertiny.model.vocab import vocabulary
-from supertiny.sft.training_set import TrainingSet
+from supertiny.sft.packs import TrainingSet
 
 CODE = ("model", "distill", "engines/native")
 """parts of the package that make the logits what they are; another version of them asks the teacher anew"""
@@ -90,7 +96,7 @@ def _ask(
         return
     dtype, where = compute_dtype(machine.precision), device()
     model = checkpoint.load_model(teacher, dtype).to(where)
-    attention.use_fastest(model, dtype, where)
+    hardware.use_fastest(model, dtype, where)
     # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
     head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
     for micro in tqdm(micro_batches(new, machine.max_tokens), desc="teacher's logits", unit="batch"):

@@ -4,13 +4,12 @@ from pathlib import Path
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder
-from supertiny.core.resume import resumable
+from supertiny.core.stage import resumable
 from supertiny.model import checkpoint
-from supertiny.model.fit import ResponseLogits, Run, fit
-from supertiny.model.training import TrainMachine
+from supertiny.model.train import ResponseLogits, Run, TrainMachine, fit
 from supertiny.rl.config import RlConfig, RlMachine
-from supertiny.rl.practice import Practice
-from supertiny.sft.training_set import TrainingSet
+from supertiny.rl.rollouts import Practice
+from supertiny.sft.packs import TrainingSet
 
 
 def rl(

@@ -1,25 +1,135 @@
 """Reinforcement learning by OpenRLHF (paper App. B, E): our prompts, our reward, its trainer on many GPUs."""
 
+import ast
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice, repeat
+from math import isfinite
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import torch
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
 
+import supertiny
 from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json, whole_folder, write_csv
-from supertiny.core.resume import resumable
-from supertiny.engines.openrlhf._arguments import BEST, MODULE, Files, arguments, check
-from supertiny.engines.openrlhf._config import OpenrlhfConfig
-from supertiny.engines.openrlhf._data import write_data
-from supertiny.engines.openrlhf._log import read_log
-from supertiny.launcher.config import LaunchConfig
-from supertiny.launcher.process import launched, program, run_to_end
+from supertiny.core.files import read_json, whole_folder, write_csv, write_jsonl, write_text
+from supertiny.core.records import Example
+from supertiny.core.stage import resumable
+from supertiny.core.thought import THINKS
+from supertiny.engines.openrlhf.arguments import BEST, DEV_METRIC, MODULE, Files, OpenrlhfConfig, arguments, check
+from supertiny.engines.openrlhf.reward_file import label
+from supertiny.engines.servers.launch import LaunchConfig, launched, program, run_to_end
 from supertiny.model import checkpoint
-from supertiny.model.training import TrainMachine
-from supertiny.prompt.thought import THINKS
+from supertiny.model.train import TrainMachine
 from supertiny.rl.config import RlConfig, RlMachine
-from supertiny.sft.training_set import TrainingSet
+from supertiny.rl.rewards import Level
+from supertiny.rl.rollouts import Task, tasks
+from supertiny.sft.packs import TrainingSet
+
+REWARD = '''"""The reward of supertiny, for OpenRLHF's processes, wherever they run."""
+
+import sys
+
+sys.path.insert(0, {source!r})
+from supertiny.engines.openrlhf.reward_file import reward_func  # noqa: E402, F401
+'''
+
+
+def write_data(base: Path, data: TrainingSet, cfg: RlConfig, files: Files) -> int:
+    """Write prompts, dev prompts and reward file; returns the tokens of the longest prompt and its reply.
+
+    There are as many rows as prompts in all rollout batches, so that one episode of OpenRLHF is the whole run.
+    """
+    tokenizer = checkpoint.load_tokenizer(base)
+    changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
+    asked = tasks(data.examples, data.pool, _letters, changed, data.prompt, Random(data.seed))
+    dev = tasks(data.dev, data.pool, _letters, data.packing.as_they_are(), data.prompt, Random(data.seed))
+    rows, dev_rows = [_row(task, tokenizer) for task in asked], [_row(task, tokenizer) for task in dev]
+    write_jsonl(files.prompts, islice(_endless(rows, Random(cfg.shuffle_seed)), cfg.batches * cfg.prompts_a_batch))
+    write_jsonl(files.dev, dev_rows)
+    write_text(files.reward, REWARD.format(source=str(Path(supertiny.__file__).parents[1])))
+    _warn_of_other_tokens(data, tokenizer)
+    encode = checkpoint.encoder(tokenizer)
+    return max(len(encode(row["prompt"])) for row in [*rows, *dev_rows]) + cfg.max_new_tokens
+
+
+def _letters(text: str) -> list[int]:
+    """A prompt as bytes in place of token ids: OpenRLHF tokenizes texts."""
+    return list(text.encode())
+
+
+def _row(task: Task, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    example = Example(id="", query="", candidates=tuple(task.offered), answers=task.answers)
+    return {"prompt": bytes(task.prompt).decode(), "label": label(example, task.offered, tokenizer.eos_token)}
+
+
+def _endless(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[str, Any]]:
+    """All rows in a new order, again and again."""
+    return chain.from_iterable(rng.sample(rows, len(rows)) for _ in repeat(None))
+
+
+def _warn_of_other_tokens(data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The two parts of a prompt are tokenized apart here, and as one text there; that should make no difference."""
+    encode = checkpoint.encoder(tokenizer)
+    told = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
+    texts = tasks(data.dev, data.pool, _letters, data.packing.as_they_are(), data.prompt, Random(data.seed))
+    differing = sum(one.prompt != encode(bytes(other.prompt).decode()) for one, other in zip(told, texts, strict=True))
+    if differing:
+        tqdm.write(f"warning: {differing} of {len(told)} dev prompts have other tokens in OpenRLHF than here")
+
+
+STEP = re.compile(r"Global step (\d+): (\{.*\})")
+DEV = re.compile(r"Evaluation completed in .*?, global_step (\d+), eval_metrics: (\{.*\})")
+COLUMNS = {
+    "reward": "rollout/reward_mean",
+    "format": "format",
+    "tokens": "rollout/response_length_mean",
+    "cut_share": "rollout/truncated_rate",
+    **{f"share: {level}": f"level: {level}" for level in Level},
+    "policy": "policy_loss",
+    "k2": "kl",
+    "clipped": "ppo_clip_ratio",
+    "entropy": "entropy_loss",
+    "learning_rate": "actor_lr",
+    "unscored": "unscored",
+}
+"""ours -> OpenRLHF's"""
+
+
+def read_log(text: str) -> list[dict[str, Any]]:
+    """One row a rollout batch, from 1; what a run that was started again repeats counts once, as it came last."""
+    steps, dev = _found(STEP, text), _found(DEV, text)
+    if not steps:
+        raise UserError("engine openrlhf: its output holds no 'Global step' line; is it version 0.11.2?")
+    rows, best, best_step = [], None, 0
+    for step, said in sorted(steps.items()):
+        measured = dev.get(step, {}).get(DEV_METRIC)
+        if measured is not None and (best is None or measured > best):
+            best, best_step = measured, step
+        known = {ours: _number(said.get(theirs)) for ours, theirs in COLUMNS.items()}
+        at_dev = {"dev_reward": _number(measured), "kept_step": "" if measured is None else best_step}
+        rows.append({"step": step, "batch": step, **known, **at_dev, "dev_ar": "", "start_reward": ""})
+    return rows
+
+
+def _found(pattern: re.Pattern[str], text: str) -> dict[int, Mapping[str, Any]]:
+    """The dictionaries that a kind of line shows, by step; a line that another one cut in two is left out."""
+    rows = {}
+    for step, shown in pattern.findall(text):
+        try:
+            rows[int(step)] = ast.literal_eval(re.sub(r"\b(nan|inf)\b", "None", shown))
+        except (ValueError, SyntaxError):
+            continue
+    return rows
+
+
+def _number(value: Any) -> Any:
+    return round(value, 5) if isinstance(value, int | float) and isfinite(value) else ""
 
 
 def rl(

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from supertiny.engines.endpoint._verbs import answers
-from supertiny.engines.trtllm._kind import KIND
-from supertiny.model.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.engines.servers.answer import answers
+from supertiny.engines.servers.trtllm import KIND
 
 
 def generate(model: Path, requests: Sequence[Request], cfg: DecodeConfig, machine: GenerateMachine) -> list[Generation]:

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from supertiny.engines.endpoint._verbs import asking
-from supertiny.engines.trtllm._kind import KIND
-from supertiny.model.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation
+from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation
+from supertiny.engines.servers.answer import asking
+from supertiny.engines.servers.trtllm import KIND
 
 
 def serve(

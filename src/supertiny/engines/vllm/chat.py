@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from supertiny.engines.endpoint._verbs import chats
-from supertiny.engines.vllm._kind import KIND
-from supertiny.model.ask import AskChats, ChatMachine
+from supertiny.core.ask import AskChats, ChatMachine
+from supertiny.engines.servers.answer import chats
+from supertiny.engines.servers.vllm import KIND
 
 
 def chat(model: Path, machine: ChatMachine) -> AskChats:

@@ -1,8 +1,7 @@
 """What the adapter to the traditional system's frames keeps and loses (paper 3.1)."""
 
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 COLUMNS = {
     "functions": "functions",

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from supertiny.report.canvas import COLOURS, canvas
-from supertiny.report.markdown import number, rate, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.pictures import COLOURS, canvas
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, rate, table
 
 SHAPE = ("layers", "hidden", "inter", "parameters_m", "gflops", "perplexity")
 HEAD = ["blocks", "hidden", "FFN", "parameters, M", "GFLOPs", "perplexity"]

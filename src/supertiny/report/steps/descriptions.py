@@ -1,8 +1,7 @@
 """Algorithm 1: how many sampled API descriptions were kept, and how many found the function (paper App. D)."""
 
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 COLUMNS = {
     "queries": "queries",

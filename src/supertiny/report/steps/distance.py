@@ -5,10 +5,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from supertiny.report.canvas import COLOURS, canvas
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.pictures import COLOURS, canvas
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 TITLES = {"before": "before teaching", "rft": "RFT", "kd": "KD"}
 NATS = {"akl_nats": "AKL", "fkl_nats": "forward KL", "rkl_nats": "reverse KL"}

@@ -6,10 +6,9 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from supertiny.report.canvas import canvas
-from supertiny.report.markdown import DASH, number, rate, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.pictures import canvas
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import DASH, number, rate, table
 
 MEASURED = ("n", "agreement", "agreement_low", "agreement_high", "kappa", "precision", "recall", "unreadable")
 

@@ -1,8 +1,7 @@
 """What the stored teacher logits take and miss (paper App. G; algorithms section 8)."""
 
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 NAIVE_BYTES = 12
 """an int64 id and a 32-bit log-probability"""

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from supertiny.report.canvas import COLOURS, MARKERS, canvas
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.pictures import COLOURS, MARKERS, canvas
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 TITLES = {
     "classifier": "classifier, fine-tuned",

@@ -1,8 +1,7 @@
 """What the judge kept of the prototype's answers, and what compressing the prompt saved (paper Eq. 2, App. C)."""
 
-from supertiny.report.markdown import number, table
-from supertiny.report.step import Step
-from supertiny.report.summary import Row
+from supertiny.report.rows import Row, Step
+from supertiny.report.tables import number, table
 
 COLUMNS = {
     "answered": "answered",

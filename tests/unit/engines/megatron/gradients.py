@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from supertiny.engines.megatron._job import read
+from supertiny.engines.megatron.train import read
 from supertiny.engines.megatron.worker.parallel import join, leave
 from supertiny.engines.megatron.worker.run import exported, prepare
 from supertiny.engines.megatron.worker.weights import export, master

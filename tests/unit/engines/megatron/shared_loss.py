@@ -8,7 +8,7 @@ import torch
 from torch import distributed as dist
 
 from supertiny.distill.divergence import Divergence
-from supertiny.distill.signal import Signal
+from supertiny.distill.loss import Signal
 from supertiny.engines.megatron.worker.loss import Shard, cross_entropy_sum, divergence_sum
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron._launch import SOURCE, command, must_start_workers, start
+from supertiny.engines.megatron.layout import SOURCE, command, must_start_workers, start
 
 JOB, PROJECT = Path("/scratch/a job"), Path("/a project")
 
@@ -64,7 +64,7 @@ def test_whoever_is_told_to_end_ends_what_it_started(tmp_path):
     """SIGTERM to the stage alone, as a queue sends it: its workers must not go on."""
     child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     parent = (
-        f"import sys; from supertiny.engines.megatron._launch import start; start([sys.executable, '-c', {child!r}])"
+        f"import sys; from supertiny.engines.megatron.layout import start; start([sys.executable, '-c', {child!r}])"
     )
     running = subprocess.Popen([sys.executable, "-c", parent], env=os.environ | {"PYTHONPATH": str(SOURCE)})
     try:

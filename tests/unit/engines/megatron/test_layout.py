@@ -9,8 +9,8 @@ import yaml
 from transformers import LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron._layout import Layout, planned, settings
-from supertiny.model.training import TrainMachine
+from supertiny.engines.megatron.layout import Layout, planned, settings
+from supertiny.model.train import TrainMachine
 from tests.house import ROOT, profiles
 
 SHAPE = {

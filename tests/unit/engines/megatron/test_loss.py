@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from supertiny.distill.divergence import KINDS, Divergence
-from supertiny.distill.loss import divergence_sum
-from supertiny.distill.signal import Signal
-from supertiny.engines.megatron._launch import SOURCE
+from supertiny.distill.loss import Signal, divergence_sum
+from supertiny.engines.megatron.layout import SOURCE
 
 N, V = 7, 24
 """response tokens, rows of the head: 12 for each of two processes, 8 for each of three"""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
-from supertiny.engines.megatron.worker.names import HEAD, Gated, Grouped, Padded, padded, sources
+from supertiny.engines.megatron.worker.model import HEAD, Gated, Grouped, Padded, padded, sources
 
 SHAPE = {
     "hidden_size": 48,

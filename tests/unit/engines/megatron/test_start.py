@@ -6,8 +6,8 @@ from importlib import util
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron import _job
-from supertiny.engines.megatron._layout import Layout
+from supertiny.engines.megatron import train
+from supertiny.engines.megatron.layout import Layout
 from supertiny.engines.megatron.worker import __main__ as worker
 
 
@@ -17,7 +17,7 @@ def test_without_megatron_core_it_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["worker", str(tmp_path)])
     with pytest.raises(SystemExit):
         worker.main()
-    assert "needs Megatron-Core" in (tmp_path / _job.ERROR).read_text()
+    assert "needs Megatron-Core" in (tmp_path / train.ERROR).read_text()
 
 
 @pytest.mark.parametrize(("started", "said"), [("1", "started 1 processes"), (None, "started no processes")])

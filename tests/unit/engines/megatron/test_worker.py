@@ -13,13 +13,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
-from supertiny.engines.megatron._job import FILE, Job, Plan
-from supertiny.engines.megatron._launch import SOURCE
-from supertiny.engines.megatron._layout import Layout
+from supertiny.engines.megatron.layout import SOURCE, Layout
+from supertiny.engines.megatron.train import FILE, Job, Plan
 from supertiny.model.batches import Branch, Pack, collate
-from supertiny.model.fit import ResponseLogits, cross_entropy
-from supertiny.model.training import FitConfig, FrozenConfig, TrainMachine
-from supertiny.model.tune import freeze
+from supertiny.model.finetune import freeze
+from supertiny.model.train import FitConfig, FrozenConfig, ResponseLogits, TrainMachine, cross_entropy
 
 pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.engines.openrlhf._arguments import Files, arguments
-from supertiny.engines.openrlhf._config import OpenrlhfConfig
-from supertiny.model.training import FitConfig, FrozenConfig
+from supertiny.engines.openrlhf.arguments import Files, OpenrlhfConfig, arguments
+from supertiny.model.train import FitConfig, FrozenConfig
 from supertiny.rl.config import CollapseConfig, RlConfig
 from tests import flags, openrlhf
 

@@ -3,8 +3,8 @@
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.engines.openrlhf._log import read_log
-from supertiny.rl.history import FOLLOWED, KEPT
+from supertiny.engines.openrlhf.rl import read_log
+from supertiny.report.steps.rl import FOLLOWED, KEPT
 
 STEP = (
     "\x1b[36m(PPOTrainer pid=7)\x1b[0m INFO 11-23 09:00:00 ppo_trainer.py:537] ✨ Global step {step}: {{"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from supertiny.rl.advantage import advantages
-from supertiny.rl.loss import k2
+from supertiny.rl.loss import advantages, k2
 from tests import openrlhf
 
 CHILD = Path(__file__).with_name("their_maths.py")

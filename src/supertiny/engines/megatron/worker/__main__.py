@@ -7,7 +7,7 @@ from pathlib import Path
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
-from supertiny.engines.megatron._job import ERROR, read
+from supertiny.engines.megatron.train import ERROR, read
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from supertiny.distill.divergence import LOG_ZERO, Divergence, fixed, pair, slope
-from supertiny.distill.signal import SMALLEST_Q, Signal
+from supertiny.distill.divergence import LOG_ZERO, Divergence, mixture, pair, slope
+from supertiny.distill.loss import SMALLEST_Q, Signal
 
 CHUNK_ROWS = 256
 """response tokens whose cross-entropy is computed at once"""
@@ -69,7 +69,7 @@ class _DivergenceSum(torch.autograd.Function):
             scores_RS[:, padding:] = -torch.inf
             compared = _Shared(scores_RS, signal.rows(rows), shard)
             alpha_R = divergence.weight(compared.pair)
-            total += fixed(compared.pair, alpha_R).sum()
+            total += mixture(compared.pair, alpha_R).sum()
             logits_NS[rows] = compared.gradient(slope(compared.pair, alpha_R)).div_(signal.temperature)
         ctx.save_for_backward(logits_NS)
         return total

@@ -11,18 +11,15 @@ from torch import distributed as dist
 from transformers import PreTrainedConfig
 
 from supertiny.core.files import whole_folder, write_csv
-from supertiny.engines.megatron._job import Job
-from supertiny.engines.megatron.worker.architecture import ResponseHead, blocks_of, build
-from supertiny.engines.megatron.worker.lessons import Lessons
+from supertiny.engines.megatron.train import Job
 from supertiny.engines.megatron.worker.loss import Shard
-from supertiny.engines.megatron.worker.names import padded
+from supertiny.engines.megatron.worker.model import ResponseHead, blocks_of, build, padded
 from supertiny.engines.megatron.worker.parallel import Place, join, leave
-from supertiny.engines.megatron.worker.state import State
-from supertiny.engines.megatron.worker.trainer import Trainer
+from supertiny.engines.megatron.worker.trainer import Lessons, State, Trainer
 from supertiny.engines.megatron.worker.weights import Folder, adopt, export, fill
 from supertiny.model import checkpoint
 from supertiny.model.hardware import compute_dtype
-from supertiny.model.training import FitConfig, FrozenConfig
+from supertiny.model.train import FitConfig, FrozenConfig
 
 
 def run(job: Job, scratch: Path) -> None:

@@ -1,24 +1,132 @@
 """The training loop over Megatron-Core's schedules: the steps, the log and the loss of the native engine's `fit`."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
+from pathlib import Path
+from typing import Any
 
 import torch
+from megatron.core import dist_checkpointing
 from megatron.core.distributed import DistributedDataParallel
-from megatron.core.optimizer import MegatronOptimizer
+from megatron.core.models.gpt import GPTModel
+from megatron.core.optimizer import USING_PYTORCH_OPTIMIZER, MegatronOptimizer
 from megatron.core.pipeline_parallel import get_forward_backward_func
 from torch import Tensor
+from torch import distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 from tqdm import tqdm
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron._job import Job
-from supertiny.engines.megatron.worker.architecture import ResponseHead
-from supertiny.engines.megatron.worker.lessons import Lessons, Micro
+from supertiny.distill.divergence import Divergence
+from supertiny.distill.store import CacheReader
+from supertiny.distill.teacher import Lesson, TaughtBatch, Teacher
+from supertiny.engines.megatron.train import Job, Teaching
+from supertiny.engines.megatron.worker.loss import Shard, cross_entropy_sum, divergence_sum
+from supertiny.engines.megatron.worker.model import ResponseHead
 from supertiny.engines.megatron.worker.parallel import Place
-from supertiny.engines.megatron.worker.state import Row, State
-from supertiny.model.batches import Batch
-from supertiny.model.training import SCHEDULES
+from supertiny.model.batches import Batch, Pack, collate
+from supertiny.model.train import SCHEDULES
+
+Micro = Sequence[Pack] | Lesson
+"""a micro-batch before its tensors are made"""
+
+
+class Lessons:
+    """Micro-batches as tensors, and what their logits lose: by the right answer, or by what a teacher says."""
+
+    def __init__(
+        self, teaching: Teaching | None, is_last_stage: bool, pad_id: int, vocabulary_size: int, shard: Shard
+    ) -> None:
+        self._teaching, self._pad_id, self._vocabulary_size, self._shard = teaching, pad_id, vocabulary_size, shard
+        self._teacher: Teacher | None = None
+        if teaching and is_last_stage:  # no other has logits to compare
+            cache = CacheReader(teaching.logits)
+            self._teacher = Teacher(cache, cache.align(teaching.student))
+
+    def load(self, micro: Micro) -> Batch:
+        """The packs as tensors, with the teacher's distributions where there are logits."""
+        if not isinstance(micro, Lesson):
+            return collate(micro, self._pad_id)
+        if self._teacher is None:
+            return collate(micro.packs, self._pad_id)
+        return self._teacher.batch(micro, self._pad_id)
+
+    def loss(self, logits_NS: Tensor, batch: Batch) -> Tensor:
+        """Summed over the targets: the divergence from the teacher, else the cross-entropy (paper Eq. 1, 3-5).
+
+        A teacher is compared over the ids of the tokenizer, an answer over all rows of the checkpoint's head.
+        """
+        if not isinstance(batch, TaughtBatch):
+            return cross_entropy_sum(logits_NS, batch.targets, self._vocabulary_size, self._shard)
+        assert self._teaching
+        cfg, num_ids = self._teaching.cfg, len(self._teaching.student.ids)
+        how = Divergence(loss=cfg.loss, mu=batch.mu, alpha=cfg.alpha)
+        return divergence_sum(logits_NS, batch.signal, how, cfg.chunk_rows, num_ids, self._shard)
+
+
+Row = dict[str, Any]
+"""of the log"""
+
+
+class State:
+    """The latest checkpoint of one run, in a folder that all processes see."""
+
+    def __init__(self, folder: Path, model: GPTModel, optimizer: MegatronOptimizer) -> None:
+        self._folder, self._model, self._optimizer = folder, model, optimizer
+
+    def save(self, done: int, rows: list[Row]) -> None:
+        """Keep the run after `done` steps with its log so far; what was kept before goes."""
+        first, target = dist.get_rank() == 0, self._folder / f"step-{done:08d}"
+        partial = target.with_name(f".{target.name}.partial")
+        if first:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        dist.barrier()
+        content = self._content(loading=False)
+        _count(content["optimizer"], done)
+        dist_checkpointing.save(content | {"done": done, "rows": rows}, str(partial))
+        dist.barrier()
+        if first:
+            before = self._kept()
+            partial.replace(target)
+            for old in before:
+                shutil.rmtree(old)
+        dist.barrier()
+
+    def load(self) -> tuple[int, list[Row]]:
+        """Steps done and their log, with model and optimizer as they were then; without a checkpoint nothing."""
+        kept = self._kept()
+        if not kept:
+            return 0, []
+        try:
+            found = dist_checkpointing.load(self._content(loading=True), str(kept[-1]))
+            self._model.load_state_dict(found["model"])
+            self._optimizer.load_state_dict(found["optimizer"])
+        except (Exception, CheckpointException) as error:  # many kinds, and torch's own, which is no Exception
+            why = (str(error).strip() or repr(error)).splitlines()[-1]
+            raise UserError(f"{kept[-1]}: cannot resume from it ({why}); delete it to start over") from error
+        return found["done"], found["rows"]
+
+    def _kept(self) -> list[Path]:
+        return sorted(self._folder.glob("step-*"))
+
+    def _content(self, loading: bool) -> dict[str, Any]:
+        # each block under its own name: of a frozen one there is no optimizer state
+        model = self._model.sharded_state_dict(metadata={"non_homogeneous_layers": True})
+        return {"model": model, "optimizer": self._optimizer.sharded_state_dict(model, is_loading=loading)}
+
+
+def _count(optimizer: dict[str, Any], done: int) -> None:
+    """Set the steps that Adam has taken: a first process whose parameters are all frozen has not counted them."""
+    inner = optimizer.get("optimizer", optimizer)
+    if USING_PYTORCH_OPTIMIZER:
+        inner["state"]["common_step"] = torch.tensor(float(done))
+    else:  # the fused ones count by group
+        for group in inner["param_groups"]:
+            group["step"] = done
+
 
 Weighted = tuple[Micro, int]
 """a micro-batch, and 0 for one that only keeps company"""

@@ -13,8 +13,7 @@ from torch.nn import Parameter
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron.worker.architecture import blocks_of
-from supertiny.engines.megatron.worker.names import HEAD, Source, sources
+from supertiny.engines.megatron.worker.model import HEAD, Source, blocks_of, sources
 from supertiny.engines.megatron.worker.parallel import Place
 
 

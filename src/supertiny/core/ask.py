@@ -1,0 +1,123 @@
+"""The nouns between who asks a language model and the engine that answers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from supertiny.core.calls import Function, Pool
+from supertiny.core.config import require, require_positive
+from supertiny.core.prompt import Prompt, PromptConfig, render
+from supertiny.core.records import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt, and the functions its answer may call where decoding is constrained."""
+
+    prompt: Prompt
+    candidates: tuple[Function, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer and what it cost."""
+
+    text: str
+    prompt_tokens: int
+    uncached_tokens: int
+    """prompt tokens computed for this request (a shared prefix for the first that needs it)"""
+    new_tokens: int
+    """generated tokens, the end token included"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One conversation that a chat model is to go on with."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, text), role one of system, user, assistant"""
+    schema: str | None = None
+    """JSON schema (as JSON) that the reply must follow; None: free text"""
+    sample: int = 0
+    """which of several sampled replies to the same conversation this one asks for"""
+
+
+@dataclass(kw_only=True, slots=True)
+class DecodeConfig:
+    """Section `decode` of params.yaml: how answers are written."""
+
+    constrained: bool
+    """only valid calls of the candidates, or a refusal, can be written"""
+    max_new_tokens: int
+    """an answer is cut there"""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "max_new_tokens")
+
+
+@dataclass(kw_only=True, slots=True)
+class ChatConfig:
+    """How replies to chats are written."""
+
+    temperature: float
+    """0: greedy"""
+    max_new_tokens: int
+    """a reply is cut there"""
+
+    def __post_init__(self) -> None:
+        require(self.temperature >= 0, f"temperature: expected 0 or more, got {self.temperature}")
+        require_positive(self, "max_new_tokens")
+
+
+AskChats = Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]
+"""(chats, how to reply, label of the progress bar) -> a reply to each, in the order given"""
+STRUCTURED = ("json_schema", "json_object", "none")
+"""what a server can hold a reply to"""
+
+
+@dataclass(kw_only=True, slots=True)
+class ChatMachine:
+    """Section `chat` of the profile: where the large model's chats are answered."""
+
+    precision: str
+    """native engine: auto | float32 | bfloat16"""
+    batch_size: int
+    """chats answered at once: rows of a batch, or requests in flight"""
+    shard: int
+    """replies kept at once: what a killed run can lose"""
+    url: str | None
+    """endpoint engine: base URL of an OpenAI-compatible server, such as http://gpu1:30000/v1"""
+    served_model: str | None
+    """endpoint engine: the model's name there"""
+    key_variable: str | None
+    """endpoint engine: environment variable that holds the API key; null: none is sent"""
+    retries: int
+    """endpoint engine: how often one chat is asked again when the server is busy, away or breaks its schema"""
+    timeout_s: float
+    """endpoint engine: that one reply may take, seconds"""
+    structured: str
+    """endpoint engine: what the server can hold a reply to: json_schema | json_object (any JSON) | none"""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "batch_size", "shard")
+        require(self.retries >= 0, f"retries: expected 0 or more, got {self.retries}")
+        require_positive(self, "timeout_s")
+        known = ", ".join(STRUCTURED)
+        require(self.structured in STRUCTURED, f"structured: expected one of {known}, got {self.structured!r}")
+
+
+@dataclass(kw_only=True, slots=True)
+class GenerateMachine:
+    """Section `generate` of the profile."""
+
+    precision: str
+    """auto | float32 | bfloat16, of weights and activations"""
+    batch_size: int
+    """requests answered at once"""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "batch_size")
+
+
+def requests(examples: Sequence[Example], pool: Pool, cfg: PromptConfig) -> list[Request]:
+    """Each example as the small model is asked it."""
+    return [Request(render(e, pool, cfg), tuple(pool[name] for name in e.candidates)) for e in examples]

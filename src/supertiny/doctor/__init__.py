@@ -1,1 +1,0 @@
-"""What this machine and this project have, and what they lack for the graph."""

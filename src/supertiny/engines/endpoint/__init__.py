@@ -1,1 +1,0 @@
-"""Any server that speaks the OpenAI protocol: SGLang, vLLM, TensorRT-LLM, a vendor."""

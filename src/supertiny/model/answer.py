@@ -1,0 +1,125 @@
+"""A model ready to answer requests and chats."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tqdm import tqdm
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
+
+from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.core.errors import UserError
+from supertiny.core.files import digest, whole_file
+from supertiny.core.stage import cache_home
+from supertiny.core.thought import THINKS
+from supertiny.model import checkpoint, hardware
+from supertiny.model.generate import Constraint, Sampling, generate
+from supertiny.model.hardware import compute_dtype, device
+
+
+class Loaded:
+    """Weights, tokenizer and grammars of one checkpoint folder."""
+
+    def __init__(self, folder: Path, precision: str) -> None:
+        self._tokenizer = checkpoint.load_tokenizer(folder)
+        dtype, where = compute_dtype(precision), device()
+        self._model = checkpoint.load_model(folder, dtype).to(where)
+        hardware.use_fastest(self._model, dtype, where)
+
+    @cached_property
+    def _constraint(self) -> Constraint:
+        config = self._model.config
+        return Constraint(self._tokenizer, config.vocab_size, thinks=getattr(config, THINKS, False))
+
+    def answer(
+        self,
+        requests: Sequence[Request | Chat],
+        sampling: Sampling,
+        batch_size: int,
+        constrained: bool,
+        progress: str | None = None,
+    ) -> list[Generation]:
+        """The answer to each request, in the order given."""
+
+        def constrain(rows: list[int]) -> LogitsProcessor | None:
+            return self._constraint.processor([requests[row] for row in rows]) if constrained else None
+
+        prompts = [self._encode(request) for request in requests]
+        return generate(self._model, self._tokenizer, prompts, sampling, batch_size, constrain, progress)
+
+    def _encode(self, request: Request | Chat) -> list[int]:
+        """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it."""
+        encode = checkpoint.encoder(self._tokenizer)
+        if isinstance(request, Chat):
+            return encode(chat_text(self._tokenizer, request))
+        return encode(request.prompt.shared) + encode(request.prompt.own)
+
+
+def chat_text(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> str:
+    """The conversation up to the model's turn, by the tokenizer's chat template; without one, role by role."""
+    if not tokenizer.chat_template:
+        return "".join(f"{role}: {text}\n" for role, text in chat.messages) + "assistant:"
+    messages = [{"role": role, "content": text} for role, text in chat.messages]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+Asked = TypeVar("Asked", Chat, Request)
+Config = TypeVar("Config", ChatConfig, DecodeConfig)
+
+
+def identity(model: Path, machine: ChatMachine | GenerateMachine) -> str:
+    """Whose replies they are, in this process: the model, the code that asks it, and what rounds its numbers."""
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return digest(model, machine.precision, machine.batch_size, *code)
+
+
+class Replies(Generic[Asked, Config]):
+    """The replies of one model to chats or requests, in this user's cache folder, keyed by content.
+
+    Each shard of them is a file of JSON lines.
+    """
+
+    def __init__(
+        self, identity: str, answer: Callable[[Sequence[Asked], Config], list[Generation]], shard: int
+    ) -> None:
+        self._answer: Callable[[Sequence[Asked], Config], list[Generation]] = answer
+        self._shard = shard
+        self._folder = cache_home() / "replies" / identity[:24]
+
+    def ask(self, chats: Sequence[Asked], cfg: Config, progress: str) -> list[Generation]:
+        """A reply to each chat, in the order given; equal chats (and equal `cfg`) get the same one."""
+        keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
+        known = self._known
+        waiting = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
+        todo = list(waiting)
+        with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=progress, unit="chat") as bar:
+            for start in range(0, len(todo), self._shard):
+                shard = todo[start : start + self._shard]
+                found = dict(zip(shard, self._answer([waiting[key] for key in shard], cfg), strict=True))
+                self._save(found)
+                known.update(found)
+                bar.update(len(shard))
+        return [known[key] for key in keys]
+
+    @cached_property
+    def _known(self) -> dict[str, Generation]:
+        """Every kept reply by its key: the folder is read once, at the first question."""
+        known = {}
+        for path in sorted(self._folder.glob("*.jsonl")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
+                try:
+                    row = json.loads(line)
+                    key = row.pop("key")
+                    known[key] = Generation(**row)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise UserError(f"{path}, line {number}: no kept reply; delete the file to ask again") from None
+        return known
+
+    def _save(self, found: dict[str, Generation]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps({"key": key, **asdict(one)}, ensure_ascii=False) for key, one in found.items()]
+        with whole_file(self._folder / f"{digest(sorted(found))[:24]}.jsonl") as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,1 +1,0 @@
-"""The online path of one query: knowledge, retrieval, the small model's call, the legacy frame (paper Figure 2c)."""

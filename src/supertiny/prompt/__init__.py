@@ -1,1 +1,0 @@
-"""How an example is put before a model (paper App. C)."""

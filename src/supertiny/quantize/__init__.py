@@ -1,1 +1,0 @@
-"""Quantization: fewer bits a weight (paper 3.3, App. E)."""

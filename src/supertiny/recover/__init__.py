@@ -1,1 +1,0 @@
-"""Recovery of a pruned model, step one: general instructions, before its domain (paper App. I)."""

@@ -1,1 +1,0 @@
-"""Rejection fine-tuning data: what the judge accepts of the prototype's answers (paper Eq. 1-2)."""

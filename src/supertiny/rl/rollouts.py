@@ -1,0 +1,321 @@
+"""The steps of a run, each made when it is asked for: the policy replies, the replies earn, then it learns from them.
+
+Shapes: P prompts of a rollout batch, n replies to each, N response tokens.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from supertiny.core.calls import Answer, Pool
+from supertiny.core.files import whole_file
+from supertiny.core.prompt import PromptConfig, render
+from supertiny.core.records import Example
+from supertiny.model import checkpoint, hardware
+from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
+from supertiny.model.finetune import freeze
+from supertiny.model.generate import Sampling, generate, rollouts
+from supertiny.model.hardware import compute_dtype, device
+from supertiny.model.train import ResponseLogits, TrainMachine
+from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
+from supertiny.rl.loss import Rollout, Sums, advantages, joined, log_distribution, loss_sum, of_targets
+from supertiny.rl.rewards import Level, Reward, level_shares, reward
+from supertiny.sft.groups import Group, drop_function, rename_functions
+from supertiny.sft.packs import PackConfig, TrainingSet
+
+
+def collapsed(rows: Sequence[Mapping[str, Any]], cfg: CollapseConfig) -> str | None:
+    """Why a run with these log rows, one a rollout batch, is given up; None: it is not.
+
+    A limit must be broken by the last `cfg.batches` rows, all of them. Rows have `reward`, `tokens`, `cut_share`.
+    """
+    last = rows[-cfg.batches :]
+    if len(last) < cfg.batches:
+        return None
+    least = rows[0]["reward"] - cfg.reward_drop
+    means = {name: sum(row[name] for row in last) / len(last) for name in ("reward", "tokens", "cut_share")}
+    over = f"over the last {cfg.batches} rollout batches"
+    if all(row["reward"] < least for row in last):
+        return f"the reward collapsed: {means['reward']:.2f} {over}, {rows[0]['reward']:.2f} at the start"
+    if all(row["tokens"] < cfg.min_tokens for row in last):
+        return f"replies collapsed: {means['tokens']:.1f} tokens {over}, rl.collapse.min_tokens is {cfg.min_tokens}"
+    if all(row["cut_share"] > cfg.max_cut_share for row in last):
+        return f"replies do not end: {means['cut_share']:.2f} of them were cut at rl.max_new_tokens {over}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """One prompt and the replies to it."""
+
+    pack: Pack
+    rollout: Rollout
+    """[N]"""
+
+    def __len__(self) -> int:
+        return len(self.pack)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutBatch(Batch):
+    """A batch whose every target comes with what is known of it."""
+
+    rollout: Rollout
+    """[N]"""
+
+    def to(self, device: torch.device) -> "RolloutBatch":
+        """The same batch on `device`."""
+        moved = {name: getattr(self, name).to(device) for name in Batch.__slots__}
+        return replace(self, **moved, rollout=self.rollout.to(device))
+
+
+def reply_pack(prompt: Sequence[int], replies: Sequence[Sequence[int]]) -> Pack:
+    """The prompt once, every reply a branch; the prompt's last token is each branch's own, for it predicts the first.
+
+    >>> reply_pack([7, 8], [[1, 2], [3]])
+    Pack(prefix=[7], branches=(Branch(prompt=[8], response=[1, 2]), Branch(prompt=[8], response=[3])))
+    """
+    return Pack(list(prompt[:-1]), tuple(Branch([prompt[-1]], list(reply)) for reply in replies))
+
+
+def collate_experiences(found: Sequence[Experience], pad_id: int) -> RolloutBatch:
+    """Experiences as one batch."""
+    plain = collate([one.pack for one in found], pad_id)
+    tensors = {name: getattr(plain, name) for name in Batch.__slots__}
+    return RolloutBatch(**tensors, rollout=joined([one.rollout for one in found]))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One query under its candidates."""
+
+    prompt: list[int]
+    """token ids"""
+    answers: tuple[Answer, ...]
+    offered: Pool
+
+    def reward(self, text: str) -> Reward:
+        """What one reply earns."""
+        return reward(text, self.answers, self.offered)
+
+
+def tasks(
+    examples: Sequence[Example],
+    pool: Pool,
+    encode: Callable[[str], list[int]],
+    cfg: PackConfig,
+    prompt: PromptConfig,
+    rng: Random,
+) -> list[Task]:
+    """The labelled `examples`, some under changed candidates, so that the policy must read what is offered (App. E)."""
+    found = []
+    for example in examples:
+        alone, functions = Group((example,)), pool
+        if rng.random() < cfg.function_dropout:
+            alone = drop_function(alone, rng)
+        if rng.random() < cfg.renaming:
+            alone, functions = rename_functions(alone, pool, rng)
+        (changed,) = alone.examples
+        said = render(changed, functions, prompt)
+        offered = {name: functions[name] for name in changed.candidates}
+        found.append(Task(encode(said.shared) + encode(said.own), changed.answers, offered))
+    return found
+
+
+Replies = list[list[list[int]]]
+"""[P][n] token ids, the end token last where one was written"""
+
+
+class Practice(Sequence[list[list[Experience]]]):
+    """All steps of one run; what `fit` trains, how, and what it logs."""
+
+    def __init__(
+        self, base: Path, data: TrainingSet, cfg: RlConfig, machine: TrainMachine, rolling: RlMachine, state: Path
+    ) -> None:
+        self.cfg, self.machine, self.rolling, self.state, self.seed = cfg, machine, rolling, state, data.seed
+        self.base, self.tokenizer, self.policy = base, checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+        freeze(self.policy, cfg.frozen)
+        dtype = compute_dtype(machine.precision)
+        self.writer, self.reference = (checkpoint.load_model(base, dtype).to(device()) for _ in range(2))
+        for model in (self.writer, self.reference):
+            hardware.use_fastest(model, dtype, device())
+        encode = checkpoint.encoder(self.tokenizer)
+        changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
+        self.asked = tasks(data.examples, data.pool, encode, changed, data.prompt, Random(data.seed))
+        self.dev = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
+        self.order = _order(len(self.asked), cfg.batches * cfg.prompts_a_batch, Random(cfg.shuffle_seed))
+        self.steps_a_batch = cfg.epochs * -(-cfg.prompts_a_batch // cfg.prompts_a_step)
+        self.batch, self.experiences, self.told = -1, list[Experience](), dict[str, float]()
+        self.sums: Sums | None = None
+
+    def __len__(self) -> int:
+        return self.cfg.batches * self.steps_a_batch
+
+    def __getitem__(self, number: Any) -> Any:
+        """The micro-batches of step `number`; the first of a rollout batch has the policy reply."""
+        if not self._best_file.exists():
+            self._keep_if_best(0, self._dev_columns())
+        batch, step = divmod(number, self.steps_a_batch)
+        if batch != self.batch:
+            self._practise(batch)
+        size = self.cfg.prompts_a_step
+        turns = -(-len(self.experiences) // size)
+        order = list(range(len(self.experiences)))
+        Random(f"{self.cfg.shuffle_seed} {batch} {step // turns}").shuffle(order)
+        chosen = order[step % turns * size :][:size]
+        return micro_batches([self.experiences[index] for index in chosen], self.machine.max_tokens)
+
+    def load(self, found: Sequence[Experience]) -> RolloutBatch:
+        """One micro-batch."""
+        return collate_experiences(found, self.tokenizer.pad_token_id)
+
+    def loss(self, logits_NV: Tensor, batch: RolloutBatch) -> Tensor:
+        """Summed over the batch's N response tokens."""
+        log_p_NV = log_distribution(logits_NV, self.cfg.temperature)
+        value, sums = loss_sum(of_targets(log_p_NV, batch.targets), batch.rollout, self.cfg, log_p_NV)
+        self.sums = self.sums + sums if self.sums else sums
+        return value
+
+    def columns(self, step: int, dev_due: bool) -> Mapping[str, Any]:
+        """What the rollout batch earned, how the step went, and at dev points what greedy replies to dev earn."""
+        means = {name: round(value, 5) for name, value in self.sums.means().items()} if self.sums else {}
+        self.sums = None
+        dev = self._dev_columns() if dev_due else {}
+        kept = self._keep_if_best(step, dev) if dev_due else {}
+        names = ("dev_reward", "dev_ar", "dev_tokens", "kept_step", "start_reward")
+        return {"batch": self.batch + 1, **self.told, **means, **{name: (dev | kept).get(name, "") for name in names}}
+
+    def stop(self, rows: Sequence[Mapping[str, Any]]) -> str | None:
+        """Why the run is given up."""
+        return collapsed(list({row["batch"]: row for row in rows}.values()), self.cfg.collapse)
+
+    def best(self) -> PreTrainedModel:
+        """The policy that earned most on dev; the base model where none earned more."""
+        kept = torch.load(self._best_file, map_location="cpu", weights_only=True)
+        model = checkpoint.load_model(self.base)
+        if kept["model"]:
+            model.load_state_dict(kept["model"])
+        return model
+
+    @property
+    def _best_file(self) -> Path:
+        return self.state / "best.pt"
+
+    def _practise(self, batch: int) -> None:
+        """Have the policy reply to the prompts of rollout batch `batch`, and score the replies."""
+        size = self.cfg.prompts_a_batch
+        chosen = [self.asked[index] for index in self.order[batch * size : (batch + 1) * size]]
+        replies, old = self._replies(batch, chosen)
+        packs = [reply_pack(task.prompt, row) for task, row in zip(chosen, replies, strict=True)]
+        rewards = [[task.reward(self._text(reply)) for reply in row] for task, row in zip(chosen, replies, strict=True)]
+        counts = torch.tensor([len(reply) for row in replies for reply in row])
+        mask_RT = torch.arange(int(counts.max()))[None] < counts[:, None]
+        values_Pn = torch.tensor([[one.value for one in row] for row in rewards])
+        spread_RT = advantages(values_Pn, mask_RT, self.cfg.reward_clip, self.cfg.variance_floor)
+        gained = torch.split(spread_RT[mask_RT], [pack.num_responses for pack in packs])
+        reference = self._log_p(self.reference, packs)
+        self.batch, self.experiences = (
+            batch,
+            [
+                Experience(pack, Rollout(one, before, gain))
+                for pack, one, before, gain in zip(packs, old, reference, gained, strict=True)
+            ],
+        )
+        self.told = self._summary([one for row in rewards for one in row], counts, replies)
+
+    def _replies(self, batch: int, chosen: Sequence[Task]) -> tuple[Replies, Sequence[Tensor | None]]:
+        """The replies and, where several steps learn from them, their log-probabilities: kept for a killed run."""
+        kept = self.state / f"rollouts-{batch}.pt"
+        if kept.is_file():
+            found = torch.load(kept, weights_only=True)
+            return found["replies"], found["old"]
+        self._refresh()
+        prompts, draw = [task.prompt for task in chosen], Random(f"{self.seed} {batch}")
+        seeds = [draw.randrange(2**32) for _ in prompts]
+        sampling = Sampling(self.cfg.max_new_tokens, self.cfg.temperature, seeds)
+        each, at_once = self.cfg.rollouts, self.rolling.batch_size
+        replies = rollouts(self.writer, self.tokenizer, prompts, each, sampling, at_once, "replies")
+        old: Sequence[Tensor | None] = [None] * len(chosen)
+        if self.steps_a_batch > 1:
+            old = self._log_p(self.policy, [reply_pack(*pair) for pair in zip(prompts, replies, strict=True)])
+            with whole_file(kept) as partial:
+                torch.save({"replies": replies, "old": old}, partial)
+        return replies, old
+
+    @torch.no_grad()
+    def _log_p(self, model: PreTrainedModel, packs: Sequence[Pack]) -> list[Tensor]:
+        """For every pack [N] the log-probability of its response tokens under `model`."""
+        score, dtype = ResponseLogits(model), compute_dtype(self.machine.precision)
+        found: dict[int, Tensor] = {}
+        places = {id(pack): at for at, pack in enumerate(packs)}
+        for micro in micro_batches(packs, self.machine.max_tokens):
+            batch = collate(micro, self.tokenizer.pad_token_id).to(device())
+            with torch.autocast(device().type, torch.bfloat16, enabled=dtype is torch.bfloat16):
+                logits_NV = score(batch)
+            log_p_N = of_targets(log_distribution(logits_NV, self.cfg.temperature), batch.targets).cpu()
+            for pack, part in zip(micro, torch.split(log_p_N, [pack.num_responses for pack in micro]), strict=True):
+                found[places[id(pack)]] = part
+        return [found[at] for at in range(len(packs))]
+
+    @torch.no_grad()
+    def _refresh(self) -> None:
+        """Give the policy's weights to the copy that writes, in its precision."""
+        self.writer.load_state_dict(self.policy.state_dict())
+
+    def _text(self, reply: Sequence[int]) -> str:
+        return self.tokenizer.decode(reply, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _summary(self, rewards: Sequence[Reward], counts: Tensor, replies: Replies) -> dict[str, float]:
+        cut = [reply[-1] != self.tokenizer.eos_token_id for row in replies for reply in row]
+        told = {
+            "reward": sum(one.value for one in rewards) / len(rewards),
+            "format": sum(one.format_score for one in rewards) / len(rewards),
+            "tokens": float(counts.float().mean()),
+            "cut_share": sum(cut) / len(cut),
+        }
+        shares = {f"share: {level}": value for level, value in level_shares(rewards).items()}
+        return {name: round(value, 5) for name, value in (told | shares).items()}
+
+    def _dev_columns(self) -> dict[str, float]:
+        """Greedy replies to the dev set."""
+        self._refresh()
+        prompts = [task.prompt for task in self.dev]
+        size = self.rolling.batch_size
+        found = generate(self.writer, self.tokenizer, prompts, Sampling(self.cfg.max_new_tokens), size, progress="dev")
+        rewards = [task.reward(one.text) for task, one in zip(self.dev, found, strict=True)]
+        right = sum(one.level is Level.CORRECT for one in rewards)
+        return {
+            "dev_reward": round(sum(one.value for one in rewards) / len(rewards), 4),
+            "dev_ar": round(right / len(rewards), 4),
+            "dev_tokens": round(sum(one.new_tokens for one in found) / len(found), 2),
+        }
+
+    def _keep_if_best(self, step: int, dev: Mapping[str, float]) -> dict[str, float]:
+        """Keep the policy where it earns more on dev than any before; of step 0 nothing but what it earns.
+
+        Returns the step of the one that is kept, and what the base model earned.
+        """
+        file = self._best_file
+        kept = torch.load(file, weights_only=True) if file.exists() else None
+        if kept is None or dev["dev_reward"] > kept["dev_reward"]:
+            tqdm.write(f"step {step}: dev reward {dev['dev_reward']}, right {dev['dev_ar']}: the best so far")
+            model, start = (self.policy.state_dict(), kept["start"]) if kept else ({}, dev["dev_reward"])
+            kept = {"dev_reward": dev["dev_reward"], "step": step, "start": start, "model": model}
+            with whole_file(file) as partial:
+                torch.save(kept, partial)
+        return {"kept_step": kept["step"], "start_reward": kept["start"]}
+
+
+def _order(num_tasks: int, wanted: int, rng: Random) -> list[int]:
+    """Which task is asked when: all of them in a new order, again and again."""
+    order: list[int] = []
+    while len(order) < wanted:
+        order += rng.sample(range(num_tasks), num_tasks)
+    return order[:wanted]

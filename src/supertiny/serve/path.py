@@ -1,0 +1,151 @@
+"""From a query to its call, a function a step: a terminal and a service show the same path (paper Figure 2c)."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from supertiny.baseline.frames import to_frame
+from supertiny.core.ask import Generation, Request, requests
+from supertiny.core.calls import Answer, Malformed, Pool, answer_text
+from supertiny.core.prompt import PromptConfig
+from supertiny.core.records import Example
+from supertiny.core.thought import read_answer
+from supertiny.data.dataset import Knowledge
+from supertiny.data.knowledge import lookup
+from supertiny.retrieval.index import Scored
+from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever, described_by
+
+Ask = Callable[[Request], Generation]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The functions that may serve a query."""
+
+    ranked: Scored
+    """(name, score), the likeliest first"""
+    searched_for: str | None
+    """the text whose nearest documents these are; None: a classifier's choice"""
+
+
+def with_knowledge(example: Example, knowledge: Knowledge) -> Example:
+    """`example` with what the knowledge base says of the query's terms."""
+    return replace(example, knowledge=lookup(example.query, knowledge))
+
+
+def find(examples: Sequence[Example], retriever: Retriever, k: int) -> list[Found]:
+    """The `k` likeliest functions of each example; what is searched for is written once. The ids must differ."""
+    if not isinstance(retriever, EmbeddingRetriever):
+        return [Found(ranked, None) for ranked in retriever.scored(examples, k)]
+    texts = retriever.describe(examples)
+    written = described_by(dict(zip((one.id for one in examples), texts, strict=True)))
+    ranked = EmbeddingRetriever(retriever.index, written, retriever.instruction).scored(examples, k)
+    return [Found(one, text) for one, text in zip(ranked, texts, strict=True)]
+
+
+def offered(example: Example, found: Found) -> Example:
+    """`example` with the functions that were found as its candidates."""
+    return replace(example, candidates=tuple(name for name, _ in found.ranked))
+
+
+def to_request(example: Example, pool: Pool, prompt: PromptConfig) -> Request:
+    """What the model is asked."""
+    (request,) = requests([example], pool, prompt)
+    return request
+
+
+def answered(request: Request, ask: Ask) -> tuple[Generation, Answer | Malformed]:
+    """What the model writes, read strictly: only a call of a candidate is one."""
+    generation = ask(request)
+    return generation, read_answer(generation.text, {function.name: function for function in request.candidates})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One function pool, and the models that may be asked about it."""
+
+    pool: Pool
+    knowledge: Knowledge
+    prompt: PromptConfig
+    find: Callable[[Example], Found]
+    """thread-safe"""
+    models: Mapping[str, Ask]
+    """thread-safe; the first is asked where a request names none"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One answer, and how it came about."""
+
+    example: Example
+    found: Found | None
+    """None where the request brought its candidates"""
+    request: Request
+    generation: Generation
+    reply: Answer | Malformed
+    pool: Pool
+    """the functions that the reply is about"""
+    seconds: dict[str, float]
+    """of each step"""
+
+
+def serve(site: Site, model: str, example: Example, tools: Pool | None = None) -> Served:
+    """The answer of `model` to `example`; with `tools` those are its candidates, else what is found in the pool."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "knowledge"):
+        example = with_knowledge(example, site.knowledge)
+    found, pool = None, tools or site.pool
+    if tools is None:
+        with _timed(seconds, "retrieval"):
+            found = site.find(example)
+        example = offered(example, found)
+    request = to_request(example, pool, site.prompt)
+    with _timed(seconds, "model"):
+        generation, reply = answered(request, site.models[model])
+    return Served(
+        example=example, found=found, request=request, generation=generation, reply=reply, pool=pool, seconds=seconds
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mind:
+    """Everything an answer rests on."""
+
+    pool: Pool
+    knowledge: Knowledge
+    retriever: Retriever
+    num_candidates: int
+    prompt: PromptConfig
+    ask: Ask
+
+
+def think(example: Example, mind: Mind) -> Iterator[tuple[str, str]]:
+    """(step, what came of it), each as soon as it is known."""
+    yield "query", example.query
+    yield "context", "\n".join(f"{key}: {value}" for key, value in example.context.items()) or "(none)"
+    example = with_knowledge(example, mind.knowledge)
+    yield "knowledge", "\n".join(example.knowledge) or "(no term of the query is in the knowledge base)"
+    (found,) = find([example], mind.retriever, mind.num_candidates)
+    if found.searched_for is not None:
+        yield "searched for", found.searched_for
+    yield "candidates", "\n".join(f"{score:7.3f}  {name}" for name, score in found.ranked)
+    request = to_request(offered(example, found), mind.pool, mind.prompt)
+    yield "prompt", request.prompt.shared + request.prompt.own
+    generation, reply = answered(request, mind.ask)
+    yield "tokens", f"{generation.prompt_tokens} in the prompt, {generation.new_tokens} written"
+    yield "answer", generation.text.strip()
+    if isinstance(reply, Malformed):
+        yield "call", f"none: {reply.fault} ({reply.detail})"
+        return
+    yield "call", answer_text(reply)
+    frame = to_frame(reply, mind.pool)
+    slots = "".join(f", {name}={text}" for name, text in frame.slots.items())
+    yield "legacy frame", f"domain={frame.domain}, intent={frame.intent}{slots}"

@@ -1,1 +1,0 @@
-"""One query answered in the terminal, every step shown."""

@@ -1,1 +1,0 @@
-"""Everything under metrics/ as one page that opens anywhere: tables, pictures, where they come from."""

@@ -1,1 +1,0 @@
-from tests.unit.prune.conftest import bpe  # noqa: F401
