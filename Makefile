@@ -5,18 +5,28 @@ READY := .venv/.ready
 # for the stages' own commands; make 3.81 does not look here for its recipes' programs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
 
-.PHONY: repro test check env readme
+.PHONY: repro status test test-all check env readme
 repro: $(READY)
 	$(BIN)/dvc repro
 	$(BIN)/supertiny page
 
-test: export OMP_NUM_THREADS := 1
+# what would run: `resolve` first, in seconds and without data, since all others hang on what it writes
+status: $(READY)
+	$(BIN)/dvc repro resolve
+	$(BIN)/dvc status
+
+# without other engines' programs (marker engine) and without the whole real graph (marker graph)
+test test-all: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not engine and not graph"
+
+test-all: $(READY)
+	$(PYTEST)
 
 readme: $(READY)
-	$(BIN)/python -m stages.readme --results metrics/results.md --readme README.md
+	$(BIN)/supertiny page --readme README.md
 
 check: $(READY)
 	$(BIN)/ruff check .

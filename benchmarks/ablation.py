@@ -11,14 +11,15 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import ChatMachine
-from supertiny.core.config import Engines, load, load_each, load_profile, seed
+from supertiny.core.config import load, load_each, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.measure.load import machine_summary
-from supertiny.prototype.ablation import ChangeConfig, ablate
-from supertiny.prototype.prototype import PrototypeConfig, prototype
+from supertiny.prototype.ablation import ablate
+from supertiny.prototype.config import ChangeConfig, PrototypeConfig
+from supertiny.prototype.prototype import prototype
 from supertiny.report.steps.ablation import section
 
 MORE = {
@@ -37,7 +38,7 @@ def main(llm: Path, encoder: Path, dataset: Path, queries: str, out: Path) -> No
     if not queries.isdigit():
         raise UserError(f"--queries: expected a number, got {queries!r}")
     cfg, variants = load("prototype", PrototypeConfig), load_each("ablation", ChangeConfig) | MORE
-    chat = engines.get(load_profile("engines", Engines).chat, "chat")(llm, load_profile("chat", ChatMachine))
+    chat = engines.chosen("chat")(llm, load_profile("chat", ChatMachine))
     pool = read_functions(dataset / "functions.json")
     model = prototype(encoder, dataset / "expert.jsonl", pool, chat, cfg, seed())
     found = ablate(model, read_examples(dataset / "dev.jsonl", pool)[: int(queries)], variants, seed())

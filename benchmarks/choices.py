@@ -15,21 +15,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.answered import answered
 from benchmarks.kept import measured
-from supertiny.compress.shrink import StudentConfig, make_student
-from supertiny.core.ask import DecodeConfig, GenerateMachine
-from supertiny.core.config import load, load_profile
+from supertiny.compress.config import ShrinkConfig
+from supertiny.compress.shrink import Texts, shrink
+from supertiny.core.ask import DecodeConfig
+from supertiny.core.config import load, load_over, load_profile
 from supertiny.core.files import write_text
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.engines.native.answer import generate
-from supertiny.engines.native.train import sft
-from supertiny.measure.evaluate import evaluate
-from supertiny.model.train import TrainMachine
+from supertiny.engines.native.train import train
+from supertiny.engines.training import TrainingPlan
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
+from supertiny.model.trained import way_to_train
 from supertiny.prototype.ablation import fewer
 from supertiny.report.tables import number, rate, table
-from supertiny.sft.packs import PackConfig, SftConfig, TrainingSet
+from supertiny.sft.config import PackConfig
+from supertiny.sft.packs import TrainingSet
 
 EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
 
@@ -44,7 +48,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "half of the blocks frozen": {"frozen": {"blocks": 0.5}},
     "half renamed, no function dropout": {"pack": {"renaming": 0.5, "function_dropout": 0.0}},
     "24 examples a step": {"sft": {"groups_a_step": 4}},
-    "24 of 30 layers": {"layers": 24},
+    "24 of 30 layers": {"blocks": 0.8},
 }
 
 
@@ -58,7 +62,7 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
     """Train `model` with one change, and let it answer."""
     prompt = replace(load("prompt", PromptConfig), **change.get("prompt", {}))
     packing = replace(load("pack", PackConfig), **change.get("pack", {}))
-    cfg = replace(load("sft", SftConfig), **change.get("sft", {}))
+    cfg = replace(way_to_train("sft"), **change.get("sft", {}))
     cfg = replace(cfg, frozen=replace(cfg.frozen, **(EVERY_BLOCK_LEARNS | change.get("frozen", {}))))
     decode = load("decode", DecodeConfig)
     pool = read_functions(dataset / "functions.json")
@@ -67,23 +71,25 @@ def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) 
         return fewer(read_examples(path, pool)[:number], change.get("candidates"))
 
     with tempfile.TemporaryDirectory() as scratch:
-        base, tuned = Path(scratch) / "base", Path(scratch) / "tuned"
+        base, tuned = model, Path(scratch) / "tuned"
         data = TrainingSet(rows(examples, EXAMPLES), rows(dataset / "dev.jsonl", DEV), pool, packing, prompt, SEED)
-        shape = StudentConfig(layers=change.get("layers", 0), inter=0, trim_vocabulary=False, init=None)
-        make_student(model, data, [], base, shape)
-        machine = load_profile("train", TrainMachine)
+        if "blocks" in change:
+            base = Path(scratch) / "base"
+            shape = load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig)
+            shape = replace(shape, blocks=change["blocks"], trim_vocabulary=False)
+            shrink(model, Texts(data, [], None), shape, base)
         started = time.perf_counter()
-        sft(base, data, tuned, Path(scratch) / "log.csv", cfg, machine)
+        plan = TrainingPlan(rows=data, cfg=cfg, teacher=None, divergence=None)
+        train(plan, Job(base, tuned, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
         minutes = (time.perf_counter() - started) / 60
         splits = {"test": rows(dataset / "test.jsonl", TEST), "ood": rows(dataset / "ood.jsonl", OOD)}
-        asking = load_profile("generate", GenerateMachine)
 
-        def answered(how: DecodeConfig) -> dict[str, Any]:
-            return evaluate(splits, pool, lambda asked: generate(tuned, asked, how, asking), prompt, SEED)[0]
+        def rates(how: DecodeConfig) -> dict[str, Any]:
+            return answered(tuned, splits, pool, prompt, how, SEED)[0]
 
-        result = {"change": change, "examples": EXAMPLES, "train_minutes": round(minutes, 2), "rates": answered(decode)}
+        result = {"change": change, "examples": EXAMPLES, "train_minutes": round(minutes, 2), "rates": rates(decode)}
         if not change:
-            result["free_rates"] = answered(replace(decode, constrained=False))
+            result["free_rates"] = rates(replace(decode, constrained=False))
     return result
 
 

@@ -5,7 +5,7 @@
 
 Llama decoders with SmolLM2-135M's widths, randomly initialised (no time depends on the weights), of several depths,
 with its vocabulary and with a trimmed one. A step is `fit`'s: laying out the batch, forward, loss, backward, clipping,
-AdamW, with the loss of section `distill` and what section `teaching` freezes; every way sees the same packs. Cached:
+AdamW, with the loss of section `distill` and what `training.teaching` freezes; every way sees the same packs. Cached:
 the K ids of each token are read from a cache on disk, within the step. Online: the teacher, always the deepest with the
 whole vocabulary, runs within the step; its logits are sharpened, for a trained teacher's are, and a head is found
 faster among sharp ones. All ways take turns within a round, a round's ratios are of neighbours in time, and the table
@@ -30,20 +30,21 @@ from supertiny.core.config import load
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.stage import run
-from supertiny.distill.divergence import DistillConfig, Divergence
+from supertiny.distill.config import DistillConfig, LogitsConfig
+from supertiny.distill.divergence import Divergence
 from supertiny.distill.loss import Signal, divergence_sum
-from supertiny.distill.rows import LogitsConfig
 from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
-from supertiny.distill.teacher import Lesson, TaughtBatch, Teacher
+from supertiny.distill.teacher import Lesson, StoredTeacher, TaughtBatch
 from supertiny.measure.load import machine_summary
 from supertiny.model import hardware
 from supertiny.model.batches import Batch, Branch, Pack, collate
+from supertiny.model.config import FrozenConfig
 from supertiny.model.finetune import freeze
 from supertiny.model.hardware import compute_dtype, device
-from supertiny.model.train import FrozenConfig, ResponseLogits, cross_entropy
+from supertiny.model.train import ResponseLogits, cross_entropy
+from supertiny.model.trained import way_to_train
 from supertiny.model.vocab import Vocabulary
 from supertiny.report.tables import number, table
-from supertiny.sft.packs import SftConfig
 
 SHARPNESS = 40.0
 """the teacher's random logits are multiplied by it: top-1 probability .9 or so"""
@@ -83,7 +84,7 @@ def main(out: Path, sizes: str = "full") -> None:
     if sizes not in SIZES:
         raise UserError(f"sizes: expected one of {', '.join(SIZES)}, got {sizes!r}")
     chosen = SIZES[sizes]
-    cfg, frozen = load("distill", DistillConfig), load("teaching", SftConfig).frozen
+    cfg, frozen = load("distill", DistillConfig), way_to_train("teaching").frozen
     torch.manual_seed(0)
     teacher = _model(chosen, chosen.depths[0], chosen.vocabularies[0]).to(compute_dtype("auto")).eval()
     packs = [_pack(Random(number), min(chosen.vocabularies)) for number in range(1 + chosen.rounds)]
@@ -181,7 +182,7 @@ def _ways(
         return divergence_sum(logits_NV, signal, divergence, cfg.chunk_rows)
 
     def cached(cache: CacheReader) -> Step:
-        known = Teacher(cache, cache.align(Vocabulary("random", range(vocabulary))))
+        known = StoredTeacher(cache, cache.align(Vocabulary("random", range(vocabulary))))
 
         def taught(logits_NV: Tensor, batch: TaughtBatch) -> Tensor:
             return learn(logits_NV, batch.signal)

@@ -34,6 +34,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.stage import run
 from supertiny.measure.load import BenchConfig, BenchSizes, closed_loop, machine_summary, peak_memory_mb
+from supertiny.measure.systems import MODEL
 
 FAULT_CHARS = 300
 """of an error's text that are kept"""
@@ -62,8 +63,8 @@ def main(
     they are given; every client sends `each` at least. `key_variable` is the environment variable with the server's API
     key. With `results` the answers are checked against those that stage evaluate left there.
     """
-    cfg, sizes = load("bench", BenchConfig), load_profile("bench", BenchSizes)
-    loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients]
+    cfg, sizes = load("bench", BenchConfig), load_profile("sizes.bench", BenchSizes)
+    loads = _counts(clients, "--clients") or [one for one in cfg.clients if one <= sizes.max_clients[MODEL]]
     fewest, times = _count(least or str(sizes.requests), "--least"), _count(repetitions, "--repetitions")
     counts = {one: max(fewest, _count(each, "--each") * one) for one in loads}
     if route not in ROUTES:

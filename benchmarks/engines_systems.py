@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.remote import Endpoint, chat, complete
 from supertiny import engines
-from supertiny.baseline.parts import DOMAINS, BaselineSizes
-from supertiny.baseline.system import System as Traditional
+from supertiny.baseline.parts import DOMAINS
+from supertiny.baseline.system import Traditional
 from supertiny.commands.ask import model_folder
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
 from supertiny.core.batching import batched
@@ -83,7 +83,7 @@ class System:
         if isinstance(self.way, Server):
             yield self._remote(self.way.opened())
         elif is_traditional(self.model):
-            at_once = load_profile("baseline", BaselineSizes).batch_size
+            at_once = load_profile("generate", GenerateMachine).batch_size
             with batched(_traditional(self.model, self.functions), at_once) as ask:
                 yield lambda question: ask(question.example)
         else:

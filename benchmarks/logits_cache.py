@@ -26,9 +26,10 @@ from supertiny.core.files import write_csv, write_json
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.distill.config import LogitsConfig
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.loss import Signal, divergence_sum
-from supertiny.distill.rows import LogitsConfig, Rows, reconciled
+from supertiny.distill.rows import Rows, reconciled
 from supertiny.distill.store import (
     CacheReader,
     CacheWriter,

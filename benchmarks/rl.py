@@ -15,18 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.answered import answered
 from benchmarks.kept import measured
-from supertiny.core.ask import DecodeConfig, GenerateMachine
+from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
 from supertiny.core.records import Example
 from supertiny.core.stage import run
 from supertiny.core.stats import paired
-from supertiny.engines.native.answer import generate
 from supertiny.engines.native.rl import rl
 from supertiny.measure.compare import splits as columns
-from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
-from supertiny.model.train import TrainMachine
+from supertiny.measure.evaluate import SplitSizes, read_splits
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
 from supertiny.report.steps.rl import COLUMNS, PANELS, draw
 from supertiny.report.tables import number, rate, table
 from supertiny.rl.config import RlConfig, RlMachine
@@ -45,8 +46,8 @@ RUNS: dict[str, dict[str, Any]] = {
 
 def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
     """Make each run that has no file in `out` yet, and write the table and the curves."""
-    data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
-    sizes = replace(load_profile("evaluate", EvaluateSizes).policies, test=TEST, ood=OOD)
+    data = read_training_set(dataset, examples)
+    sizes = SplitSizes(test=TEST, ood=OOD)
     splits = read_splits(dataset / "test.jsonl", dataset / "ood.jsonl", data.pool, sizes)
     found = measured(RUNS, out, lambda what: measure(models, data, splits, what))
     write_text(out.with_suffix(".md"), _table(found))
@@ -58,11 +59,11 @@ def measure(
 ) -> dict[str, Any]:
     """Train one policy; let it and its start answer the same queries."""
     cfg = replace(load("rl", RlConfig), **{"batches": BATCHES} | what.get("rl", {}))
-    machine, base = load_profile("train", TrainMachine), models / what["base"]
+    base = models / what["base"]
     with tempfile.TemporaryDirectory() as scratch:
         out, log = Path(scratch) / "policy", Path(scratch) / "log.csv"
         started = time.perf_counter()
-        rl(base, data, out, log, cfg, machine, load_profile("rollouts", RlMachine))
+        rl(Job(base, out, log, load_profile("train", TrainMachine)), data, cfg, load_profile("rollouts", RlMachine))
         minutes = (time.perf_counter() - started) / 60
         with log.open(encoding="utf-8", newline="") as file:
             curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
@@ -82,10 +83,7 @@ def _answered(
     model: Path, data: TrainingSet, splits: Mapping[str, Sequence[Example]]
 ) -> tuple[dict[str, Any], dict[str, bool]]:
     """The rates of a model, and the verdict on each of its answers."""
-    decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
-    rates, rows = evaluate(
-        splits, data.pool, lambda asked: generate(model, asked, decode, machine), data.prompt, seed()
-    )
+    rates, rows = answered(model, splits, data.pool, data.prompt, load("decode", DecodeConfig), seed())
     return {name: rates[name] for name in (*COLUMNS, "workload")}, {row["id"]: row["correct"] for row in rows}
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.scale --setting profiles/paper.set --page docs/scale.md
     python -m benchmarks.scale --setting profiles/paper.set --page docs/scale.md --dataset data/dataset   # rows anew
 
-Hours are those of `supertiny plan` with `dataset: {train: ...}` of the profile raised; bytes and seconds of a row are
+Hours are those of `supertiny plan` with `sizes.dataset.train` of the profile raised; bytes and seconds of a row are
 measured on this project's own data (`--dataset`, kept in benchmarks/scale.json) and taken from metrics/summary.json and
 dvc.lock's run.
 """
@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from supertiny.commands.plan import GRAPH, changed, overrides
-from supertiny.commands.plan.graph import stages
+from supertiny.commands.plan import changed, overrides
+from supertiny.commands.plan.graph import GRAPH, stages
 from supertiny.commands.plan.page import planned
-from supertiny.commands.plan.setting import Setting, read_setting
-from supertiny.commands.plan.work import models
+from supertiny.commands.plan.work import Setting, models, read_setting
+from supertiny.core.config import read_yaml
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, write_json, write_text
 from supertiny.core.records import read_examples, read_functions
@@ -61,9 +59,9 @@ def taken(setting: str, queries: int) -> Taken:
     """By the stages of `setting` (as `supertiny plan --set` takes it) with so many queries in the pool."""
     given, here = overrides(setting), Path.cwd()
     profile = next(one.partition("=")[2] for one in given if one.startswith("profile="))
-    with changed([*given, f"profiles/{profile}.yaml:dataset.train={queries}"], None) as (_, params):
-        read = read_setting(params, here)
-        graph = stages(YAML(typ="safe").load(GRAPH), params)
+    with changed([*given, f"profiles/{profile}.yaml:++sizes.dataset.train={queries}"], None) as (_, params):
+        read = read_setting(here)
+        graph = stages(read_yaml(GRAPH), params)
         sized = models(graph, read)
         hours: dict[str, float] = {}
         parts = [(stage.script, part) for stage in graph for part in planned(stage, sized, read).parts]

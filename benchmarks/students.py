@@ -4,10 +4,10 @@
         --examples data/rft/train.jsonl --minutes 2 --out benchmarks/students
 
 Every student trains for about `minutes`, reading its data included (its speed is tried first, then whole and part
-epochs are planned), with the parameters of section `teaching`, and answers the same test queries. Each result is a file
-of its own in `out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md is the
-table. `answers` is sequence-level KD: the teacher's own greedy answers to some of the queries take the place of the
-labels; what writing them took is beside it. What storing the logits took is in no row: all students share it.
+epochs are planned), as `training.teaching` says, and answers the same test queries. Each result is a file of its own in
+`out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md is the table.
+`answers` is sequence-level KD: the teacher's own greedy answers to some of the queries take the place of the labels;
+what writing them took is beside it. What storing the logits took is in no row: all students share it.
 """
 
 import tempfile
@@ -21,26 +21,31 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from benchmarks.answered import answered
 from benchmarks.kept import measured
-from supertiny.compress.shrink import StudentConfig, make_student
+from supertiny.compress.config import ShrinkConfig
+from supertiny.compress.shrink import Texts, shrink
 from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
 from supertiny.core.calls import Malformed, parse_reply
-from supertiny.core.config import load, load_profile
+from supertiny.core.config import load, load_over, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
-from supertiny.distill.divergence import DistillConfig
+from supertiny.distill.config import DistillConfig
 from supertiny.engines.native.answer import generate
-from supertiny.engines.native.train import distill, sft
-from supertiny.measure.cost import cost
-from supertiny.measure.evaluate import evaluate
+from supertiny.engines.native.train import train
+from supertiny.engines.training import StoredLogits, TrainingPlan
+from supertiny.measure.size import model_size
 from supertiny.model.batches import Pack
-from supertiny.model.checkpoint import load_tokenizer
-from supertiny.model.train import FrozenConfig, TrainMachine
+from supertiny.model.checkpoint import load_config, load_tokenizer
+from supertiny.model.config import FrozenConfig, TrainingConfig, TrainMachine
+from supertiny.model.flops import cost
+from supertiny.model.train import Job
+from supertiny.model.trained import way_to_train
 from supertiny.report.tables import number, rate, table
 from supertiny.sft.groups import group
-from supertiny.sft.packs import SftConfig, TrainingSet, read_training_set
+from supertiny.sft.packs import TrainingSet, read_training_set
 
 TEST, OOD, TRIAL_GROUPS, ANSWERED = 300, 100, 12, 1800
 RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"
@@ -76,7 +81,7 @@ STUDENTS = {
 
 def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
     """Teach each student that has no file in `out` yet, and write the table."""
-    data = read_training_set(dataset / "functions.json", examples, dataset / "dev.jsonl")
+    data = read_training_set(dataset, examples)
     budget = _minutes(minutes)
     found = measured(STUDENTS, out, lambda student: measure(student, models, logits, dataset, data, budget))
     write_text(out.with_suffix(".md"), _table(found))
@@ -86,7 +91,7 @@ def measure(
     student: Student, models: Path, logits: Path, dataset: Path, data: TrainingSet, minutes: float
 ) -> dict[str, Any]:
     """Make one student, teach it for `minutes`, and let it answer."""
-    teaching, decode = load("teaching", SftConfig), load("decode", DecodeConfig)
+    teaching, decode = way_to_train("teaching"), load("decode", DecodeConfig)
     asking = load_profile("generate", GenerateMachine)
     if student.init:
         teaching = replace(teaching, frozen=FrozenConfig(embeddings=False, blocks=0.0))  # they are random too
@@ -95,16 +100,15 @@ def measure(
         labelled, written_s = _answered(data, models / "sft", decode, asking)
     with tempfile.TemporaryDirectory() as scratch:
         made, taught = Path(scratch) / "made", Path(scratch) / "taught"
-        cfg = StudentConfig(layers=student.layers, inter=student.inter, trim_vocabulary=True, init=student.init)
-        make_student(models / student.base, data, read_examples(dataset / "train.jsonl", data.pool), made, cfg)
+        texts = Texts(data, read_examples(dataset / "train.jsonl", data.pool), None)
+        shrink(models / student.base, texts, _shape(student, models / student.base), made)
 
-        def teach(part: TrainingSet, how: SftConfig) -> float:
-            log, machine = Path(scratch) / "log.csv", load_profile("train", TrainMachine)
+        def teach(part: TrainingSet, how: TrainingConfig) -> float:
+            plan = TrainingPlan(rows=part, cfg=how, teacher=None, divergence=None)
+            if student.taught == "logits":
+                plan = replace(plan, teacher=StoredLogits(logits), divergence=load("distill", DistillConfig))
             with timed() as seconds:
-                if student.taught == "logits":
-                    distill(made, logits, part, taught, log, load("distill", DistillConfig), how, machine)
-                else:
-                    sft(made, part, taught, log, how, machine)
+                train(plan, Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
             return seconds()
 
         part, how = _planned(labelled, teaching, minutes * 60, teach)
@@ -114,8 +118,8 @@ def measure(
             name: read_examples(dataset / f"{name}.jsonl", data.pool)[:rows]
             for name, rows in (("test", TEST), ("ood", OOD))
         }
-        rates, _ = evaluate(splits, data.pool, lambda q: generate(taught, q, decode, asking), data.prompt, data.seed)
-        found = cost(taught, rates["workload"])
+        rates, _ = answered(taught, splits, data.pool, data.prompt, decode, data.seed)
+        found = cost(model_size(taught), rates["workload"])
     return {
         "examples_seen": seen,
         "train_minutes": round(took / 60, 2),
@@ -125,9 +129,21 @@ def measure(
     }
 
 
+def _shape(student: Student, base: Path) -> ShrinkConfig:
+    """As shares of what the base has."""
+    there = load_config(base)
+    return replace(
+        load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig),
+        blocks=student.layers / there.num_hidden_layers if student.layers else 1.0,
+        channels=student.inter / there.intermediate_size if student.inter else 1.0,
+        trim_vocabulary=True,
+        init=student.init,
+    )
+
+
 def _planned(
-    data: TrainingSet, cfg: SftConfig, seconds: float, teach: Callable[[TrainingSet, SftConfig], float]
-) -> tuple[TrainingSet, SftConfig]:
+    data: TrainingSet, cfg: TrainingConfig, seconds: float, teach: Callable[[TrainingSet, TrainingConfig], float]
+) -> tuple[TrainingSet, TrainingConfig]:
     """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
     few = replace(cfg, epochs=1, dev_points=0)
     teach(_part(data, 2), few)  # the first steps of a process are slow

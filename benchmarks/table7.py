@@ -50,7 +50,7 @@ def main(seeds: str, out: Path, jobs: str = "1") -> None:
     for experiment in missing:
         variant, seed = wanted[experiment]
         changes = {f"distill.{key}": value for key, value in VARIANTS[variant].items()}
-        changes["teaching.shuffle_seed"] = seed
+        changes["++training.teaching.shuffle_seed"] = seed  # of the students alone
         overrides = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
         _dvc("exp", "run", "--queue", "--name", experiment, *overrides, *TARGETS)
     if wanted.keys() & _waiting():

@@ -17,16 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import measured
-from supertiny.baseline.parts import ALL, BaselineConfig
-from supertiny.baseline.system import System
+from supertiny.baseline.config import BaselineConfig
+from supertiny.baseline.parts import ALL
+from supertiny.baseline.system import Traditional
 from supertiny.baseline.train import train
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.measure.evaluate import Replied
 from supertiny.measure.evaluate import rate as rates_of
-from supertiny.model.train import TrainMachine
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
 from supertiny.report.tables import number, rate, table
 
 PLANS: dict[str, dict[str, float]] = {
@@ -53,14 +56,12 @@ def measure(encoder: Path, dataset: Path, examples: Path, plan: Mapping[str, flo
     with tempfile.TemporaryDirectory() as scratch:
         model, log = Path(scratch) / "model", Path(scratch) / "log.csv"
         started = time.perf_counter()
-        machine = load_profile("train", TrainMachine)
-        train(
-            encoder, rows, dev, pool, model, log, replace(cfg, all_domains=joint), machine, prompt.history_turns, seed()
-        )
+        job = Job(encoder, model, log, load_profile("train", TrainMachine))
+        train(job, rows, dev, pool, replace(cfg, all_domains=joint), prompt.history_turns, seed())
         minutes = (time.perf_counter() - started) / 60
-        answered = System(model, pool, prompt.history_turns).answer(dev, "answer")
+        answered = Traditional(model, pool, prompt.history_turns).answer(dev, "answer")
         splits = {"test": dev, "ood": []}
-        rates, _ = rates_of(splits, [one.reply for one in answered], [one.generation for one in answered], seed())
+        rates, _ = rates_of(splits, [Replied(one.reply, one.generation, one.passes) for one in answered], seed())
         with log.open(encoding="utf-8", newline="") as file:
             losses = [float(row["dev_loss"]) for row in csv.DictReader(file) if row["part"] == ALL and row["dev_loss"]]
     return {

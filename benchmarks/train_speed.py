@@ -26,10 +26,12 @@ from supertiny.core.stage import run
 from supertiny.measure.load import machine_summary
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate, micro_batches
+from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.hardware import compute_dtype
-from supertiny.model.train import ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.model.train import ResponseLogits, Run, cross_entropy, fit
+from supertiny.model.trained import way_to_train
 from supertiny.sft.groups import Group, group
-from supertiny.sft.packs import SftConfig, pack
+from supertiny.sft.packs import pack
 
 ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 6
 """a step as stage sft takes it: one group"""
@@ -56,7 +58,7 @@ class Rows(Dataset[dict[str, list[int]]]):
 
 def main(model: Path, dataset: Path, out: Path) -> None:
     """Time every way for a few steps in turn; write tokens per second and the ratios, round by round."""
-    cfg, prompt, machine = load("sft", SftConfig), load("prompt", PromptConfig), load_profile("train", TrainMachine)
+    cfg, prompt, machine = way_to_train("sft"), load("prompt", PromptConfig), load_profile("train", TrainMachine)
     tokenizer = checkpoint.load_tokenizer(model)
     pool = read_functions(dataset / "functions.json")
     examples = read_examples(dataset / "train.reference.jsonl", pool)
@@ -77,20 +79,12 @@ def main(model: Path, dataset: Path, out: Path) -> None:
         plan = Run(
             [micro_batches(step, machine.max_tokens) for step in steps],
             lambda micro: collate(micro, tokenizer.pad_token_id),
+            cross_entropy,
         )
         with tempfile.TemporaryDirectory() as scratch:
             weights = checkpoint.load_model(model)
             started = time.perf_counter()
-            fit(
-                ResponseLogits(weights),
-                plan,
-                cross_entropy,
-                cfg.fit,
-                machine,
-                0,
-                Path(scratch) / "log.csv",
-                Path(scratch),
-            )
+            fit(ResponseLogits(weights), plan, cfg.fit, machine, 0, Path(scratch) / "log.csv", Path(scratch))
             return time.perf_counter() - started
 
     def compare(offset: int) -> dict[str, float]:
@@ -110,7 +104,7 @@ def main(model: Path, dataset: Path, out: Path) -> None:
 
 
 def _trainer(
-    model: Path, tokenizer: PreTrainedTokenizerBase, rows: Rows, cfg: SftConfig, machine: TrainMachine
+    model: Path, tokenizer: PreTrainedTokenizerBase, rows: Rows, cfg: TrainingConfig, machine: TrainMachine
 ) -> float:
     """Seconds of `Trainer.train` with its defaults, at our rate and format; a step is one batch."""
     with tempfile.TemporaryDirectory() as scratch:

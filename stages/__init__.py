@@ -5,15 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-if sys.argv[0] == "-m":  # `python -m stages.<name>`, as dvc.yaml starts it: no stage works while any parameter is wrong
+if sys.argv[0] == "-m":  # `python -m stages.<name>`, as dvc.yaml starts it
     try:
-        from supertiny.commands.settings import refuse
-        from supertiny.core.errors import UserError
+        import supertiny.core.config  # noqa: F401
     except ModuleNotFoundError as error:  # dvc is another environment's, or a shell's that has entered none
         remedy = "enter the environment that `make repro` makes: source .venv/bin/activate"
         sys.exit(f"error: {sys.executable} has no package {error.name}; {remedy}")
-
-    try:
-        refuse()
-    except UserError as error:
-        sys.exit(f"error: {error}")

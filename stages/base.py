@@ -1,19 +1,25 @@
-"""Base: bring a pretrained model into the project, from wherever the profile says."""
+"""Base: bring the pretrained models into the project, from wherever the profile says."""
 
 from pathlib import Path
 
 from supertiny.core.config import load_profile, seed
-from supertiny.core.files import write_json
 from supertiny.core.stage import run
-from supertiny.model.sources import ModelsConfig, fetch, identity
+from supertiny.model.config import ModelsConfig
+from supertiny.model.sources import fetch
+
+ROLES = ("llm", "student", "encoder")
 
 
-def main(role: str, out: Path, card: Path) -> None:
-    """Fetch what the profile names for `role` (llm, student or encoder) into `out`; its identity goes to `card`."""
-    models = load_profile("models", ModelsConfig)
-    source = models.source(role)
-    fetch(source, out, models.online, seed())
-    write_json(card, {"source": source, **identity(out)})
+def main(out: Path) -> None:
+    """Fetch what the profile names for each role into a folder of that name in `out`."""
+    for role in ROLES:
+        one(role, out / role)
+
+
+def one(role: str, out: Path) -> None:
+    """Fetch one of them into `out`."""
+    models = load_profile("base", ModelsConfig)
+    fetch(models.source(role), out, models.online, seed())
 
 
 if __name__ == "__main__":

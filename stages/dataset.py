@@ -11,7 +11,7 @@ from supertiny.data.dataset import DatasetConfig, DatasetSizes
 def main(out: Path) -> None:
     """Sample the source that params.yaml names and write its splits to `out`."""
     cfg = load("dataset", DatasetConfig)
-    sizes = load_profile("dataset", DatasetSizes)
+    sizes = load_profile("sizes.dataset", DatasetSizes)
     write_dataset(out, get_source(cfg.source)(cfg, sizes, seed()), seed())
 
 

@@ -3,24 +3,25 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load, load_profile
 from supertiny.core.stage import run
-from supertiny.distill.divergence import DistillConfig
-from supertiny.model.train import TrainMachine
-from supertiny.sft.packs import SftConfig, read_training_set
+from supertiny.distill.config import DistillConfig
+from supertiny.engines.training import StoredLogits, TrainingPlan
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
+from supertiny.model.trained import training
+from supertiny.sft.packs import read_training_set
 
 
-def main(
-    section: str, student: Path, logits: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path
-) -> None:
-    """Train `student` on the cached teacher `logits` of `examples`, as long as `section` of params.yaml says.
+def main(name: str, base: Path, logits: Path, rows: Path, data: Path, out: Path, log: Path) -> None:
+    """Train `base` on the stored teacher `logits` of `rows`, as long as `trained.distill.<name>` says.
 
     The model goes to `out`, the loss curve to `log`.
     """
-    cfg, teaching = load("distill", DistillConfig), load(section, SftConfig)
-    distill = engines.get(load_profile("engines", Engines).distill, "distill")
-    data, machine = read_training_set(functions, examples, dev), load_profile("train", TrainMachine)
-    distill(student, logits, data, out, log, cfg, teaching, machine)
+    cfg, divergence = training("distill", name), load("distill", DistillConfig)
+    train, learned = engines.chosen("train"), read_training_set(data, rows)
+    plan = TrainingPlan(rows=learned, cfg=cfg, teacher=StoredLogits(logits), divergence=divergence)
+    train(plan, Job(base, out, log, load_profile("train", TrainMachine)))
 
 
 if __name__ == "__main__":

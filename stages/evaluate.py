@@ -1,30 +1,30 @@
-"""Evaluate: let a model answer the test queries and judge every answer (paper Eq. 2, 6)."""
+"""Evaluate: a system answers the test queries, every answer is judged; its size (paper Eq. 2, 6, App. J)."""
 
 from pathlib import Path
 
-from supertiny import engines
-from supertiny.core.ask import DecodeConfig, GenerateMachine
-from supertiny.core.config import Engines, load, load_profile, seed
+from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
-from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_functions
 from supertiny.core.stage import run
-from supertiny.measure.evaluate import EvaluateSizes, evaluate, read_splits
+from supertiny.engines.systems import Places, open_system
+from supertiny.measure.evaluate import SplitSizes, labelled, rate, read_splits
+from supertiny.measure.systems import SystemConfig
 
 
-def main(model: Path, functions: Path, test: Path, ood: Path, out: Path, answers: Path, asked: str) -> None:
-    """Answer `test` and `ood` with `model`; write the rates to `out`, every answer with its verdict to `answers`.
+def main(name: str, model: Path, encoder: Path, data: Path, out: Path) -> None:
+    """Ask system `name`, made of `model`, the first queries of both tests in `data`.
 
-    As many as the profile asks of `asked`: models, policies or compressed.
+    Rates, answers with their verdicts, and sizes go to folder `out`.
     """
-    prompt, decode = load("prompt", PromptConfig), load("decode", DecodeConfig)
-    machine = load_profile("generate", GenerateMachine)
-    generate = engines.get(load_profile("engines", Engines).generate, "generate")
-    pool = read_functions(functions)
-    splits = read_splits(test, ood, pool, getattr(load_profile("evaluate", EvaluateSizes), asked))
-    rates, rows = evaluate(splits, pool, lambda queries: generate(model, queries, decode, machine), prompt, seed())
-    write_json(out, rates)
-    write_jsonl(answers, rows)
+    cfg = load(f"systems.{name}", SystemConfig)
+    pool = read_functions(data / "functions.json")
+    system = open_system(cfg.kind, Places(model=model, encoder=encoder, data=data, pool=pool))
+    sizes = load_profile(f"sizes.evaluate.{cfg.asked}", SplitSizes)
+    splits = read_splits(data / "test.jsonl", data / "ood.jsonl", pool, sizes)
+    rates, rows = rate(splits, system.answer(labelled(splits)), seed())
+    write_json(out / "rates.json", rates)
+    write_jsonl(out / "answers.jsonl", rows)
+    write_json(out / "size.json", system.size())
 
 
 if __name__ == "__main__":

@@ -3,21 +3,20 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.stage import run
-from supertiny.distill.rows import LogitsConfig
-from supertiny.distill.store import CacheReader, LogitsSizes, summary
-from supertiny.model.train import TrainMachine
+from supertiny.distill.config import LogitsConfig, LogitsSizes
+from supertiny.distill.store import CacheReader, summary
+from supertiny.model.config import TrainMachine
 from supertiny.sft.packs import read_training_set
 
 
-def main(teacher: Path, functions: Path, examples: Path, dev: Path, out: Path, report: Path) -> None:
-    """Write the top-k log-probabilities of `teacher` on both sets to folder `out`, what they take to `report`."""
-    cfg, sizes = load("logits", LogitsConfig), load_profile("logits", LogitsSizes)
-    machine = load_profile("train", TrainMachine)
-    logits = engines.get(load_profile("engines", Engines).logits, "logits")
-    logits(teacher, read_training_set(functions, examples, dev), out, cfg, sizes, machine)
+def main(teacher: Path, rows: Path, data: Path, out: Path, report: Path) -> None:
+    """Write the top-k log-probabilities of `teacher` on `rows` and dev to folder `out`, what they take to `report`."""
+    cfg, sizes = load("logits", LogitsConfig), load_profile("sizes.logits", LogitsSizes)
+    machine, logits = load_profile("train", TrainMachine), engines.chosen("logits")
+    logits(teacher, read_training_set(data, rows), out, cfg, sizes, machine)
     with CacheReader(out) as reader:
         write_json(report, summary(reader))
 

@@ -4,26 +4,27 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import ChatMachine
-from supertiny.core.config import Engines, load, load_profile, seed
+from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_jsonl
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
 from supertiny.model.encoder import Encoder
-from supertiny.prototype.prototype import PrototypeConfig, PrototypeSizes, prototype, row
-from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.prototype.config import PrototypeConfig, PrototypeSizes
+from supertiny.prototype.prototype import prototype, row
+from supertiny.retrieval.config import RetrievalConfig
 from supertiny.retrieval.retrievers import offered
 
 
-def main(llm: Path, encoder: Path, functions: Path, expert: Path, queries: Path, out: Path) -> None:
-    """Answer the first `queries`; write every reply, right or wrong, to `out`."""
-    cfg, sizes = load("prototype", PrototypeConfig), load_profile("prototype", PrototypeSizes)
-    chat = engines.get(load_profile("engines", Engines).chat, "chat")
-    pool = read_functions(functions)
-    bare = read_examples(queries, pool)[: sizes.train or None]
+def main(llm: Path, encoder: Path, data: Path, out: Path) -> None:
+    """Answer the first queries of the training pool in `data`; write every reply, right or wrong, to `out`."""
+    cfg, sizes = load("prototype", PrototypeConfig), load_profile("sizes.prototype", PrototypeSizes)
+    chat = engines.chosen("chat")(llm, load_profile("chat", ChatMachine))
+    pool = read_functions(data / "functions.json")
+    bare = read_examples(data / "train.jsonl", pool)[: sizes.train or None]
     detail, count = load("retrieval", RetrievalConfig).detail, load("dataset", DatasetConfig).num_candidates
     asked = offered(bare, pool, lambda: Encoder(encoder).embed, detail, count)
-    model = prototype(encoder, expert, pool, chat(llm, load_profile("chat", ChatMachine)), cfg, seed())
+    model = prototype(encoder, data / "expert.jsonl", pool, chat, cfg, seed())
     write_jsonl(out, map(row, asked, model.answer(asked, "prototype")))
 
 

@@ -3,19 +3,22 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load, load_profile
 from supertiny.core.stage import run
-from supertiny.distill.divergence import DistillConfig
-from supertiny.model.train import TrainMachine
+from supertiny.distill.config import DistillConfig
+from supertiny.engines.training import AskedModel, TrainingPlan
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
+from supertiny.model.trained import training
 from supertiny.sft.general import read_general
-from supertiny.sft.packs import SftConfig
 
 
-def main(student: Path, teacher: Path, texts: Path, out: Path, log: Path) -> None:
-    """Train `student` on what `teacher` says at `texts`; write the model to `out`, the loss curve to `log`."""
-    cfg, teaching = load("distill", DistillConfig), load("general", SftConfig)
-    recover = engines.get(load_profile("engines", Engines).distill, "recover")
-    recover(student, teacher, read_general(texts), out, log, cfg, teaching, load_profile("train", TrainMachine))
+def main(name: str, base: Path, teacher: Path, texts: Path, out: Path, log: Path) -> None:
+    """Train `base` on what `teacher` says at `texts`; write the model to `out`, the loss curve to `log`."""
+    cfg, divergence = training("recover", name), load("distill", DistillConfig)
+    train = engines.chosen("train")
+    plan = TrainingPlan(rows=read_general(texts), cfg=cfg, teacher=AskedModel(teacher), divergence=divergence)
+    train(plan, Job(base, out, log, load_profile("train", TrainMachine)))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
-"""Report: the paper's tables and figures from every model's and step's results (paper Tables 1, 2, 4, 5)."""
+"""Report: every table, curve and picture, from what the stages found out (paper Tables 1-5, 7-8, 10-11)."""
 
 from pathlib import Path
 
-from supertiny.core.config import profile_path
-from supertiny.core.files import read_json, whole_folder
+from supertiny.core.config import PARAMS, profile_path, read_yaml
+from supertiny.core.files import whole_folder
 from supertiny.core.stage import run
-from supertiny.report.page import STEPS, write_report
-from supertiny.report.rows import model_configs, read_curve, read_results, read_steps, served_models, thin
+from supertiny.report.page import write_report
+from supertiny.report.rows import GRAPH, clear, made, read_facts
 
 
-def main(stats: Path, results: Path, logs: Path, out: Path) -> None:
-    """Write summary, tables, plot data and pictures of the models that params.yaml declares to folder `out`."""
-    configs, served = model_configs(), served_models()
-    models = {name: read_results(results / name, config, name in served) for name, config in configs.items()}
-    curves = {
-        name: thin(read_curve(logs / f"{config.log}.csv")) for name, config in configs.items() if config.log is not None
-    }
-    found = read_steps(results, STEPS)
+def main(data: Path, results: Path, logs: Path, out: Path) -> None:
+    """Fill folder `out` with the figures of the systems and steps that params.yaml declares.
+
+    What no stage of dvc.yaml makes is removed from `results` and `logs`: this stage depends on both folders.
+    """
+    if GRAPH.is_file():
+        outs = made(read_yaml(GRAPH), read_yaml(PARAMS))
+        if gone := [name for folder in (results, logs) for name in clear(folder, outs)]:
+            print(f"removed, for no stage makes it now: {', '.join(gone)}", flush=True)
+    facts = read_facts(data, results, logs)
     with whole_folder(out) as folder:
-        write_report(folder, models, curves, read_json(stats), found, profile_path().stem)
+        write_report(folder, facts, profile_path().stem)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,19 @@ from pathlib import Path
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.model.classifier import LabellingConfig
-from supertiny.model.train import TrainMachine
-from supertiny.retrieval.classifier import RetrieverSizes, train_classifier
+from supertiny.model.config import LabellingConfig, TrainMachine
+from supertiny.model.train import Job
+from supertiny.retrieval.config import RetrieverSizes
+from supertiny.retrieval.train import train_classifier
 
 
-def main(encoder: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
-    """Train `encoder` on the calls of the labelled `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, sizes = load("retriever", LabellingConfig), load_profile("retriever", RetrieverSizes)
-    machine = load_profile("train", TrainMachine)
-    pool = read_functions(functions)
-    rows = read_examples(examples, pool)[: sizes.examples or None]
-    train_classifier(encoder, rows, read_examples(dev, pool), out, log, cfg, machine, seed())
+def main(encoder: Path, rows: Path, data: Path, out: Path, log: Path) -> None:
+    """Train `encoder` on the calls of the labelled `rows`; write the model to `out`, the loss curve to `log`."""
+    cfg, sizes = load("retriever", LabellingConfig), load_profile("sizes.retriever", RetrieverSizes)
+    job = Job(encoder, out, log, load_profile("train", TrainMachine))
+    pool = read_functions(data / "functions.json")
+    examples, dev = read_examples(rows, pool)[: sizes.examples or None], read_examples(data / "dev.jsonl", pool)
+    train_classifier(job, examples, dev, cfg, seed())
 
 
 if __name__ == "__main__":

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load, load_profile
 from supertiny.core.stage import run
-from supertiny.model.train import TrainMachine
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.sft.packs import read_training_set
 
 
-def main(base: Path, functions: Path, examples: Path, dev: Path, out: Path, log: Path) -> None:
-    """Train `base` on its replies to `examples`; write the best policy on `dev` to `out`, every step to `log`."""
-    cfg, machine = load("rl", RlConfig), load_profile("train", TrainMachine)
-    train = engines.get(load_profile("engines", Engines).rl, "rl")
-    data = read_training_set(functions, examples, dev)
-    train(base, data, out, log, cfg, machine, load_profile("rollouts", RlMachine))
+def main(name: str, base: Path, rows: Path, data: Path, out: Path, log: Path) -> None:
+    """Train `base` on its replies to `rows`; write the best policy on dev to `out`, every step to `log`."""
+    cfg, rolling = load("rl", RlConfig), load_profile("rollouts", RlMachine)
+    learn = engines.chosen("rl")
+    learn(Job(base, out, log, load_profile("train", TrainMachine)), read_training_set(data, rows), cfg, rolling)
 
 
 if __name__ == "__main__":

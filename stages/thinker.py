@@ -3,20 +3,23 @@
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load_profile
 from supertiny.core.stage import run
-from supertiny.model.train import TrainMachine
+from supertiny.engines.training import TrainingPlan
+from supertiny.model.config import TrainMachine
+from supertiny.model.train import Job
+from supertiny.model.trained import training
 from supertiny.rl.thoughts import read_traces
-from supertiny.sft.packs import SftConfig, read_training_set, with_replies
+from supertiny.sft.packs import read_training_set, with_replies
 
 
-def main(base: Path, functions: Path, examples: Path, dev: Path, traces: Path, out: Path, log: Path) -> None:
-    """Train `base` on the `traces` of `examples`; write the model to `out`, the loss curve to `log`."""
-    cfg, machine = load("thinking", SftConfig), load_profile("train", TrainMachine)
-    train = engines.get(load_profile("engines", Engines).sft, "sft")
-    replies = {name: one.text for name, one in read_traces(traces).items()}
-    data = with_replies(read_training_set(functions, examples, dev), replies)
-    train(base, data, out, log, cfg, machine)
+def main(name: str, base: Path, thoughts: Path, rows: Path, data: Path, out: Path, log: Path) -> None:
+    """Train `base` on the `thoughts` of `rows`; write the model to `out`, the loss curve to `log`."""
+    cfg, train = training("think", name), engines.chosen("train")
+    replies = {example: one.text for example, one in read_traces(thoughts).items()}
+    learned = with_replies(read_training_set(data, rows), replies)
+    plan = TrainingPlan(rows=learned, cfg=cfg, teacher=None, divergence=None)
+    train(plan, Job(base, out, log, load_profile("train", TrainMachine)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
-from supertiny.core.config import Engines, load, load_profile
+from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.stage import run
 from supertiny.model.answer import Replies, identity
@@ -14,25 +14,25 @@ from supertiny.rl.thoughts import accepted, counts, filled, read_traces, write_t
 from supertiny.sft.packs import read_training_set
 
 
-def main(policy: Path, functions: Path, examples: Path, dev: Path, rule_made: Path, out: Path, report: Path) -> None:
-    """Have `policy` answer the first `examples` and all of `dev`; write the right ones to `out`, counts to `report`.
+def main(policy: Path, rows: Path, data: Path, rule_made: Path, out: Path, report: Path) -> None:
+    """Have `policy` answer the first of `rows` and dev; write the right ones to `out`, counts to `report`.
 
     Where it was wrong the thought in `rule_made` stands in, marked as such, lest what is hard is not learned.
     """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
-    generate = engines.get(load_profile("engines", Engines).generate, "generate")
-    data, sizes = read_training_set(functions, examples, dev), load_profile("thoughts", ThoughtSizes)
-    rows = [*data.examples[: sizes.model or None], *data.dev]
+    generate = engines.chosen("generate")
+    taught, sizes = read_training_set(data, rows), load_profile("sizes.thoughts", ThoughtSizes)
+    examples = [*taught.examples[: sizes.model or None], *taught.dev]
 
     def answer(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
         return generate(policy, asked, how, machine)
 
     kept = Replies(identity(policy, machine), answer, sizes.shard)
-    found = kept.ask(requests(rows, data.pool, data.prompt), decode, "thoughts")
-    own = accepted(rows, [one.text for one in found], data.pool)
-    traces = filled(rows, own, read_traces(rule_made))
-    write_traces(out, traces)
-    write_json(report, counts(len(rows), traces))
+    found = kept.ask(requests(examples, taught.pool, taught.prompt), decode, "thoughts")
+    own = accepted(examples, [one.text for one in found], taught.pool)
+    thoughts = filled(examples, own, read_traces(rule_made))
+    write_traces(out, thoughts)
+    write_json(report, counts(len(examples), thoughts))
 
 
 if __name__ == "__main__":

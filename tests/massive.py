@@ -15,7 +15,7 @@ from supertiny.core.files import write_jsonl
 from supertiny.core.records import write_functions
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig
-from supertiny.data.massive import Utterance, build_pool, read_utterances
+from supertiny.data.own import Utterance, build_pool, read_utterances
 
 
 def main(source: Path, out: Path) -> None:

@@ -1,12 +1,18 @@
-"""One clone of this checkout, built once by the real dvc on the smoke profile; every test works on its own copy."""
+"""One clone of this checkout, built once by the real dvc on the smoke profile; every test works on its own copy.
 
+`make test` builds the short graph: every stage, with hardly an entry in each table (`KEPT`). Tests marked `graph` build
+the whole one.
+"""
+
+import operator
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -19,9 +25,9 @@ SHORT = {
     "profile": "smoke",
     "dataset.num_candidates": 3,
     "pack.group_size": 3,
-    "sft.dev_points": 2,
-    "teaching.epochs": 1,
-    "teaching.dev_points": 2,
+    "training.sft.dev_points": 2,
+    "training.teaching.epochs": 1,
+    "training.teaching.dev_points": 2,
     "decode.max_new_tokens": 16,
     "bench.clients": [1, 4],
     "rl.prompts_a_batch": 2,
@@ -32,6 +38,19 @@ SHORT = {
     "rl.max_new_tokens": 8,
 }
 """parameters that make a random model quick"""
+KEPT = {
+    "trained.sft": ["sft", "tiny_rft", "general_teacher"],
+    "trained.shrink": ["tiny", "p30_cut"],
+    "trained.recover": ["p30_general"],
+    "trained.distill": ["tiny_kd", "p30"],
+    "trained.think": ["thinking"],
+    "trained.rl": ["teacher_rl"],
+    "trained.quantize": ["w8a16"],
+    "systems": ["prototype", "baseline", "tiny_kd", "w8a16"],
+    "served": ["tiny_kd"],
+    "traces": ["teacher_rl"],
+}
+"""the entries of each table of the short graph: a process of every stage, and what those read"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,17 @@ class Checkout:
             place[key] = value
         yaml.dump(content, self.path / file)
 
+    def keep(self, names: Mapping[str, list[str]]) -> None:
+        """Leave out the entries of tables of params.yaml that are not in `names` (dotted table -> entries)."""
+        yaml = YAML()
+        content = yaml.load(self.path / "params.yaml")
+        for table, entries in names.items():
+            place = reduce(operator.getitem, table.split("."), content)
+            assert set(entries) <= set(place), f"params.yaml: {table} has not all of {entries}"
+            for name in set(place) - set(entries):
+                del place[name]
+        yaml.dump(content, self.path / "params.yaml")
+
     def edit(self, file: str, old: str, new: str) -> None:
         text = (self.path / file).read_text()
         assert old in text
@@ -109,24 +139,36 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Checkout:
+def changed() -> list[str]:
+    """The files of this working tree that are not as in HEAD, new and deleted ones too."""
+    listed = (["git", "diff", "-z", "--name-only", "--no-renames", "HEAD"], ["git", "ls-files", "-z", "-o", "--exclude-standard"])
+    said = [subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout for line in listed]
+    return [name for name in "".join(said).split("\0") if name]
+
+
+def clone_of_ours(folder: Path, environment: dict[str, str]) -> Checkout:
     """A clone of HEAD with this working tree's changes, on the smoke profile, nothing built."""
-    checkout = Checkout(tmp_path_factory.mktemp("clone") / "project", environment)
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout.path)], check=True)
-    listed = ["git", "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard"]
-    changed = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in set(filter(None, changed)):
-        source, target = ROOT / name, checkout.path / name
+    checkout = Checkout(folder, environment)
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    for name in changed():
+        source, target = ROOT / name, folder / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
         else:
             target.unlink(missing_ok=True)
-    (checkout.path / "dvc.lock").unlink(missing_ok=True)
+    (folder / "dvc.lock").unlink(missing_ok=True)
     checkout.set("params.yaml", **{name.replace(".", "__"): value for name, value in SHORT.items()})
-    if not (checkout.path / ".dvc").is_dir():
+    if not (folder / ".dvc").is_dir():
         checkout.dvc("init", "--quiet")
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Checkout:
+    """The short graph, nothing built; not to be changed."""
+    checkout = clone_of_ours(tmp_path_factory.mktemp("clone") / "project", environment)
+    checkout.keep(KEPT)
     checkout.commit()
     return checkout
 

@@ -9,10 +9,9 @@ PARAMS = """\
 profile: smoke
 distill: {mu: 0.7}
 other: {width: 8}
-systems: {}
-models:
-  sft: {title: "teacher", log: null, asked: models}
-  tiny_kd: {title: "student, KD", log: null, asked: models}
+systems:
+  sft: {kind: model, model: sft, asked: models, title: "teacher"}
+  tiny_kd: {kind: model, model: tiny_kd, asked: models, title: "student, KD"}
 gates:
   every: {ar_drop: 0.02, ood_ar_drop: 0.05, gflops_rise: 0.05, weights_rise: 0.05, qps_drop: 0.25}
 """
@@ -59,9 +58,8 @@ from pathlib import Path
 ar, out = float(Path("data/model/weights").read_text()), Path("metrics")
 out.mkdir()
 rate = lambda value: {"n": 100, "ar": value, "ar_low": round(value - 0.05, 4), "ar_high": round(value + 0.05, 4)}
-row = lambda value: {**rate(value), "ood": rate(0.5), "gflops_gemm": 20.0, "weights_mb": 9.5, "qps": {"cc1": 4.0}}
-times = {"p50_ms": {"cc1": 250.0}, "p95_ms": {"cc1": 300.0}}
-(out / "summary.json").write_text(json.dumps({"sft": {**row(0.9), **times}, "tiny_kd": row(ar)}))
+row = lambda value: {**rate(value), "ood_ar": 0.5, "gflops": 20.0, "mb": 9.5, "qps": 4.0}
+(out / "summary.json").write_text(json.dumps({"sft": {**row(0.9), "p50_ms": 250.0}, "tiny_kd": row(ar)}))
 table = f"## Quality\\n\\n| AR |\\n|--:|\\n| {ar} |"
 (out / "results.md").write_text(f"# Results\\n\\n{table}\\n\\nMeasured with one box.\\n")
 (out / "pareto.csv").write_text(f"model,gflops,ar\\nsft,20,0.9\\ntiny_kd,20,{ar}\\n")

@@ -20,25 +20,28 @@ from .conftest import Checkout, ran
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 NARROW = documented(
     "dvc exp show --only-changed --sort-by tiny_kd.ar --sort-order desc "
-    r"--drop '^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops_gemm)$)'"
+    r"--drop '^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops)$)'"
 )
 LONG = {
-    documented("dvc exp run -S sft.fit.learning_rate=3.0e-4"): "sft",
-    documented("dvc exp run -S profile=gpu -S students.tiny.of=student"): "report",
-    documented("dvc exp run -S distill.loss=fkl row@tiny_kd"): "row@tiny_kd",
+    documented("dvc exp run -S training.sft.fit.learning_rate=3.0e-4"): "report",
+    documented("dvc exp run -S profile=gpu -S trained.shrink.tiny.base=student"): "report",
+    documented("dvc exp run -S distill.loss=fkl evaluate@tiny_kd"): "evaluate@tiny_kd",
     documented("dvc exp run -S rl.batches=100 rl@teacher_rl"): "rl@teacher_rl",
-    documented("dvc exp run -S rl.renaming=0 -S rl.function_dropout=0 rl_results"): "rl_results",
-    documented("dvc exp run -S pruned.p30.of=gflops -S pruned.p30.share=0.5 compression"): "compression",
-    documented("dvc exp run -S pruned.p30.share=null -S pruned.p30.at_most=60000000 compression"): "compression",
-    documented("dvc exp run -S prune.own_inter=false -S prune.groups.inter=256 compression"): "compression",
-    documented("dvc exp run -S profiles/cpu.yaml:judge_sizes.llm_examples=40 judge"): "judge",
+    documented("dvc exp run -S rl.renaming=0 -S rl.function_dropout=0 report"): "report",
+    documented("dvc exp run -S trained.shrink.p30_cut.share=0.5"): "report",
+    documented("dvc exp run -S trained.shrink.p30_cut.of=gflops evaluate@p30"): "evaluate@p30",
+    documented(
+        "dvc exp run -S trained.shrink.p30_cut.share=null -S ++trained.shrink.p30_cut.at_most=60000000"
+    ): "report",
+    documented("dvc exp run -S shrink.own_inter=false -S shrink.groups.inter=256"): "report",
+    documented("dvc exp run -S profiles/cpu.yaml:sizes.judge.llm_examples=40 judge"): "judge",
     documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /')"): "report",
     documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /') prototype"): "prototype",
-    documented("dvc exp run -S profiles/paper.yaml:servers.model=Qwen/QwQ-32B judge rft"): "rft",
-    documented("dvc exp run -S profiles/paper.yaml:servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
+    documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/QwQ-32B judge rft"): "rft",
+    documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
     documented(
-        "dvc exp run -S profile=gpu -S 'profiles/gpu.yaml:engines.sft=megatron' "
-        "-S 'profiles/gpu.yaml:engines.distill=megatron' -S 'profiles/gpu.yaml:megatron.tensor_parallel=2' sft"
+        "dvc exp run -S profile=gpu -S 'profiles/gpu.yaml:++engines.train=megatron' "
+        "-S 'profiles/gpu.yaml:++megatron.tensor_parallel=2' sft"
     ): "sft",
 }
 """experiments of the pages that take minutes at least, or other machines -> the last stage that each would run"""

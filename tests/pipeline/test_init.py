@@ -11,7 +11,7 @@ from .conftest import ROOT, SHORT, Checkout, ran
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 
-FIRST = {"dataset", "base@llm", "base@encoder", "prototype", "judge", "rft"}
+FIRST = {"dataset", "base", "prototype", "judge", "rft"}
 """stages up to the training set"""
 SCENARIOS = ("alarm", "calendar", "email", "music", "audio", "cooking", "takeaway", "transport", "news")
 

@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]  # one 
 SMOKE = "profiles/smoke.yaml"
 PRUNED = ("p20", "p30")
 QUANTIZED = ("w8a16", "w4a16", "w8a8")
-TRIMMED = ("trimmed_w8a16", "trimmed_w4a16")
+TRIMMED = ("trimmed_w8a16",)
 MODELS = ("sft", "tiny_rft", "tiny_kd", "trimmed", *TRIMMED, *PRUNED, *QUANTIZED)
 SERVED = ("sft", "tiny_kd", "p30")
 POLICIES = ("thinking", "teacher_rl", "tiny_rl", "tiny_star", "tiny_star_rl")
 ROWS = {*(f"row@{name}" for name in SERVED), "system_row@prototype", "system_row@baseline"}
 ALL = {
-    *("dataset", "base@llm", "base@student", "base@encoder", "prototype", "judge", "rft", "sft"),
+    *("dataset", "base", "base", "base", "prototype", "judge", "rft", "sft"),
     *("logits", "student@tiny", "student_rft@tiny", "distill@tiny", "distance"),
     *("importance", "trim", "correct", "compression", *(f"quantize@{name}" for name in (*TRIMMED, *QUANTIZED))),
     *(f"{verb}@{name}" for verb in ("prune", "recover", "recover_domain") for name in PRUNED),
@@ -122,7 +122,7 @@ def test_a_second_student_learns_from_the_same_logits(copy):
     checkout.set("params.yaml", students=students, models=params["models"] | row, bench__models=served)
     checkout.set(SMOKE, student_models=profile["student_models"] | shape)
     measured = {f"{verb}@small_kd" for verb in ("evaluate", "cost", "bench", "row")}
-    said = checkout.documented("dvc repro row@<name>_kd", name="small")
+    said = checkout.documented("dvc repro evaluate@<name>", name="small_kd")
     assert set(ran(said)) == {"student@small", "distill@small", *measured}
     assert "small student, KD" in (checkout.path / "data/results/small_kd/row.md").read_text()
 
@@ -234,9 +234,24 @@ def test_the_two_commands_of_make_find_all_built_and_show_it(copy):
     assert "### Quality and cost" in (checkout.path / "README.md").read_text()
 
 
+def test_status_says_what_would_run_and_resolve_says_why(copy):
+    checkout = copy()
+    checkout.env["PYTHONPATH"] = str(checkout.path / "src")
+    assert "up to date" in checkout.documented("make status", f"BIN={Path(sys.executable).parent} -o .venv/.ready")
+    file = checkout.path / "src/supertiny/measure/evaluate.py"
+    file.write_text(f"{file.read_text()}\n\nCHANGED = 1\n")
+    said = checkout.documented("python -m stages.resolve --explain evaluate-model")
+    assert [line for line in said.splitlines() if line.startswith("changed")] == [
+        "changed  src/supertiny/measure/evaluate.py"
+    ]
+    assert ran(checkout.documented("dvc repro resolve")) == ["resolve"]
+    status = checkout.documented("dvc status")
+    assert "evaluate@sft" in status and "distill@tiny_kd" not in status
+
+
 def test_what_was_built_answers_on_the_terminal_and_is_exported(copy):
     checkout = copy()
-    said = checkout.documented('python -m stages.ask --query "turn on the lights" --room kitchen')
+    said = checkout.documented('supertiny ask --query "turn on the lights" --room kitchen')
     assert said.index("context\n    room") < said.index("candidates\n") < said.index("call\n")
     checkout.env["PYTHONPATH"] = str(checkout.path / "src")
     checkout.documented("supertiny export --model tiny_kd --out deploy")

@@ -24,7 +24,7 @@ def test_a_branch_that_loses_too_much_is_refused_and_told_why(small):
     page = compare(small, "--base", "main", fails=True)
     assert page.startswith("# Results of `mu` against `main`\n\n**The gates do not hold.** 9 of 10 measures")
     assert "- ✗ student, KD: AR, in domain falls by 0.100; allowed: 0.020" in page
-    row = "| student, KD | 0.900 [0.850, 0.950]<br>0.800 [0.750, 0.850]<br>✗ **-0.100** | 100 | 0.500 [0.450, 0.550] |"
+    row = "| student, KD | 0.900 [0.850, 0.950]<br>0.800 [0.750, 0.850]<br>✗ **-0.100** | 100 | 0.500 | 20.0 |"
     assert row in page and "Unchanged: teacher." in page
     assert "| `distill.mu` | `0.7` | `0.6` | params.yaml |" in page and "other.width" not in page
     assert "Ran anew: `distill`, `report`." in page
@@ -48,7 +48,7 @@ def test_a_branch_within_its_gates_is_let_through(small):
 
 def test_results_of_other_code_are_refused_with_data_and_without(small, tmp_path):
     small.run("git", "checkout", "--quiet", "-b", "code")
-    small.edit("stages/report.py", "weights_mb", "weights_mib")
+    small.edit("stages/report.py", '"mb"', '"mib"')
     small.commit()
     assert "`dvc repro` would run `report`" in compare(small, "--base", "main", fails=True)
     bare = Checkout(tmp_path / "bare", small.env)
@@ -65,7 +65,7 @@ def test_another_machine_or_profile_is_noted_and_its_times_are_not_judged(small)
     (small.path / "profiles/large.yaml").write_text("{}\n")
     small.set("params.yaml", profile="large")
     small.edit("stages/report.py", "Measured with one box", "Measured with another box")
-    small.edit("stages/report.py", '"qps": {"cc1": 4.0}', '"qps": {"cc1": 0.1}')
+    small.edit("stages/report.py", '"qps": 4.0', '"qps": 0.1')
     small.dvc("repro")
     small.commit()
     page = compare(small, "--base", "main")

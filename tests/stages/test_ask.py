@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import ask, base, dataset
+from supertiny.commands import ask
 from supertiny.core.errors import UserError
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
 MODELS = Path("data/models")
 
@@ -18,9 +18,8 @@ def project(tmp_path_factory):
         params["describe"] |= {"num_examples": 2, "chat": {"temperature": 0.0, "max_new_tokens": 4}}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(Path("data/dataset"))
-        for role in ("llm", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        have_dataset()
+        have_base("llm", "encoder")
         yield folder
 
 

@@ -9,22 +9,22 @@ from unittest.mock import patch
 import pytest
 from safetensors.torch import load_file
 
-from stages import base, baseline, baseline_bench, baseline_results, dataset
-from supertiny.baseline.parts import frame_folders, read_domains
-from supertiny.baseline.system import System
+from stages import baseline, bench, evaluate
+from supertiny.baseline.frames import report
+from supertiny.baseline.parts import DOMAIN, frame_folders, read_domains
+from supertiny.baseline.system import Traditional
 from supertiny.core.calls import Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
-from supertiny.measure.cost import cascade_cost
+from supertiny.measure.size import cascade_size
 from supertiny.model import train as fit
-from tests.project import bytes_of, smoke_project
+from supertiny.model.flops import cost
+from tests.project import bytes_of, have_base, have_dataset, smoke_project
 
 DATA, MODEL, RESULTS = Path("data/dataset"), Path("data/models/baseline"), Path("data/results/baseline")
-READ = {"functions": DATA / "functions.json"}
-ASKED = READ | {"model": MODEL, "test": DATA / "test.jsonl"}
-TRAIN = READ | {
-    "encoder": Path("data/models/encoder"), "examples": DATA / "train.reference.jsonl", "dev": DATA / "dev.jsonl",
-}  # fmt: skip
+ENCODER = Path("data/models/encoder")
+TRAIN = {"encoder": ENCODER, "rows": DATA / "train.reference.jsonl", "data": DATA}
+SYSTEM = {"name": "baseline", "model": MODEL, "encoder": ENCODER, "data": DATA}
 
 
 def train(name):
@@ -41,8 +41,8 @@ def project(tmp_path_factory):
         params["bench"]["clients"] = [1, 3]
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        base.main("encoder", Path("data/models/encoder"), Path("data/models/encoder.json"))
+        have_dataset()
+        have_base("encoder")
         train("baseline")
         yield folder
 
@@ -105,40 +105,48 @@ def test_a_killed_run_goes_on_to_the_same_bytes(project, steps_done):
 
 
 def test_results_cost_and_bench_agree_on_the_system(project):
-    baseline_results.main(**ASKED, ood=DATA / "ood.jsonl", out=RESULTS)
-    rates, cost, adapter = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("rates", "cost", "adapter"))
+    evaluate.main(**SYSTEM, out=RESULTS)
+    rates, size = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("rates", "size"))
     answers = [json.loads(line) for line in (RESULTS / "answers.jsonl").read_text().splitlines()]
-    assert (rates["test"]["n"], rates["ood"]["n"], len(answers)) == (6, 6, 12)
+    asked = sum(rates[split]["n"] for split in ("test", "ood", "without_knowledge"))
+    assert (rates["test"]["n"], rates["ood"]["n"], len(answers)) == (6, 6, asked)
     assert sum(row["correct"] for row in answers[:6]) / 6 == pytest.approx(rates["test"]["ar"], abs=1e-4)
     assert 1 <= rates["workload"]["encoder_passes"] <= 2 and rates["workload"]["new_tokens"] == 0
-    assert adapter["losses"] == [] and adapter["come_back"] == adapter["answers"] > 0
 
+    found = cost(size, rates["workload"])
     count = sum(value.numel() for file in MODEL.rglob("*.safetensors") for value in load_file(file).values())
-    assert cost["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
-    assert cost["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
-    assert 0 <= cost["gflops_paper"] <= cost["gflops_gemm"]
-    one_domain = cascade_cost([[MODEL / "domain"], frame_folders(MODEL)[:1]], rates["workload"])
-    assert one_domain["gflops_gemm"] == cost["gflops_gemm"] and one_domain["parameters_m"] < cost["parameters_m"]
+    assert found["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
+    assert found["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
+    assert 0 <= found["gflops_paper"] <= found["gflops_gemm"]
+    one_domain = cost(cascade_size([[MODEL / DOMAIN], frame_folders(MODEL)[:1]]), rates["workload"])
+    assert one_domain["gflops_gemm"] == found["gflops_gemm"] and one_domain["parameters_m"] < found["parameters_m"]
 
-    baseline_bench.main(**ASKED, answers=RESULTS / "answers.jsonl", out=RESULTS / "bench.json")
+    bench.main(**SYSTEM, answers=RESULTS / "answers.jsonl", out=RESULTS / "bench.json")
     rounds = json.loads((RESULTS / "bench.json").read_text())["rounds"]
     assert list(rounds) == ["cc1", "cc3"]
     assert all(one["errors"] == 0 == one["differing"] for one in rounds.values())
 
 
+def test_every_labelled_answer_that_was_asked_comes_back_from_its_frame(project):
+    pool = read_functions(DATA / "functions.json")
+    asked = [row for name in ("test", "ood") for row in read_examples(DATA / f"{name}.jsonl", pool)[:6]]
+    adapter = report(pool, [answer for row in asked for answer in row.answers])
+    assert adapter["losses"] == [] and adapter["come_back"] == adapter["answers"] > 0
+
+
 def test_what_is_not_offered_is_refused(project):
-    pool = read_functions(READ["functions"])
+    pool = read_functions(DATA / "functions.json")
     rows = read_examples(DATA / "test.jsonl", pool)
-    for row, one in zip(rows, System(MODEL, pool, 1).answer(rows), strict=True):
+    for row, one in zip(rows, Traditional(MODEL, pool, 1).answer(rows), strict=True):
         assert one.frame.intent in row.candidates or one.reply in list(Refusal)
         assert one.passes in (1, 2) and one.num_tokens > 0
 
 
 def test_answers_do_not_depend_on_what_is_asked_beside_them(project):
     """Queries are grouped by domain and computed together; each answer is that of the query alone."""
-    pool = read_functions(READ["functions"])
+    pool = read_functions(DATA / "functions.json")
     rows = read_examples(DATA / "test.jsonl", pool)[:20]
-    system = System(MODEL, pool, 1)
+    system = Traditional(MODEL, pool, 1)
     together = system.answer(rows)
     assert len({one.frame.domain for one in together}) > 1
     assert [one.frame for one in together] == [system.answer([row])[0].frame for row in rows]
@@ -147,4 +155,4 @@ def test_answers_do_not_depend_on_what_is_asked_beside_them(project):
 
 def test_a_missing_model_names_its_folder(project):
     with pytest.raises(UserError, match=r"nothing-here.*dvc repro"):
-        baseline_results.main(**ASKED | {"model": Path("nothing-here")}, ood=DATA / "ood.jsonl", out=RESULTS)
+        evaluate.main(**SYSTEM | {"model": Path("nothing-here")}, out=RESULTS)

@@ -1,11 +1,17 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stages.dataset import main
 from supertiny.core.errors import UserError
+from supertiny.core.files import write_json
 from supertiny.core.records import read_examples, read_functions
+from tests.project import TOP
 
 PARAMS = """
 seed: 7
@@ -40,7 +46,9 @@ FILES = {
 def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "tiny.yaml").write_text("dataset: {train: 300, expert: 60, dev: 40, test: 60, ood: 60}\n")
+    (tmp_path / "profiles" / "tiny.yaml").write_text(
+        "sizes: {dataset: {train: 300, expert: 60, dev: 40, test: 60, ood: 60}}\n"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -71,3 +79,26 @@ def test_dataset_stage_names_the_wrong_parameter(project):
     with pytest.raises(UserError, match="hard_share"):
         main(project / "out")
     assert not (project / "out").exists()
+
+
+def stage(project):
+    """`python -m stages.dataset` as dvc.yaml starts it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.dataset", "--out", "made"],
+        cwd=project, env=os.environ | {"PYTHONPATH": str(TOP)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr.strip()
+
+
+def test_a_profile_that_was_edited_behind_resolve_stops_the_stage_before_any_work(project):
+    """What DVC compares is data/machine.json: a stage that read another profile would be recorded as what it is not."""
+    known = {"profile": "tiny", **yaml.safe_load((project / "profiles/tiny.yaml").read_text())}
+    write_json(project / "data/machine.json", known | {"sizes": {}})
+    refused = "error: data/machine.json is not what profiles/tiny.yaml says now; run `dvc repro resolve` first"
+    assert stage(project) == (1, refused)
+    write_json(project / "data/machine.json", known | {"profile": "cpu"})
+    assert stage(project) == (1, refused)
+    assert not (project / "made").exists()
+    write_json(project / "data/machine.json", known)
+    assert stage(project)[0] == 0
+    assert (project / "made/stats.json").is_file()

@@ -5,20 +5,17 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
-from stages import base, dataset, describe, describer, reject, retrieval, retriever, sft
+from stages import describer, reject, retrieval, retriever, sft
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model import answer
 from supertiny.retrieval.recall import with_call
-from tests.project import smoke_project
+from tests.project import changed, have_base, have_dataset, smoke_project
 
 DATA, MODELS, WRITTEN = Path("data/dataset"), Path("data/models"), Path("data/descriptions")
-FUNCTIONS = DATA / "functions.json"
-TESTS = {"test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
-EXPERT = DATA / "expert.jsonl"
 POOL = DATA / "train.reference.jsonl"
+TABLE = Path("data/results/retrieval.json")
 
 
 @pytest.fixture(scope="module")
@@ -29,35 +26,26 @@ def project(tmp_path_factory):
         params["describe"] |= {"num_examples": 2, "chat": {"temperature": 0.0, "max_new_tokens": 4}}
         params["reject"]["chat"]["max_new_tokens"] = 4
         params["describer"] |= {"group_size": 3, "groups_a_step": 1}
-        profile["sft"] = {"examples": 12, "dev_examples": 6}
+        profile["sizes"]["sft"] = {"examples": 12, "dev_examples": 6}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        for role in ("llm", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
-        sft.main("sft", MODELS / "llm", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "sft", Path("data/logs/sft.csv"))
-        write("zero_shot", "llm")
+        have_dataset()
+        have_base("llm", "encoder")
+        learning = {"rows": POOL, "data": DATA}
+        sft.main("sft", MODELS / "llm", **learning, out=MODELS / "sft", log=Path("data/logs/sft.csv"))
+        retriever.main(MODELS / "encoder", **learning, out=MODELS / "retriever", log=Path("data/logs/retriever.csv"))
         keep("kept")
         train("describer")
-        write("optimized", "describer", engine="native")
         yield folder
 
 
-def write(name, model, **more):
-    describe.main(MODELS / model, FUNCTIONS, EXPERT, **TESTS, out=WRITTEN / f"{name}.jsonl", **more)
-
-
 def keep(name):
-    models = {"llm": MODELS / "llm", "encoder": MODELS / "encoder", "caller": MODELS / "sft", "judge": MODELS / "judge"}
-    out = {"out": WRITTEN / f"{name}.jsonl", "report": Path(f"data/results/{name}.json")}
-    reject.main(**models, functions=FUNCTIONS, expert=EXPERT, reference=POOL, **out)
+    paths = {"data": DATA, "out": WRITTEN / f"{name}.jsonl", "report": Path(f"data/results/{name}.json")}
+    reject.main(MODELS, MODELS / "sft", **paths)
 
 
 def train(name):
-    describer.main(
-        MODELS / "llm", FUNCTIONS, EXPERT, DATA / "train.jsonl", WRITTEN / "kept.jsonl",
-        MODELS / name, Path(f"data/logs/{name}.csv"),
-    )  # fmt: skip
+    describer.main(MODELS / "llm", WRITTEN / "kept.jsonl", DATA, MODELS / name, Path(f"data/logs/{name}.csv"))
 
 
 def lines(name):
@@ -65,14 +53,7 @@ def lines(name):
 
 
 def calls(path):
-    return with_call(read_examples(path, read_functions(FUNCTIONS)))
-
-
-def test_the_first_queries_that_need_a_function_are_described(project):
-    wanted = [one.id for path in TESTS.values() for one in calls(path)[:4]]
-    for name in ("zero_shot", "optimized"):
-        assert [line["id"] for line in lines(name)] == wanted
-        assert all(line["description"] for line in lines(name))
+    return with_call(read_examples(path, read_functions(DATA / "functions.json")))
 
 
 def test_rejection_counts_what_it_tried_and_labelled_queries_join(project):
@@ -82,7 +63,7 @@ def test_rejection_counts_what_it_tried_and_labelled_queries_join(project):
     assert found["different"] <= 8 - found["empty"]
     assert found["kept"] <= found["right"] <= found["different"]
     assert sum(row["tried"] for row in found["by_function"].values()) == found["different"]
-    rows, pool = calls(POOL), read_functions(FUNCTIONS)
+    rows, pool = calls(POOL), read_functions(DATA / "functions.json")
     kept = lines("kept")
     assert len(kept) == found["kept"] + 6
     assert [line["id"] for line in kept[-6:]] == [one.id for one in rows[4:10]]
@@ -114,14 +95,20 @@ def test_rejection_from_nothing_writes_the_same_bytes(project, monkeypatch):
     assert lines("afresh") == lines("kept")
 
 
-def test_table_5_is_of_the_same_queries_in_every_row(project):
-    retriever.main(
-        MODELS / "encoder", FUNCTIONS, POOL, DATA / "dev.jsonl", MODELS / "retriever", Path("data/logs/r.csv")
-    )
-    out = Path("data/results/retrieval.json")
-    given = {name: WRITTEN / f"{name}.jsonl" for name in ("zero_shot", "optimized")}
-    retrieval.main(MODELS / "encoder", MODELS / "retriever", FUNCTIONS, **TESTS, out=out, **given)
-    rows = json.loads(out.read_text())
+def test_table_5_is_of_the_same_queries_in_every_row(project, monkeypatch):
+    """The first queries that need a function: both models describe each of them."""
+    described, table = {}, retrieval.table
+
+    def spy(classifier, embed, pool, splits, written, cfg):
+        described.update(written)
+        return table(classifier, embed, pool, splits, written, cfg)
+
+    monkeypatch.setattr(retrieval, "table", spy)
+    retrieval.main(MODELS, DATA, TABLE)
+    wanted = [one.id for name in ("test", "ood") for one in calls(DATA / f"{name}.jsonl")[:4]]
+    assert {name: list(texts) for name, texts in described.items()} == {"zero_shot": wanted, "optimized": wanted}
+    assert all(text for texts in described.values() for text in texts.values())
+    rows = json.loads(TABLE.read_text())
     assert list(rows) == [
         "classifier", "query_name", "query_description", "query_parameters", "dialogue",
         "zero_shot", "zero_shot_instructed", "optimized", "optimized_instructed",
@@ -130,14 +117,7 @@ def test_table_5_is_of_the_same_queries_in_every_row(project):
 
 
 def test_too_many_examples_to_show_stop_before_any_work(project):
-    path = Path("params.yaml")
-    kept = path.read_text()
-    params = yaml.safe_load(kept)
-    params["describe"]["num_examples"] = 1000
-    path.write_text(yaml.safe_dump(params))
-    try:
-        with pytest.raises(UserError, match=r"describe\.num_examples: 1000"):
-            write("never", "llm")
-    finally:
-        path.write_text(kept)
-    assert not (WRITTEN / "never.jsonl").exists()
+    more = changed(Path("params.yaml"), lambda params: params["describe"].update(num_examples=1000))
+    with more, pytest.raises(UserError, match=r"describe\.num_examples: 1000"):
+        retrieval.main(MODELS, DATA, Path("data/results/never.json"))
+    assert not Path("data/results/never.json").exists()

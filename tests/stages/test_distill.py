@@ -8,19 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages import base, dataset, distance, distill, logits, sft, student
+from stages import distance, distill, logits, sft, shrink
 from supertiny.core.errors import UserError
 from supertiny.engines.native import logits as engine
 from supertiny.model.checkpoint import load_config, load_model, load_tokenizer, save
-from tests.project import bytes_of, smoke_project
+from tests.project import bytes_of, have_base, have_dataset, smoke_project
 
 DATA = Path("data/dataset")
 MODELS = Path("data/models")
-LEARNING = {
-    "functions": DATA / "functions.json",
-    "examples": DATA / "train.reference.jsonl",
-    "dev": DATA / "dev.jsonl",
-}
+LEARNING = {"rows": DATA / "train.reference.jsonl", "data": DATA}
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +27,25 @@ def project(tmp_path_factory):
     """
 
     def change(params, profile):
-        params["sft"]["dev_points"] = params["teaching"]["dev_points"] = 2
-        params["sft"]["fit"]["learning_rate"] = params["teaching"]["fit"]["learning_rate"] = 3e-3
-        params["teaching"]["epochs"] = 2
+        for how in ("sft", "teaching"):
+            params["training"][how] |= {"dev_points": 2, "fit": {"learning_rate": 3e-3}}
+        params["training"]["teaching"]["epochs"] = 2
         params["pack"] = {"group_size": 3, "function_dropout": 0.3, "renaming": 0.3}
-        profile["sft"] = {"examples": 24, "dev_examples": 6}
-        profile["models"]["llm"] += ",vocab_size=320"
-        profile["models"]["student"] += ",vocab_size=384"
-        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": True, "init": None}
-        profile["student_models"]["broad"] = {"layers": 0, "inter": 129, "trim_vocabulary": True, "init": None}
-        profile["student_models"]["uncut"] = {"layers": 0, "inter": 0, "trim_vocabulary": True, "init": None}
-        profile["student_models"]["whole"] = {"layers": 1, "inter": 0, "trim_vocabulary": False, "init": None}
+        profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 6}
+        profile["base"]["llm"] += ",vocab_size=320"
+        profile["base"]["student"] += ",vocab_size=384"
+        params["trained"]["shrink"] = {
+            "tiny": {"base": "student", "blocks": 0.5},
+            "narrow": {"base": "student", "channels": 0.75},
+            "broad": {"base": "student", "channels": 1.01},
+            "uncut": {"base": "sft", "trim_vocabulary": False},
+            "whole": {"base": "student", "blocks": 0.5, "trim_vocabulary": False},
+        }
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        for role in ("llm", "student"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
-        sft.main("sft", **LEARNING, base=MODELS / "llm", out=MODELS / "sft", log=Path("data/logs/sft.csv"))
+        have_dataset()
+        have_base("llm", "student")
+        sft.main("sft", MODELS / "llm", **LEARNING, out=MODELS / "sft", log=Path("data/logs/sft.csv"))
         logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
         for name in ("tiny", "whole"):
             make(name)
@@ -55,16 +53,17 @@ def project(tmp_path_factory):
 
 
 def make(name, of="student"):
-    student.main(name, MODELS / of, **LEARNING, queries=DATA / "train.jsonl", out=MODELS / name)
+    paths = {"texts": Path("data/general/instructions.jsonl"), "search": Path(f"data/results/{name}/search.json")}
+    shrink.main(name, MODELS / of, **LEARNING, **paths, out=MODELS / name)
 
 
 def teach(out, logits=Path("data/logits"), student="tiny", **data):
-    paths = {"student": MODELS / student, "logits": logits, "out": MODELS / out, "log": Path(f"data/logs/{out}.csv")}
-    distill.main("teaching", **(LEARNING | paths | data))
+    paths = {"base": MODELS / student, "logits": logits, "out": MODELS / out, "log": Path(f"data/logs/{out}.csv")}
+    distill.main("tiny_kd", **(LEARNING | paths | data))
 
 
 def test_a_student_comes_nearer_to_its_teacher_and_twice_to_the_same_bytes(project):
-    sft.main("teaching", **LEARNING, base=MODELS / "tiny", out=MODELS / "rft", log=Path("data/logs/rft.csv"))
+    sft.main("tiny_rft", MODELS / "tiny", **LEARNING, out=MODELS / "rft", log=Path("data/logs/rft.csv"))
     teach("kd")
     teach("again")
     assert bytes_of(Path("data/models/kd")) == bytes_of(Path("data/models/again"))
@@ -88,14 +87,12 @@ def test_a_student_may_keep_every_block_and_fewer_channels(project):
     teach("narrow_kd", student="narrow")
     curve = list(csv.DictReader(Path("data/logs/narrow_kd.csv").read_text().splitlines()))
     assert float(curve[-1]["loss"]) < float(curve[0]["loss"])
-    with pytest.raises(UserError, match="student_models: inter: 129 are to be kept, data/models/student has 128"):
+    with pytest.raises(UserError, match="trained.shrink.broad: channels: expected more than 0 and at most 1, got 1.01"):
         make("broad")
 
 
 def test_a_student_that_would_be_its_teacher_is_told_what_to_change(project):
-    with pytest.raises(
-        UserError, match="a student would be all of data/models/sft: profile: student_models: set layers"
-    ):
+    with pytest.raises(UserError, match="trained.shrink: uncut would be all of data/models/sft: set blocks, channels"):
         make("uncut", of="sft")
 
 
@@ -183,7 +180,7 @@ def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkey
 
 def test_logits_of_other_examples_are_refused_before_a_step(project):
     with pytest.raises(UserError, match="rerun the stage that stores the teacher's logits"):
-        teach("other", examples=DATA / "expert.jsonl")
+        teach("other", rows=DATA / "expert.jsonl")
     assert not (MODELS / "other").exists()
 
 

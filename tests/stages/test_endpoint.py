@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import base, dataset, judge, prototype_bench, prototype_results
+from stages import bench, evaluate, judge
 from supertiny.core.errors import UserError
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
 URL = os.environ.get("SUPERTINY_ENDPOINT_URL")
 MODEL = os.environ.get("SUPERTINY_ENDPOINT_MODEL")
@@ -31,14 +31,9 @@ pytestmark = [
     ),
 ]
 DATA = Path("data/dataset")
-PARTS = {
-    "llm": Path("data/models/llm"),  # the server has its own; nothing is there
-    "encoder": Path("data/models/encoder"),
-    "functions": DATA / "functions.json",
-    "expert": DATA / "expert.jsonl",
-}
+LLM, ENCODER = Path("data/models/llm"), Path("data/models/encoder")  # the server has its own llm; nothing is there
 RESULTS = Path("data/results/prototype")
-FEW = {"test": 4, "ood": 2, "max_clients": 4}
+FEW = {"test": 4, "ood": 2}
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +43,21 @@ def project(tmp_path_factory):
     def change(params, profile):
         params["bench"]["clients"] = [1, 4]
         params["judge"]["calibrate"] = ["reference", "llm"]
-        profile["prototype"] |= FEW
-        profile["bench"] = {"requests": 4, "warmup": 1, "max_clients": 4}
-        profile["engines"] |= {"chat": "endpoint", "serve": "endpoint"}
+        profile["sizes"]["evaluate"]["prototype"] = FEW
+        profile["sizes"]["bench"] = {"requests": 4, "warmup": 1, "max_clients": {"prototype": 4}}
+        profile["engines"]["chat"] = "endpoint"
         key = KEY if KEY in os.environ else None
         profile["chat"] |= {"url": URL, "served_model": MODEL, "key_variable": key, "batch_size": 4}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        base.main("encoder", PARTS["encoder"], Path("data/models/encoder.json"))
+        have_dataset()
+        have_base("encoder")
         answer()
         yield folder
 
 
 def answer():
-    prototype_results.main(**PARTS, test=DATA / "test.jsonl", ood=DATA / "ood.jsonl", out=RESULTS)
+    evaluate.main("prototype", LLM, ENCODER, DATA, RESULTS)
 
 
 def profile_with(project, **chat):
@@ -98,7 +93,7 @@ def test_a_second_run_asks_nothing(project):
 
 def test_the_load_test_gets_the_same_answers(project):
     out = RESULTS / "bench.json"
-    prototype_bench.main(**PARTS, test=DATA / "test.jsonl", answers=RESULTS / "answers.jsonl", out=out)
+    bench.main("prototype", LLM, ENCODER, DATA, RESULTS / "answers.jsonl", out)
     found = json.loads(out.read_text())
     assert found["engine"] == "endpoint" and list(found["rounds"]) == ["cc1", "cc4"]
     for one in found["rounds"].values():
@@ -108,7 +103,7 @@ def test_the_load_test_gets_the_same_answers(project):
 
 def test_the_llm_judge_writes_readable_verdicts(project):
     made = {"model": Path("data/models/judge"), "log": Path("data/logs/judge.csv"), "out": Path("data/judge.json")}
-    judge.main(**PARTS, verdicts=DATA / "verdicts.jsonl", injections=DATA / "injections.jsonl", **made)
+    judge.main(LLM, ENCODER, DATA, **made)
     found = json.loads(made["out"].read_text())["judges"]["llm"]
     assert found["n"] > 0 and found["unreadable"] == 0
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, baseline, baseline_results, dataset
+from benchmarks import engines
+from stages import baseline, evaluate
+from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl, write_jsonl
-from tests.project import TOP, smoke_project
+from tests.project import TOP, have_base, have_dataset, smoke_project
 from tests.stages.test_serve import started
 
 MODELS = Path("data/models")
@@ -25,12 +27,11 @@ def project(tmp_path_factory):
         params["bench"]["clients"] = [1, 3]
         for part in ("domain", "all_domains", "frame"):
             params["baseline"][part] |= {"epochs": 1, "min_steps": 1}
-        profile["bench"] = {"requests": 4, "warmup": 1, "max_clients": 8}
+        profile["sizes"]["bench"] = {"requests": 4, "warmup": 1, "max_clients": {"model": 8, "traditional": 8}}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(Path("data/dataset"))
-        for role in ("student", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        have_dataset()
+        have_base("student", "encoder")
         yield folder
 
 
@@ -76,12 +77,10 @@ def test_a_service_under_128_clients_loses_no_answer_and_mixes_none_up(project, 
 
 def test_the_traditional_system_is_asked_from_query_to_frame_and_answers_are_those_of_its_evaluation(project):
     """Six queries were evaluated, and one of these answers is changed here; the other queries are answered first."""
-    read = {"functions": Path("data/dataset/functions.json")}
-    data = {name: Path(f"data/dataset/{name}.jsonl") for name in ("test", "ood", "dev")}
-    trained = {"encoder": MODELS / "encoder", "examples": Path("data/dataset/train.reference.jsonl")}
-    baseline.main(**read, **trained, dev=data["dev"], out=MODELS / "baseline", log=Path("data/logs/baseline.csv"))
-    results = Path("data/results/baseline")
-    baseline_results.main(MODELS / "baseline", **read, test=data["test"], ood=data["ood"], out=results)
+    results, parts = Path("data/results/baseline"), {"encoder": MODELS / "encoder", "data": Path("data/dataset")}
+    trained = {"rows": Path("data/dataset/train.reference.jsonl"), "log": Path("data/logs/baseline.csv")}
+    baseline.main(**parts, **trained, out=MODELS / "baseline")
+    evaluate.main("baseline", MODELS / "baseline", **parts, out=results)
     rows = [row for _, row in read_jsonl(results / "answers.jsonl")]
     rows[1]["written"] = "another"  # the first query is the warm-up's
     write_jsonl(results / "answers.jsonl", rows)
@@ -99,15 +98,15 @@ def test_the_traditional_system_is_asked_from_query_to_frame_and_answers_are_tho
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--engines", "warp"), "there is no engine 'warp'"),
-        (("--engines", ""), "--names, --engines, --url: expected a model"),
-        (("--route", "images"), "--route: expected one of chat/completions, completions"),
-        (("--engines", "", "--url", "gpu1"), "--url: expected an address"),
+        ({"engines": "warp"}, "there is no engine 'warp'"),
+        ({"engines": ""}, "--names, --engines, --url: expected a model"),
+        ({"route": "images"}, "--route: expected one of chat/completions, completions"),
+        ({"engines": "", "url": "gpu1"}, "--url: expected an address"),
     ],
 )
 def test_what_cannot_be_measured_is_said(project, options, said):
-    done = benchmark("--names", "student", "--out", "found/none", *options)
-    assert done.returncode == 1 and said in done.stderr, done.stderr
+    with pytest.raises(UserError, match=said):
+        engines.main(MODELS, Path("data/dataset"), Path("found/none"), names="student", **options)
     assert not list(Path("found").glob("none.*"))
 
 

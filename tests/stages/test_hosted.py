@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import base, bench, dataset, evaluate, prototype_bench, prototype_results, sft
+from stages import bench, evaluate, sft
 from supertiny.engines.servers.answer import stop_all
 from tests.environment import environment
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
 MODELS, DATA = Path("data/models"), Path("data/dataset")
-FUNCTIONS, TEST, OOD = DATA / "functions.json", DATA / "test.jsonl", DATA / "ood.jsonl"
+ENCODER = MODELS / "encoder"
 FAKE = "tests.fakes.openai_server"
 FAKES = {
     "sglang": {"sglang.launch_server": f"{FAKE} sglang"},
@@ -34,20 +34,19 @@ def project(tmp_path_factory):
 
     def change(params, profile):
         profile["launch"]["programs"] |= programs
-        profile["evaluate"]["models"] = {"test": 4, "ood": 2}
-        profile["bench"] |= {"requests": 4, "warmup": 0, "max_clients": 8}
+        profile["sizes"]["evaluate"]["models"] = {"test": 4, "ood": 2}
+        profile["sizes"]["bench"] = {"requests": 4, "warmup": 0, "max_clients": {"model": 8, "prototype": 8}}
         params["bench"]["clients"] = [1, 8]
-        profile["sft"] = {"examples": 24, "dev_examples": 4}
+        profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 4}
         profile["generate"]["batch_size"] = 8
         params["decode"]["max_new_tokens"] = 48
 
     (home / "project").mkdir()
     with smoke_project(home / "project", change) as folder:
-        dataset.main(DATA)
-        for role in ("llm", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
-        examples = {"functions": FUNCTIONS, "examples": DATA / "train.reference.jsonl", "dev": DATA / "dev.jsonl"}
-        sft.main("sft", MODELS / "llm", **examples, out=MODELS / "sft", log=Path("data/logs/sft.csv"))
+        have_dataset()
+        have_base("llm", "encoder")
+        rows, log = DATA / "train.reference.jsonl", Path("data/logs/sft.csv")
+        sft.main("sft", MODELS / "llm", rows, DATA, MODELS / "sft", log)
         yield folder
 
 
@@ -63,7 +62,7 @@ def choose(programs=None, extra=(), **engines):
 
 def evaluated(name):
     out = Path("data/results") / name
-    evaluate.main(MODELS / "sft", FUNCTIONS, TEST, OOD, out / "rates.json", out / "answers.jsonl", "models")
+    evaluate.main("sft", MODELS / "sft", ENCODER, DATA, out)
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     return [row["written"] for row in rows], json.loads((out / "rates.json").read_text())["workload"]
 
@@ -90,22 +89,17 @@ def test_a_hosted_engine_answers_as_the_native_one(project, native, engine, monk
 
 def test_many_clients_ask_a_server_at_once(project):
     choose(generate="native", serve="vllm")
-    answers = Path("data/results/bench/answers.jsonl")
-    evaluate.main(MODELS / "sft", FUNCTIONS, TEST, OOD, answers.with_name("rates.json"), answers, "models")
-    bench.main(MODELS / "sft", FUNCTIONS, TEST, answers, Path("data/results/bench/bench.json"))
-    found = json.loads(Path("data/results/bench/bench.json").read_text())
+    out = Path("data/results/bench")
+    evaluate.main("sft", MODELS / "sft", ENCODER, DATA, out)
+    bench.main("sft", MODELS / "sft", ENCODER, DATA, out / "answers.jsonl", out / "bench.json")
+    found = json.loads((out / "bench.json").read_text())
     assert found["engine"] == "vllm"
     for row in found["rounds"].values():
         assert (row["errors"], row["differing"]) == (0, 0) and row["qps"] > 0
 
 
-PROTOTYPE = {
-    "llm": MODELS / "llm",
-    "encoder": MODELS / "encoder",
-    "functions": FUNCTIONS,
-    "expert": DATA / "expert.jsonl",
-}
-"""what the prototype's stages are given"""
+PROTOTYPE = {"name": "prototype", "model": MODELS / "llm", "encoder": ENCODER, "data": DATA}
+"""what the stages that ask it are given"""
 
 
 def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_end(project, monkeypatch, tmp_path):
@@ -113,12 +107,12 @@ def test_the_large_model_is_asked_for_its_schema_and_its_server_stays_until_the_
     monkeypatch.setenv("FAKE_SERVER_RECORD", str(record))
     choose(chat="sglang")
     out = Path("data/results/prototype")
-    prototype_results.main(**PROTOTYPE, test=TEST, ood=OOD, out=out)
+    evaluate.main(**PROTOTYPE, out=out)
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert rows and all(row["written"].startswith('{"answer":') for row in rows)
     assert len(record.read_text().splitlines()) == 1
     stop_all()
-    prototype_bench.main(**PROTOTYPE, test=TEST, answers=out / "answers.jsonl", out=out / "bench.json")
+    bench.main(**PROTOTYPE, answers=out / "answers.jsonl", out=out / "bench.json")
     found = json.loads((out / "bench.json").read_text())["rounds"]
     assert all(row["errors"] == 0 and row["differing"] == 0 for row in found.values())
     assert len(record.read_text().splitlines()) == 2
@@ -143,7 +137,7 @@ def test_the_real_vllm_answers_as_the_native_engine_and_caches_prefixes(project,
     assert workload["prompt_tokens"] == native[1]["prompt_tokens"]
     (MODELS / "llm/chat_template.jinja").write_text(TEMPLATE)
     out = Path("data/results/real")
-    prototype_results.main(**PROTOTYPE, test=TEST, ood=OOD, out=out)
+    evaluate.main(**PROTOTYPE, out=out)
     stop_all()
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     start = '{"answer":'  # vLLM lets a random model write blanks until it is cut

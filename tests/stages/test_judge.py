@@ -2,18 +2,19 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stages import base, dataset, judge
+from stages import judge
 from supertiny.core.errors import UserError
 from supertiny.judge.reference import Failure
 from supertiny.model.encoder import load_headed
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
-DATA = {name: Path(f"data/dataset/{name}.jsonl") for name in ("expert", "verdicts", "injections")}
+DATA = Path("data/dataset")
 
 
 @pytest.fixture(scope="module")
@@ -21,28 +22,19 @@ def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder, and the stage run once."""
 
     def change(params, profile):
-        params["judge_classifier"] |= {"epochs": 1, "dev_points": 1}
+        params["judge"]["classifier"] |= {"epochs": 1, "dev_points": 1}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(Path("data/dataset"))
-        for role in ("encoder", "llm"):
-            base.main(role, Path(f"data/models/{role}"), Path(f"data/models/{role}.json"))
+        have_dataset()
+        have_base("encoder", "llm")
         run("judge")
         yield folder
 
 
-def run(name, **changes):
-    paths = (
-        DATA
-        | {
-            "encoder": Path("data/models/encoder"),
-            "llm": Path("data/models/llm"),
-            "functions": Path("data/dataset/functions.json"),
-        }
-        | changes
-    )
+def run(name, data=DATA):
     made = {"model": f"data/models/{name}", "log": f"data/logs/{name}.csv", "out": f"data/results/{name}.json"}
-    judge.main(**paths, **{key: Path(path) for key, path in made.items()})
+    models = {role: Path(f"data/models/{role}") for role in ("llm", "encoder")}
+    judge.main(**models, data=data, **{key: Path(path) for key, path in made.items()})
 
 
 @pytest.fixture
@@ -102,7 +94,8 @@ def test_faults_stop_before_any_work(project, params):
     with pytest.raises(UserError, match="threshold"):
         run("never")
     params()
-    (project / "broken.jsonl").write_text('{"id": "a", "example": "nobody", "reply": "", "correct": true}\n')
-    with pytest.raises(UserError, match=r"broken\.jsonl, line 1: field 'example'.*'nobody'"):
-        run("never", verdicts=Path("broken.jsonl"))
+    shutil.copytree(DATA, "broken")
+    Path("broken/verdicts.jsonl").write_text('{"id": "a", "example": "nobody", "reply": "", "correct": true}\n')
+    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 1: field 'example'.*'nobody'"):
+        run("never", Path("broken"))
     assert not list((project / "data").rglob("never*"))

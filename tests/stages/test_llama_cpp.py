@@ -18,18 +18,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import base, bench, dataset, evaluate, prototype_results
+from stages import bench, evaluate
 from supertiny.engines.servers.answer import stop_all
 from supertiny.model import checkpoint
-from supertiny.serve.gguf import write_gguf
+from supertiny.serve.export import write_gguf
 from tests.environment import environment
-from tests.project import TOP, smoke_project
+from tests.project import TOP, have_base, have_dataset, smoke_project
 from tests.unit.compress.conftest import llama_tokenizer, random_model
 
 pytest.importorskip("xllamacpp")
 
 DATA, MODEL = Path("data/dataset"), Path("data/models/llm")
-FUNCTIONS, TEST, OOD = DATA / "functions.json", DATA / "test.jsonl", DATA / "ood.jsonl"
+ENCODER = Path("data/models/encoder")
 HERE = "127.0.0.1"
 SERVER = "tests.llama_server"
 MODULES = {"sglang": "sglang.launch_server", "vllm": "vllm.entrypoints.openai.api_server"}
@@ -44,9 +44,8 @@ def project(tmp_path_factory):
 
     def change(params, profile):
         profile["launch"]["programs"] |= programs
-        profile["evaluate"]["models"] = {"test": 6, "ood": 2}
-        profile["prototype"] |= {"test": 3, "ood": 1}
-        profile["bench"] |= {"requests": 4, "warmup": 0, "max_clients": 4}
+        profile["sizes"]["evaluate"] |= {"models": {"test": 6, "ood": 2}, "prototype": {"test": 3, "ood": 1}}
+        profile["sizes"]["bench"] = {"requests": 4, "warmup": 0, "max_clients": {"model": 4}}
         profile["generate"]["batch_size"] = profile["chat"]["batch_size"] = 4
         profile["servers"]["chat"]["context"] = 4096
         params["bench"]["clients"] = [1, 4]
@@ -57,8 +56,8 @@ def project(tmp_path_factory):
 
     (home / "project").mkdir()
     with smoke_project(home / "project", change) as folder:
-        dataset.main(DATA)
-        base.main("encoder", Path("data/models/encoder"), Path("data/models/encoder.json"))
+        have_dataset()
+        have_base("encoder")
         tokenizer = llama_tokenizer()
         checkpoint.save(random_model(tokenizer, max_position_embeddings=4096), tokenizer, MODEL)
         write_gguf(MODEL, MODEL.with_suffix(".gguf"))
@@ -91,7 +90,7 @@ def profile(url=None, **engines):
 
 def evaluated(name):
     out = Path("data/results") / name
-    evaluate.main(MODEL, FUNCTIONS, TEST, OOD, out / "rates.json", out / "answers.jsonl", "models")
+    evaluate.main("sft", MODEL, ENCODER, DATA, out)
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     return [row["written"] for row in rows], json.loads((out / "rates.json").read_text())["workload"]
 
@@ -124,15 +123,9 @@ def test_a_started_server_goes_on_from_our_tokens_as_the_native_engine_does(nati
 
 
 def test_chats_are_held_to_their_schema_by_the_server(project, record):
-    parts = {
-        "llm": MODEL,
-        "encoder": Path("data/models/encoder"),
-        "functions": FUNCTIONS,
-        "expert": DATA / "expert.jsonl",
-    }
     out = Path("data/results/prototype")
     with profile(chat="sglang"):
-        prototype_results.main(**parts, test=TEST, ood=OOD, out=out)
+        evaluate.main("prototype", MODEL, ENCODER, DATA, out)
         stop_all()
     rows = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
     assert len(rows) == 4
@@ -158,7 +151,7 @@ def test_a_server_whose_address_is_given_is_asked_by_many_and_left_alone(native,
         wait_for(f"{url}/models", running)
         with profile(url=url, serve="sglang"):
             answers, out = Path("data/results/native/answers.jsonl"), Path("data/results/bench.json")
-            bench.main(MODEL, FUNCTIONS, TEST, answers, out)
+            bench.main("sft", MODEL, ENCODER, DATA, answers, out)
         found = json.loads(out.read_text())
         assert found["engine"] == "sglang" and list(found["rounds"]) == ["cc1", "cc4"]
         assert all(one["errors"] == 0 and one["qps"] > 0 for one in found["rounds"].values())

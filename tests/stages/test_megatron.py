@@ -12,21 +12,18 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from stages import base, correct, dataset, distill, logits, sft, student
+from stages import distill, logits, sft, shrink
 from supertiny.core.errors import UserError
 from supertiny.model.checkpoint import load_config
 from tests.house import ROOT
-from tests.project import bytes_of, smoke_project
+from tests.project import bytes_of, have_base, have_dataset, smoke_project
 
 pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
 
 DATA, MODELS, LOGS = Path("data/dataset"), Path("data/models"), Path("data/logs")
 RESUME = Path("cache/supertiny/resume")
-LEARNING = {
-    "functions": DATA / "functions.json",
-    "examples": DATA / "train.reference.jsonl",
-    "dev": DATA / "dev.jsonl",
-}
+LEARNING = {"rows": DATA / "train.reference.jsonl", "data": DATA}
+TEXTS = Path("data/general/instructions.jsonl")
 LAYOUTS = {
     "tensor": {"tensor_parallel": 2},
     "pipeline": {"pipeline_parallel": 2, "micro_batches": 2},
@@ -40,45 +37,48 @@ def project(tmp_path_factory):
     """A project folder with a model fine-tuned by the native engine, its logits, and a student taught by it."""
 
     def change(params, profile):
-        params["sft"] |= {
+        params["training"]["sft"] |= {
             "epochs": 2,
             "dev_points": 2,
             "groups_a_step": 4,
             "frozen": {"embeddings": True, "blocks": 0.5},
         }
-        params["teaching"] |= {"epochs": 2, "groups_a_step": 4, "frozen": {"embeddings": False, "blocks": 0.0}}
+        params["training"]["teaching"] |= {
+            "epochs": 2,
+            "groups_a_step": 4,
+            "frozen": {"embeddings": False, "blocks": 0.0},
+        }
         params["pack"] = {"group_size": 2, "function_dropout": 0.3, "renaming": 0.3}
-        params["general"] |= {"epochs": 1, "dev_points": 2, "frozen": {"embeddings": False, "blocks": 0.5}}
-        profile["general"] = {"examples": 40, "dev_examples": 4}
-        profile["sft"] = {"examples": 24, "dev_examples": 6}
-        profile["models"]["llm"] += ",vocab_size=320"
-        profile["models"]["student"] += ",vocab_size=384"
-        profile["student_models"]["narrow"] = {"layers": 0, "inter": 96, "trim_vocabulary": False, "init": None}
+        learns = {"epochs": 1, "dev_points": 2, "frozen": {"embeddings": False, "blocks": 0.5}}
+        params["training"]["general"] |= learns
+        params["trained"]["shrink"] = {"narrow": {"base": "student", "channels": 0.75, "trim_vocabulary": False}}
+        profile["sizes"]["general"] = {"examples": 40, "dev_examples": 4}
+        profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 6}
+        profile["base"]["llm"] += ",vocab_size=320"
+        profile["base"]["student"] += ",vocab_size=384"
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        for role in ("llm", "student"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        have_dataset()
+        have_base("llm", "student")
         fine_tune("sft")
         logits.main(**LEARNING, teacher=MODELS / "sft", out=Path("data/logits"), report=Path("data/logits.json"))
-        student.main("narrow", MODELS / "student", **LEARNING, queries=DATA / "train.jsonl", out=MODELS / "narrow")
+        made = {"texts": TEXTS, "out": MODELS / "narrow", "search": Path("data/search.json")}
+        shrink.main("narrow", MODELS / "student", **LEARNING, **made)
         teach("kd")
         yield folder
 
 
 def fine_tune(name):
-    sft.main("sft", **LEARNING, base=MODELS / "llm", out=MODELS / name, log=LOGS / f"{name}.csv")
+    sft.main("sft", MODELS / "llm", **LEARNING, out=MODELS / name, log=LOGS / f"{name}.csv")
 
 
 def teach(name):
-    distill.main(
-        "teaching",
-        **LEARNING,
-        student=MODELS / "narrow",
-        logits=Path("data/logits"),
-        out=MODELS / name,
-        log=LOGS / f"{name}.csv",
-    )
+    written = {"out": MODELS / name, "log": LOGS / f"{name}.csv"}
+    distill.main("tiny_kd", MODELS / "narrow", Path("data/logits"), **LEARNING, **written)
+
+
+def correct(name):
+    sft.main("general_teacher", MODELS / "llm", TEXTS, DATA, MODELS / name, LOGS / f"{name}.csv")
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def megatron(processes=1, save_minutes=60.0, launcher=None, **section):
     path = Path("profiles/smoke.yaml")
     kept = path.read_text()
     profile = copy.deepcopy(yaml.safe_load(kept))
-    profile["engines"] |= {"sft": "megatron", "distill": "megatron"}
+    profile["engines"]["train"] = "megatron"
     profile["train"] |= {"processes": processes, "save_minutes": save_minutes}
     profile["megatron"] |= section | {"launcher": launcher or TORCHRUN + " {worker}"}
     path.write_text(yaml.safe_dump(profile))
@@ -137,12 +137,11 @@ def test_fine_tuning_comes_to_the_native_engines_model(project, kind):
 
 def test_a_teachers_correction_comes_to_the_native_engines_model(project):
     """General texts (paper App. I): packs of whole conversations, a step each."""
-    texts = Path("data/general/instructions.jsonl")
-    texts.parent.mkdir()
-    shutil.copy(ROOT / texts, texts)
-    correct.main(MODELS / "llm", texts, MODELS / "general", LOGS / "general.csv")
+    TEXTS.parent.mkdir()
+    shutil.copy(ROOT / TEXTS, TEXTS)
+    correct("general")
     with megatron(**LAYOUTS["tensor"]):
-        correct.main(MODELS / "llm", texts, MODELS / "general_tensor", LOGS / "general_tensor.csv")
+        correct("general_tensor")
     assert_alike("general_tensor", "general")
 
 
@@ -166,18 +165,19 @@ def test_a_killed_run_goes_on_in_another_layout_or_says_why_it_cannot(project, c
         fine_tune("resumed")
     assert "power cut" in capfd.readouterr().err
     assert not (MODELS / "resumed").exists()
-    (scratch,) = RESUME.glob("megatron-sft-*")
+    (scratch,) = RESUME.glob("megatron-resumed-*")
     shutil.copytree(scratch, tmp_path / "torn")
     with megatron(**LAYOUTS["tensor"]):
         fine_tune("resumed")
     assert "resuming after step 2" in capfd.readouterr().out
     assert_alike("resumed", "sft")
 
+    shutil.rmtree(MODELS / "resumed")
     shutil.copytree(tmp_path / "torn", scratch)
     (state,) = scratch.glob("state/step-*")
     for shard in state.glob("*.distcp"):
         shard.write_bytes(shard.read_bytes()[:100])
     with megatron(), pytest.raises(UserError, match=r"step-00000002: cannot resume from it .* delete it to start over"):
-        fine_tune("torn")
+        fine_tune("resumed")
     shutil.rmtree(scratch)
-    assert not (MODELS / "torn").exists()
+    assert not (MODELS / "resumed").exists()

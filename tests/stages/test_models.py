@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
-from stages import base, bench, cost, dataset, evaluate, sft
+from stages import bench, evaluate, sft
 from supertiny.core.errors import UserError
-from tests.project import bytes_of, smoke_project
-
-TOP = Path(__file__).resolve().parents[2]
+from supertiny.model.flops import cost
+from tests.project import TOP, bytes_of, changed, have_base, have_dataset, smoke_project
 
 
 @pytest.fixture(scope="module")
@@ -24,35 +22,24 @@ def project(tmp_path_factory):
     """A project folder with a dataset, a random base model and that model fine-tuned on a few examples."""
 
     def change(params, profile):
-        params["sft"] |= {"dev_points": 2, "groups_a_step": 2}  # a group for each of two processes
-        params["sft"]["frozen"] = {"embeddings": True, "blocks": 0.5}
+        params["training"]["common"]["groups_a_step"] = 2  # a group for each of two processes
+        params["training"]["sft"] |= {"dev_points": 2, "frozen": {"blocks": 0.5}}
         params["bench"]["clients"] = [1, 3]
-        profile["sft"] = {"examples": 24, "dev_examples": 6}
-        profile["evaluate"]["models"] = {"test": 6, "ood": 6}
+        profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 6}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(Path("data/dataset"))
-        base.main("llm", Path("data/models/llm"), Path("data/models/llm.json"))
+        have_dataset()
+        have_base("llm")
         train("sft")
         yield folder
 
 
-DATA = {"functions": Path("data/dataset/functions.json")}
-TRAIN = DATA | {
-    "base": Path("data/models/llm"),
-    "examples": Path("data/dataset/train.reference.jsonl"),
-    "dev": Path("data/dataset/dev.jsonl"),
-}
+DATA = Path("data/dataset")
+TRAIN = {"base": Path("data/models/llm"), "rows": DATA / "train.reference.jsonl", "data": DATA}
 
 
 def train(name):
     sft.main("sft", **TRAIN, out=Path(f"data/models/{name}"), log=Path(f"data/logs/{name}.csv"))
-
-
-def test_a_base_model_has_its_identity_on_a_card(project):
-    card = json.loads((project / "data/models/llm.json").read_text())
-    assert card["real_vocabulary"] == card["padded_vocabulary"] == 257
-    assert len(card["tokenizer_sha256"]) == len(card["weights_sha256"]) == 64
 
 
 def test_training_learns_and_makes_the_same_bytes_twice(project):
@@ -73,14 +60,9 @@ def test_what_is_frozen_stays_and_the_rest_learns(project):
 
 def test_two_processes_train_to_the_weights_of_one(project):
     """Data parallel over gloo: the profile says processes: 2, the stage starts itself twice."""
-    path = project / "profiles/smoke.yaml"
-    kept = path.read_text()
-    profile = yaml.safe_load(kept)
-    profile["train"]["processes"] = 2
-    path.write_text(yaml.safe_dump(profile))
-    arguments = ["--section=sft", *(f"--{key}={value}" for key, value in TRAIN.items())]
+    arguments = ["--name=sft", *(f"--{key}={value}" for key, value in TRAIN.items())]
     environment = os.environ | {"PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
-    try:
+    with changed(Path("profiles/smoke.yaml"), lambda profile: profile["train"].update(processes=2)):
         done = subprocess.run(
             [sys.executable, "-m", "stages.sft", *arguments, "--out=data/models/two", "--log=data/logs/two.csv"],
             cwd=project,
@@ -89,8 +71,6 @@ def test_two_processes_train_to_the_weights_of_one(project):
             text=True,
             check=False,
         )
-    finally:
-        path.write_text(kept)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (load_file(project / f"data/models/{name}/model.safetensors") for name in ("sft", "two"))
     for key in one:
@@ -104,27 +84,21 @@ def test_two_processes_train_to_the_weights_of_one(project):
 
 def test_evaluate_cost_and_bench_agree_on_one_model(project):
     results = project / "data/results/sft"
-    test = Path("data/dataset/test.jsonl")
-    evaluate.main(
-        Path("data/models/sft"), **DATA, test=test, ood=Path("data/dataset/ood.jsonl"),
-        out=results / "rates.json", answers=results / "answers.jsonl", asked="models",
-    )  # fmt: skip
+    system = {"name": "sft", "model": Path("data/models/sft"), "encoder": Path("data/models/encoder"), "data": DATA}
+    evaluate.main(**system, out=results)
     rates = json.loads((results / "rates.json").read_text())
     assert (rates["test"]["n"], rates["ood"]["n"]) == (6, 6)
     assert rates["ood_seen"]["n"] + rates["ood_unseen"]["n"] == 6
     answers = [json.loads(line) for line in (results / "answers.jsonl").read_text().splitlines()]
     assert sum(row["correct"] for row in answers[:6]) / 6 == pytest.approx(rates["test"]["ar"], abs=1e-4)
 
-    cost.main(Path("data/models/sft"), results / "rates.json", results / "cost.json")
-    found = json.loads((results / "cost.json").read_text())
+    found = cost(json.loads((results / "size.json").read_text()), rates["workload"])
     count = sum(value.numel() for value in load_file("data/models/sft/model.safetensors").values())
     assert found["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
     assert found["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
     assert 0 < found["gflops_paper"] < found["gflops_gemm"]
 
-    bench.main(
-        Path("data/models/sft"), **DATA, test=test, answers=results / "answers.jsonl", out=results / "bench.json"
-    )
+    bench.main(**system, answers=results / "answers.jsonl", out=results / "bench.json")
     loads = json.loads((results / "bench.json").read_text())
     assert loads["engine"] == "native"
     assert loads["machine"]["torch"] == torch.__version__
@@ -132,16 +106,9 @@ def test_evaluate_cost_and_bench_agree_on_one_model(project):
 
 
 def test_a_parameter_out_of_range_stops_before_any_work(project):
-    path = project / "params.yaml"
-    kept = path.read_text()
-    params = yaml.safe_load(kept)
-    params["sft"]["fit"]["learning_rate"] = -1.0
-    path.write_text(yaml.safe_dump(params))
-    try:
-        with pytest.raises(UserError, match="learning_rate: expected more than 0"):
-            train("never")
-    finally:
-        path.write_text(kept)
+    wrong = changed(Path("params.yaml"), lambda params: params["training"]["sft"]["fit"].update(learning_rate=-1.0))
+    with wrong, pytest.raises(UserError, match="learning_rate: expected more than 0"):
+        train("never")
     assert not (project / "data/models/never").exists()
 
 

@@ -11,24 +11,22 @@ import pytest
 import torch
 import yaml
 
-from stages import base, dataset, rl, thinker, thoughts
+from stages import rl, thinker
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
-from supertiny.core.thought import THINKS
+from supertiny.core.prompt import THINKS
 from supertiny.engines.openrlhf.reward_file import read_label
 from supertiny.model import checkpoint
 from supertiny.report.steps.rl import history
+from supertiny.rl.thoughts import trace, write_traces
+from supertiny.sft.packs import read_training_set
 from tests import openrlhf
 from tests.environment import environment
 from tests.fakes.openrlhf_trainer import CHANGED
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
 MODELS, DATA = Path("data/models"), Path("data/dataset")
-EXAMPLES = {
-    "functions": DATA / "functions.json",
-    "examples": DATA / "train.reference.jsonl",
-    "dev": DATA / "dev.jsonl",
-}
+EXAMPLES = {"rows": DATA / "train.reference.jsonl", "data": DATA}
 STATE = "cache/supertiny/resume"
 
 
@@ -40,7 +38,7 @@ def project(tmp_path_factory):
     programs = environment(home / "envs/openrlhf/bin", fakes)
 
     def change(params, profile):
-        profile["sft"] = {"examples": 24, "dev_examples": 4}
+        profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 4}
         profile["engines"]["rl"] = "openrlhf"
         profile["openrlhf"] |= {"gpus": 1, "micro_batch": 2}
         profile["launch"]["programs"]["openrlhf"] = str(programs)
@@ -50,16 +48,17 @@ def project(tmp_path_factory):
     (home / "project").mkdir()
     with smoke_project(home / "project", change) as folder, pytest.MonkeyPatch.context() as patched:
         patched.setenv("SUPERTINY_TEST_PACKAGES", str(openrlhf.package().parent))
-        dataset.main(DATA)
-        base.main("llm", MODELS / "llm", MODELS / "llm.json")
-        thoughts.main(**EXAMPLES, out=Path("rule.jsonl"))
+        have_dataset()
+        have_base("llm")
+        data = read_training_set(DATA, EXAMPLES["rows"])
+        write_traces(Path("rule.jsonl"), [trace(row, data.pool) for row in [*data.examples, *data.dev]])
         made = {"out": MODELS / "thinking", "log": Path("thinking.csv")}
-        thinker.main(MODELS / "llm", **EXAMPLES, traces=Path("rule.jsonl"), **made)
+        thinker.main("thinking", MODELS / "llm", Path("rule.jsonl"), **EXAMPLES, **made)
         yield folder
 
 
 def learn(name="policy"):
-    rl.main(MODELS / "thinking", **EXAMPLES, out=MODELS / name, log=Path(f"data/logs/{name}.csv"))
+    rl.main("teacher_rl", MODELS / "thinking", **EXAMPLES, out=MODELS / name, log=Path(f"data/logs/{name}.csv"))
 
 
 def test_a_run_gives_our_model_folder_and_our_log(project):

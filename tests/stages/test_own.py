@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, dataset, judge, prototype, rft
+from stages import dataset, judge, prototype, rft
 from supertiny.core.files import read_jsonl
 from supertiny.core.records import read_examples, read_functions
-from tests.project import smoke_project
+from supertiny.rl.thoughts import read_traces
+from tests.project import have_base, smoke_project
 
 NAMES = ("brew_coffee", "grind_beans", "clean_machine", "heat_milk", "order_beans")
 DATA, MODELS = Path("data/dataset"), Path("data/models")
@@ -18,8 +19,8 @@ DATA, MODELS = Path("data/dataset"), Path("data/models")
 def project(tmp_path_factory):
     def change(params, profile):
         params["dataset"] |= {"source": "own", "num_candidates": 3}
-        profile["prototype"]["train"] = 12
-        profile["rft"]["labelled"] = 4
+        profile["sizes"]["prototype"]["train"] = 12
+        profile["sizes"]["rft"]["labelled"] = 4
 
     with smoke_project(tmp_path_factory.mktemp("own"), change) as folder:
         own = Path("data/own")
@@ -41,29 +42,23 @@ def project(tmp_path_factory):
             rows[n]["answers"] = [{"name": NAMES[n % 5], "arguments": {"cups": n}}]
         (own / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         dataset.main(DATA)
-        for role in ("llm", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        have_base("llm", "encoder")
         yield folder
 
 
 def test_unlabelled_queries_are_offered_functions_and_only_labelled_ones_are_trained_on_unasked(project):
-    llm, encoder, functions = MODELS / "llm", MODELS / "encoder", DATA / "functions.json"
-    files = {"functions": functions, "expert": DATA / "expert.jsonl"}
-    judge.main(
-        encoder, llm, **files, verdicts=DATA / "verdicts.jsonl", injections=DATA / "injections.jsonl",
-        model=MODELS / "judge", log=Path("data/logs/judge.csv"), out=Path("data/results/judge.json"),
-    )  # fmt: skip
+    asking = {"llm": MODELS / "llm", "encoder": MODELS / "encoder", "data": DATA}
+    judge.main(**asking, model=MODELS / "judge", log=Path("data/logs/judge.csv"), out=Path("data/results/judge.json"))
     answers = Path("data/prototype/train.jsonl")
-    prototype.main(llm, encoder, **files, queries=DATA / "train.jsonl", out=answers)
-    pool = read_functions(functions)
+    prototype.main(**asking, out=answers)
+    pool = read_functions(DATA / "functions.json")
     asked = {row["id"]: row for _, row in read_jsonl(answers)}
     bare = [row for row in read_examples(DATA / "train.jsonl", pool)[:12] if not row.candidates]
     assert bare, "the pool's first rows hold some that nobody labelled"
     assert all(len(asked[row.id]["candidates"]) == 3 for row in bare)
 
-    rft.main(
-        llm, MODELS / "judge", functions, DATA / "train.reference.jsonl", answers,
-        out=Path("data/rft/train.jsonl"), report=Path("data/results/rft.json"),
-    )  # fmt: skip
+    rft.main(MODELS / "llm", MODELS / "judge", DATA, answers, Path("data/rft"), Path("data/results/rft.json"))
     learned = read_examples(Path("data/rft/train.jsonl"), pool)
     assert len(learned) > 0 and all(row.answers and row.candidates for row in learned)
+    dev = read_examples(DATA / "dev.jsonl", pool)[:6]
+    assert list(read_traces(Path("data/rft/thoughts.jsonl"))) == [row.id for row in [*learned[:24], *dev]]

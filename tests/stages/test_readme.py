@@ -1,37 +1,50 @@
 """README.md shows the results of this checkout, and never others."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from stages.readme import BEGIN, END, filled, main
+from supertiny.commands.page import BEGIN, END, filled, main
 from supertiny.core.errors import UserError
+from supertiny.measure.systems import declared
+from supertiny.report.tables import readme_table
 
 TOP = Path(__file__).resolve().parents[2]
 README = f"# A\n\n## Results\n\n{BEGIN}old\n{END}\nmore\n"
-PAGE = "# Results\n\nProfile.\n\n## Table\n\n| a |\n|--:|\n| # |\n"
+TABLE = "| a |\n|--:|\n| # |"
 
 
-def test_the_readme_shows_the_page_of_results():
-    readme, page = ((TOP / name).read_text(encoding="utf-8") for name in ("README.md", "metrics/results.md"))
-    assert filled(readme, page) == readme, "README.md shows other results than metrics/results.md: run `make readme`"
+def test_the_readme_shows_the_figures_of_the_summary(monkeypatch):
+    monkeypatch.chdir(TOP)
+    readme, summary = (
+        Path("README.md").read_text(encoding="utf-8"),
+        json.loads(Path("metrics/summary.json").read_text()),
+    )
+    shown = readme_table(summary, {name: config.title for name, config in declared().items()})
+    assert filled(readme, shown) == readme, "README.md shows other results than metrics/: run `make readme`"
 
 
-def test_tables_are_copied_verbatim_under_a_heading_of_the_readme():
-    """The title goes, `## Table` becomes `### Table`; everything outside of the markers stays."""
-    inside = f"{BEGIN}\nProfile.\n\n### Table\n\n| a |\n|--:|\n| # |\n\n{END}"
-    assert filled(README, PAGE) == f"# A\n\n## Results\n\n{inside}\nmore\n"
+def test_the_table_is_put_between_the_markers_and_everything_else_stays():
+    assert filled(README, TABLE) == f"# A\n\n## Results\n\n{BEGIN}\n{TABLE}\n\n{END}\nmore\n"
 
 
-def test_filling_again_changes_nothing(tmp_path):
-    (tmp_path / "README.md").write_text(README)
-    (tmp_path / "results.md").write_text(PAGE)
+def test_filling_again_changes_nothing_and_writes_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "metrics/results.md", "metrics/functions.csv", "metrics/response.csv"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("")
+    Path("metrics/summary.json").write_text(json.dumps({"sft": {"ar": 0.9, "ar_low": 0.8, "ar_high": 1.0}}))
+    Path("params.yaml").write_text("systems: {sft: {kind: model, model: sft, asked: models, title: teacher}}\n")
+    Path("README.md").write_text(README)
     for _ in range(2):
-        main(tmp_path / "results.md", tmp_path / "README.md")
-    assert (tmp_path / "README.md").read_text() == filled(README, PAGE)
+        main(readme=Path("README.md"))
+    table = readme_table({"sft": {"ar": 0.9, "ar_low": 0.8, "ar_high": 1.0}}, {"sft": "teacher"})
+    assert Path("README.md").read_text() == filled(README, table) and "0.900 [0.800, 1.000]" in table
+    assert not Path("metrics/report.html").exists()
 
 
 @pytest.mark.parametrize("readme", ["# A\n", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_missing_or_doubled_markers_are_an_error(readme):
     with pytest.raises(UserError, match="results:begin"):
-        filled(readme, PAGE)
+        filled(readme, TABLE)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, correct, recover
+from stages import recover, sft
 from supertiny.core.errors import UserError
 from tests.house import ROOT
-from tests.project import bytes_of, smoke_project
+from tests.project import bytes_of, have_base, smoke_project
 
 TEXTS = Path("data/general/instructions.jsonl")
 MODELS = Path("data/models")
@@ -20,22 +20,27 @@ def project(tmp_path_factory):
     """A project folder with a corrected teacher and a random student of its tokenizer."""
 
     def change(params, profile):
-        params["general"] |= {"epochs": 1, "dev_points": 2, "groups_a_step": 1}
-        params["general"]["fit"] |= {"learning_rate": 3e-3}
-        profile["general"] = {"examples": 80, "dev_examples": 4}
-        profile["models"]["student"] = profile["models"]["llm"].replace("num_hidden_layers=2", "num_hidden_layers=1")
+        params["training"]["general"] |= {
+            "epochs": 1,
+            "dev_points": 2,
+            "groups_a_step": 1,
+            "fit": {"learning_rate": 3e-3},
+        }
+        profile["sizes"]["general"] = {"examples": 80, "dev_examples": 4}
+        profile["base"]["student"] = profile["base"]["llm"].replace("num_hidden_layers=2", "num_hidden_layers=1")
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         TEXTS.parent.mkdir(parents=True)
         shutil.copy(ROOT / TEXTS, TEXTS)
-        for role in ("llm", "student"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
-        correct.main(MODELS / "llm", TEXTS, MODELS / "general", Path("data/logs/general.csv"))
+        have_base("llm", "student")
+        teacher = {"out": MODELS / "general_teacher", "log": Path("data/logs/general_teacher.csv")}
+        sft.main("general_teacher", MODELS / "llm", TEXTS, Path("data/dataset"), **teacher)
         yield folder
 
 
 def run(name):
-    recover.main(MODELS / "student", MODELS / "general", TEXTS, MODELS / name, Path(f"data/logs/{name}.csv"))
+    paths = {"out": MODELS / name, "log": Path(f"data/logs/{name}.csv")}
+    recover.main("p20_general", MODELS / "student", MODELS / "general_teacher", TEXTS, **paths)
 
 
 def curve(name):
@@ -43,7 +48,7 @@ def curve(name):
 
 
 def test_the_teacher_is_corrected_on_the_texts(project):
-    rows = curve("general")
+    rows = curve("general_teacher")
     assert len(rows) == 10 and float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert float(rows[9]["dev_loss"]) < float(rows[4]["dev_loss"])
 

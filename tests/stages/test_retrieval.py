@@ -2,47 +2,51 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from stages import base, dataset, retrieval, retriever
+from stages import retrieval, retriever
 from supertiny.core.errors import UserError
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model import train as fit_module
 from supertiny.model.encoder import load_headed
 from supertiny.retrieval.recall import with_call
-from tests.project import smoke_project
+from tests.project import have_base, have_dataset, smoke_project
 
 DATA = Path("data/dataset")
-ENCODER = Path("data/models/encoder")
+MODELS = Path("data/models")
 FUNCTIONS = DATA / "functions.json"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project folder with a dataset, a random encoder and that encoder trained on a few examples."""
+    """A project folder with a dataset, a random encoder and that encoder trained on a few examples.
+
+    Two random models describe every query, in a token or two.
+    """
 
     def change(params, profile):
         params["retriever"] |= {"epochs": 2, "dev_points": 2}
+        params["describe"] |= {"num_examples": 1, "chat": {"temperature": 0.0, "max_new_tokens": 2}}
+        profile["sizes"]["describe"] |= {"test": 0, "ood": 0}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(DATA)
-        base.main("encoder", ENCODER, Path("data/models/encoder.json"))
+        have_dataset()
+        have_base("encoder", "llm", "student")
+        (MODELS / "student").rename(MODELS / "describer")
         train("retriever")
         yield folder
 
 
-def train(name, examples=DATA / "train.reference.jsonl"):
-    retriever.main(
-        ENCODER, FUNCTIONS, examples, DATA / "dev.jsonl", Path(f"data/models/{name}"), Path(f"data/logs/{name}.csv")
-    )
+def train(name, rows=DATA / "train.reference.jsonl"):
+    retriever.main(MODELS / "encoder", rows, DATA, MODELS / name, Path(f"data/logs/{name}.csv"))
 
 
-def measure(name, **descriptions):
+def measure(name):
     out = Path(f"data/results/{name}.json")
-    tests = {"test": DATA / "test.jsonl", "ood": DATA / "ood.jsonl"}
-    retrieval.main(ENCODER, Path("data/models/retriever"), FUNCTIONS, **tests, out=out, **descriptions)
+    retrieval.main(MODELS, DATA, out)
     return json.loads(out.read_text())
 
 
@@ -93,7 +97,10 @@ def test_without_any_call_there_is_nothing_to_train_on(project):
 
 def test_table_counts_the_calls_of_both_tests_and_is_the_same_twice(project):
     rows = measure("retrieval")
-    assert list(rows) == ["classifier", "query_name", "query_description", "query_parameters", "dialogue"]
+    assert list(rows) == [
+        "classifier", "query_name", "query_description", "query_parameters", "dialogue",
+        "zero_shot", "zero_shot_instructed", "optimized", "optimized_instructed",
+    ]  # fmt: skip
     pool = read_functions(FUNCTIONS)
     num_calls = {name: len(with_call(read_examples(DATA / f"{name}.jsonl", pool))) for name in ("test", "ood")}
     for row in rows.values():
@@ -111,17 +118,10 @@ def test_the_classifier_never_finds_what_it_was_not_trained_on(project):
     assert unseen == {0.0}
 
 
-def test_descriptions_are_rows_where_their_file_is_given(project):
-    test = with_call(read_examples(DATA / "test.jsonl", read_functions(FUNCTIONS)))
-    path = project / "data/descriptions/optimized.jsonl"
-    path.parent.mkdir(parents=True)
-    path.write_text("".join(json.dumps({"id": e.id, "description": e.answers[0].name}) + "\n" for e in test[:5]))
-    rows = measure("described", optimized=path)
-    assert [name for name in rows if name not in measure("retrieval")] == ["optimized", "optimized_instructed"]
-    assert all(row["n"] == {"test": 5} for row in rows.values())
-
-
 def test_an_encoder_without_heads_is_no_classifier(project):
+    for name in ("llm", "describer", "encoder"):
+        shutil.copytree(MODELS / name, Path("other") / name)
+    shutil.copytree(MODELS / "encoder", Path("other/retriever"))
     with pytest.raises(UserError, match="no encoder with heads"):
-        retrieval.main(ENCODER, ENCODER, FUNCTIONS, DATA / "test.jsonl", DATA / "ood.jsonl", Path("x.json"))
+        retrieval.main(Path("other"), DATA, Path("x.json"))
     assert not Path("x.json").exists()

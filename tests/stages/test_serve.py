@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stages import base, dataset
 from supertiny.commands import export, serve
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, write_json
-from tests.project import TOP, smoke_project
+from tests.project import TOP, changed, have_base, have_dataset, smoke_project
 from tests.unit.serve.http import get, post
 
 MODELS = Path("data/models")
@@ -29,9 +28,8 @@ def project(tmp_path_factory):
         params["decode"]["max_new_tokens"] = 8
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
-        dataset.main(Path("data/dataset"))
-        for role in ("llm", "student", "encoder"):
-            base.main(role, MODELS / role, MODELS / f"{role}.json")
+        have_dataset()
+        have_base("llm", "student", "encoder")
         yield folder
 
 
@@ -85,13 +83,16 @@ def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkey
     for command in (["init", "--quiet"], ["add", "params.yaml"], ["commit", "--quiet", "-m", "made"]):
         who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
         subprocess.run(["git", *who, *command], check=True)
-    write_json(Path("metrics/summary.json"), {"student": {"ar": 0.5, "qps": {"cc1": 2.0}}})
+    write_json(Path("metrics/summary.json"), {"student": {"ar": 0.5, "qps": 2.0}})
     Path("dvc.lock").write_text("schema: '2.0'\n")
     out = tmp_path / "deploy"
-    export.main("student", out)
-    assert read_json(out / "card.json")["metrics"] == {"ar": 0.5, "qps": {"cc1": 2.0}}
+    Path("profiles/own.yaml").write_text("extends: smoke\n")
+    with changed(Path("params.yaml"), lambda params: params.update(profile="own")):
+        export.main("student", out)
+    assert {path.name for path in (out / "profiles").iterdir()} == {"own.yaml", "smoke.yaml"}
+    assert read_json(out / "card.json")["metrics"] == {"ar": 0.5, "qps": 2.0}
     card = (out / "README.md").read_text()
-    assert "| qps.cc1 | 2.0 |" in card and "llama-server -m models/student.gguf" in card
+    assert "| qps | 2.0 |" in card and "llama-server -m models/student.gguf" in card
     assert "--data dataset --by embedding" in card, "no classifier was made here"
     assert (out / "models/index.npz").is_file()
     with pytest.raises(UserError, match="--out: .* exists"):
@@ -109,6 +110,7 @@ def test_an_exported_folder_serves_what_it_was_made_of(project, tmp_path, monkey
 
 def test_an_unknown_command_is_told_what_there_is(project):
     done = subprocess.run([*MAIN, "fly"], capture_output=True, text=True, check=False, env=ENV)
-    assert done.returncode == 1 and "usage: supertiny {serve,export," in done.stderr
+    assert done.returncode == 1 and "usage: supertiny {ask,serve,export," in done.stderr
     asked = subprocess.run([*MAIN, "--help"], capture_output=True, text=True, check=True, env=ENV)
     assert asked.stdout.strip() == done.stderr.strip() and "  doctor   what this machine" in asked.stdout
+    assert "  ask      one query answered" in asked.stdout and "  plan     what a profile will run" in asked.stdout

@@ -8,8 +8,9 @@ import yaml
 
 TOP = Path(__file__).parents[2]
 PAGES = ("README.md", "benchmarks/README.md", *sorted(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md")))
-WHOLE = ("students", "ablation", "pruned", "quantized", "systems", "models", "policies", "gates")
-"""sections whose entries the user names"""
+TRAINED = ("sft", "shrink", "recover", "distill", "think", "rl", "quantize")
+WHOLE = ("ablation", "systems", "served", "traces", "gates", *(f"trained.{table}" for table in TRAINED))
+"""tables whose entries the user names"""
 
 
 def leaves(value, name=""):
@@ -26,14 +27,17 @@ def first_cells(page):
 
 def test_every_parameter_has_its_line_once_and_no_other_has_one():
     params = yaml.safe_load((TOP / "params.yaml").read_text())
-    page = [name for name in first_cells("parameters.md") if name not in params["sft"]["fit"]]
+    page = [name for name in first_cells("parameters.md") if name not in params["rl"]["fit"]]
     assert sorted(page) == sorted(leaves(params))
 
 
 def test_every_optimizer_has_the_fields_that_the_page_says():
     params = yaml.safe_load((TOP / "params.yaml").read_text())
-    fields = set(params["sft"]["fit"])
+    fields = set(params["rl"]["fit"])
     assert fields <= set(first_cells("parameters.md"))
+    training = params.pop("training")
+    common = set(training.pop("common")["fit"])
+    assert all(common.isdisjoint(how["fit"]) and common | set(how["fit"]) == fields for how in training.values())
 
     def fits(value):
         for key, one in value.items() if isinstance(value, dict) else ():
@@ -52,17 +56,23 @@ def test_every_stage_has_its_line_once_and_no_other_has_one():
 def test_what_a_page_names_is_there(page):
     """Dotted parameters of params.yaml or a profile, and files of the project."""
     text = (TOP / page).read_text()
-    known = yaml.safe_load((TOP / "params.yaml").read_text()) | yaml.safe_load((TOP / "profiles/cpu.yaml").read_text())
+    files = [yaml.safe_load((TOP / name).read_text()) for name in ("params.yaml", "profiles/cpu.yaml")]
     for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)(?:: [^`]*)?`", text):
         first = name.split(".")[0]
-        if first in known and first != "dvc":
-            at = (
-                yaml.safe_load((TOP / "params.yaml").read_text()).get(first),
-                yaml.safe_load((TOP / "profiles/cpu.yaml").read_text()).get(first),
-            )
-            assert any(_has(section, name.split(".")[1:]) for section in at), name
-    for path in re.findall(r"`((?:src|stages|benchmarks|profiles)/[\w/.]+)`", text):
+        if any(first in known for known in files) and first != "dvc":
+            assert any(_has(known, name.split(".")) for known in files), name
+    for path in re.findall(r"`((?:src|stages|benchmarks|profiles|docs|tests)/[\w/.]+)`", text):
         assert (TOP / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_links_to_is_there(page):
+    for target in re.findall(r"\]\(((?!https?:)[^)#]+)[^)]*\)", (TOP / page).read_text()):
+        assert ((TOP / page).parent / target).exists(), target
+
+
+def test_the_readme_is_short():
+    assert len((TOP / "README.md").read_text().splitlines()) <= 200
 
 
 def _has(section, keys):

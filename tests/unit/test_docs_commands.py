@@ -3,9 +3,12 @@
 import ast
 import re
 import shlex
+import sys
 import tomllib
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from dvc.cli import DvcParserError
@@ -19,15 +22,15 @@ from tests.pages import LINES, OURS, TYPED, commands
 SHELL = {"git", "cd", "source", "for", "done", "sed", "grep", "export", "mkdir"}
 """programs and words that are not of this project"""
 LEFT = {
-    "make test": "it runs all tests, this one too; .ci/run runs it",
+    "make test": "it runs most tests, this one too; make test-all, which .ci/run runs, holds all of it",
     "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
     "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
     "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "three quarters of an hour of real models, "
     "whose results are committed; tests/pipeline/test_init.py runs a short project of the same files",
     "python -m benchmarks.engines": "an hour of real models; tests/stages/test_engines_benchmark.py has tiny ones",
-    "python -m benchmarks.scale": "a plan at four sizes; tests/unit/test_scale.py makes one of the page's",
+    "python -m benchmarks.scale": "a plan at four sizes; tests/unit/benchmarks/test_scale.py makes one of the page's",
     "python -m benchmarks.": "minutes to hours of trained models, done by hand; what came out is committed",
-    "OMP_NUM_THREADS=1 python -m benchmarks.table7": "hours of trained models; tests/unit/test_table7.py sums it up",
+    "OMP_NUM_THREADS=1 python -m benchmarks.table7": "hours of models; tests/unit/benchmarks/test_table7.py sums it up",
 }
 """how a line begins -> why no test runs it as it stands"""
 
@@ -69,7 +72,8 @@ def test_a_command_is_one_that_its_program_takes(page, command):
         dvc(words)
     elif program == "supertiny":
         assert words[0] in COMMANDS
-        options(ROOT / f"src/supertiny/commands/{words[0]}.py", words[1:], first=True)
+        home = ROOT / "src/supertiny/commands" / words[0]
+        options(home / "__init__.py" if home.is_dir() else home.with_suffix(".py"), words[1:], first=True)
     elif program == "python":
         assert words[0] == "-m"
         options(ROOT / f"{words[1].replace('.', '/')}.py", words[2:])
@@ -108,15 +112,33 @@ def dvc(words: list[str]) -> None:
             assert target.split("@")[0] in known, target
     for override in getattr(arguments, "set_param", None) or []:
         file, _, name = override.partition("=")[0].rpartition(":")
-        names = leaves(yaml(file or "params.yaml"))
+        own, inherited = names_of(file or "params.yaml")
+        names = own | inherited if name.startswith("++") else own
+        name = name.removeprefix("++")
         known_name = name in names or any(one.startswith(f"{name}.") for one in names)
         assert known_name or name.startswith("<"), override
+
+
+def names_of(file: str) -> tuple[set[str], set[str]]:
+    """The parameters in a file, and those it takes over: of the profile it extends, of section `shrink`."""
+    values = yaml(file)
+    if base := values.pop("extends", None):
+        return set(leaves(values)), set().union(*names_of(f"profiles/{base}.yaml"))
+    entries = values.get("trained", {}).get("shrink", {})
+    return set(leaves(values)), {f"trained.shrink.{one}.{key}" for one in entries for key in values["shrink"]}
+
+
+@cache
+def parser() -> ArgumentParser:
+    """DVC's, made once; it looks for its debugging flags in what this process was called with."""
+    with patch.object(sys, "argv", ["dvc"]):
+        return get_main_parser()
 
 
 def parsed(words: list[str]) -> Namespace:
     for left_out in ([], ["x"], ["x", "y"]):
         try:
-            return get_main_parser().parse_args([*words, *left_out])
+            return parser().parse_args([*words, *left_out])
         except DvcParserError:
             continue
         except SystemExit as end:

@@ -53,7 +53,7 @@ class _Domain:
     encoder: HeadedEncoder | None
 
 
-class System:
+class Traditional:
     """All encoders of a baseline folder, for one pool of functions."""
 
     def __init__(self, folder: Path, pool: Pool, history_turns: int) -> None:
@@ -162,8 +162,3 @@ def whole_words(text: str, span: Span) -> str:
     while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
         end += 1
     return text[start:end].strip()
-
-
-def workload(answered: Sequence[Answered]) -> dict[str, float]:
-    """Mean encoders that read a query."""
-    return {"encoder_passes": round(sum(one.passes for one in answered) / max(len(answered), 1), 3)}

@@ -9,16 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.labels import targets
-from supertiny.baseline.parts import ALL, BaselineConfig, Part, known_domains, parts, write_domains
+from supertiny.baseline.parts import ALL, Part, known_domains, parts, write_domains
 from supertiny.core.calls import Pool
 from supertiny.core.files import whole_folder, write_csv
 from supertiny.core.records import Example
 from supertiny.core.stage import resumable
 from supertiny.model.checkpoint import load_tokenizer
 from supertiny.model.classifier import labelling_run
-from supertiny.model.encoder import HeadedEncoder, load_headed, loss
-from supertiny.model.train import TrainMachine, fit
+from supertiny.model.config import LabellingConfig, TrainMachine
+from supertiny.model.encoder import HeadedEncoder, load_headed
+from supertiny.model.train import Job, fit
 
 
 def narrowed(model: HeadedEncoder, labels: Sequence[str], tags: Sequence[str]) -> HeadedEncoder:
@@ -47,21 +49,19 @@ Row = dict[str, Any]
 
 
 def train(
-    encoder: Path,
+    job: Job,
     examples: Sequence[Example],
     dev: Sequence[Example],
     pool: Pool,
-    out: Path,
-    log: Path,
     cfg: BaselineConfig,
-    machine: TrainMachine,
     history_turns: int,
     seed: int,
 ) -> None:
-    """Train every part; write them to folders of `out`, their losses and dev losses after every epoch to `log`.
+    """Train every part of the job's encoder; write them to folders of its out, the losses after every epoch to its log.
 
     The last weights are kept, for the rate falls to zero along the epochs. A killed run keeps the parts that were done.
     """
+    encoder, machine = job.base, job.machine
     found, dev_found = targets(examples, pool, history_turns), targets(dev, pool, history_turns)
     curve: list[Row] = []
     with resumable("baseline", encoder, cfg, machine, seed, pool, found, dev_found) as state:
@@ -77,19 +77,20 @@ def train(
                 _train_part(scorer, part, machine, seed, state / "now" / part.name, done / part.name)
             for row in _losses(done / part.name):
                 curve.append({"part": part.name, **row, "step": len(curve) + 1})
-        with whole_folder(out) as partial:
+        with whole_folder(job.out) as partial:
             shutil.copytree(done, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOG, ALL))
             write_domains(partial, known_domains(found, cfg.min_count))
-        write_csv(log, curve)
+        write_csv(job.log, curve)
 
 
 def _train_part(scorer: HeadedEncoder, part: Part, machine: TrainMachine, seed: int, state: Path, out: Path) -> None:
     """Train one part; write its weights and its log to folder `out`, whole or not at all."""
     epochs = part.cfg.epochs_of(len(part.rows))
-    run = labelling_run(scorer, part.rows, part.dev_rows, part.cfg.texts_a_step, epochs, epochs, machine, seed)
+    cfg = LabellingConfig(epochs=epochs, texts_a_step=part.cfg.texts_a_step, dev_points=epochs, fit=part.cfg.fit)
+    run = labelling_run(scorer, part.rows, part.dev_rows, cfg, machine, seed)
     state.mkdir(parents=True, exist_ok=True)
     with whole_folder(out) as partial:
-        fit(scorer, run, loss, part.cfg.fit, machine, seed, partial / LOG, state)
+        fit(scorer, run, part.cfg.fit, machine, seed, partial / LOG, state)
         scorer.save(partial)
     shutil.rmtree(state)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from supertiny.core.stage import run
 
-COMMANDS = ("serve", "export", "init", "doctor", "compare", "page", "plan")
+COMMANDS = ("ask", "serve", "export", "init", "doctor", "compare", "page", "plan")
 
 
 def main() -> None:
@@ -27,10 +27,15 @@ def main() -> None:
 
 def _usage() -> str:
     """Every command with what it is for: the first line of its module, which is not imported for it."""
-    files = {name: Path(__file__).with_name(f"{name}.py") for name in COMMANDS}
-    told = {name: ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) for name, file in files.items()}
+    told = {name: ast.get_docstring(ast.parse(_file(name).read_text(encoding="utf-8"))) for name in COMMANDS}
     lines = [f"  {name:<8} {(text or '').splitlines()[0].partition(': ')[2]}" for name, text in told.items()]
     return "\n".join([f"usage: supertiny {{{','.join(COMMANDS)}}} [--help]", "", *lines])
+
+
+def _file(name: str) -> Path:
+    """Of the command's module, or of its package."""
+    module = Path(__file__).with_name(f"{name}.py")
+    return module if module.is_file() else module.with_suffix("") / "__init__.py"
 
 
 def _first_named(words: list[str], command: Callable[..., None]) -> list[str]:

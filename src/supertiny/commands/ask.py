@@ -1,15 +1,63 @@
-"""The retriever that a name stands for, with all that writes its descriptions."""
+"""Ask: one query answered in the terminal, every step of the system shown."""
 
+import json
 from pathlib import Path
 
 from supertiny import engines
-from supertiny.core.ask import ChatMachine
-from supertiny.core.calls import Pool
-from supertiny.core.config import Engines, load, load_profile, seed
+from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine
+from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
+from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
-from supertiny.retrieval.describe import DescribeConfig, describer
-from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.core.prompt import PromptConfig
+from supertiny.core.records import Example, Turn, read_functions
+from supertiny.data.dataset import DatasetConfig, read_knowledge
+from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
+from supertiny.retrieval.describe import describer
 from supertiny.retrieval.retrievers import Describe, Retriever, retriever
+from supertiny.serve.path import Mind, think
+
+HOME, DATA = Path("data/models"), Path("data/dataset")
+
+
+def main(
+    query: str,
+    room: str | None = None,
+    time: str | None = None,
+    earlier: str | None = None,
+    earlier_answer: str | None = None,
+    model: Path = HOME / "sft",
+    by: str = "classifier",
+) -> None:
+    """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
+
+    `by`: the retriever: classifier, embedding (of the dialogue), described or optimized (by an API description that
+    the base model or the trained describer writes).
+    """
+    decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
+    generate = engines.chosen("generate")
+    pool = read_functions(DATA / "functions.json")
+    answer = _answer(earlier_answer, pool) if earlier_answer else None
+    if isinstance(answer, Malformed) or (answer is None) != (earlier is None):
+        raise UserError(f"--earlier and --earlier-answer: expected a query and a valid answer to it, got {answer}")
+    mind = Mind(
+        pool=pool,
+        knowledge=read_knowledge(DATA / "knowledge.json"),
+        retriever=named_retriever(by, HOME, DATA / "expert.jsonl", pool),
+        num_candidates=load("dataset", DatasetConfig).num_candidates,
+        prompt=load("prompt", PromptConfig),
+        ask=lambda request: generate(model, [request], decode, machine)[0],
+    )
+    context = {key: value for key, value in {"room": room, "time": time}.items() if value}
+    history = (Turn(earlier, answer),) if earlier and answer else ()
+    for step, found in think(Example(id="terminal", query=query, context=context, history=history), mind):
+        print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)
+
+
+def _answer(text: str, pool: Pool) -> Answer | Malformed:
+    try:
+        return answer_from_json(json.loads(text), pool)
+    except ValueError as error:
+        raise UserError(f"--earlier-answer: not a JSON value ({error})") from None
 
 
 def named_retriever(by: str, models: Path, expert: Path, pool: Pool) -> Retriever:
@@ -17,14 +65,11 @@ def named_retriever(by: str, models: Path, expert: Path, pool: Pool) -> Retrieve
 
     def writer(model: Path) -> Describe:
         # the trained describer is a model of this project, which no server of the profile holds
-        engine = "native" if by == "optimized" else load_profile("engines", Engines).chat
-        ask = engines.get(engine, "chat")(model, load_profile("chat", ChatMachine))
+        chat = engines.get("native", "chat") if by == "optimized" else engines.chosen("chat")
+        ask = chat(model, load_profile("chat", ChatMachine))
         return describer(expert, pool, ask, load("describe", DescribeConfig), seed()).describe
 
     return retriever(by, models, pool, load("retrieval", RetrievalConfig).detail, writer)
-
-
-HOME, DATA = Path("data/models"), Path("data/dataset")
 
 
 def model_folder(home: Path, name: str, option: str) -> Path:

@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from supertiny.core.config import load_each
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder, write_text
 from supertiny.core.git import git
-from supertiny.measure.systems import ModelConfig, SystemConfig
+from supertiny.measure.systems import declared
 from supertiny.report import review
 from supertiny.report.compare import Figures, load_gates, verdicts
 from supertiny.report.review import Found, Revision, holds, pictures, write_page
@@ -33,18 +32,18 @@ def main(base: str, out: Path = Path("review"), url: str | None = None) -> None:
 
 
 def _found(base: str, plots: Path) -> Found:
-    systems, models = load_each("systems", SystemConfig, empty=True), load_each("models", ModelConfig)
-    gates, commit = load_gates(systems, models), review.revision(base)
+    systems, commit = declared(), review.revision(base)
+    gates, changed = load_gates(systems), git("status", "--porcelain")
     before, after = review.metrics(base)
     params, machines = review.params(base), review.machines(base)
     profiled = any(change.name == "profile" for change in params)
-    gone = sorted(_rows(before) - systems.keys() - models.keys())
+    gone = sorted(_rows(before) - systems.keys())
     head, branch = git("rev-parse", "HEAD"), git("rev-parse", "--abbrev-ref", "HEAD")
-    same = machines[0] == machines[1]
+    same, rerun = machines[0] == machines[1], review.rerun(base)
     return Found(
         base=Revision(name=base if base != commit else commit[:9], commit=commit),
         here=Revision(name=branch if branch != "HEAD" else head[:9], commit=head),
-        titles={name: config.title for name, config in (systems | models).items()} | {name: name for name in gone},
+        titles={name: config.title for name, config in systems.items()} | {name: name for name in gone},
         before=before,
         after=after,
         verdicts=verdicts(before, after, gates, timed=same),
@@ -52,15 +51,15 @@ def _found(base: str, plots: Path) -> Found:
         notes=[
             *(["Another profile: the models and queries are of other sizes."] if profiled else []),
             *(["Served by another machine or engine: QPS is shown, not judged."] if not same else []),
-            *(["The checkout differs from its commit."] if git("status", "--porcelain") else []),
+            *(["The checkout differs from its commit."] if changed else []),
         ],
         params=params,
-        rerun=review.rerun(base),
+        rerun=rerun,
         graph=review.graph(),
         pictures=pictures(base, plots),
     )
 
 
 def _rows(figures: Figures) -> set[str]:
-    """The models of a revision, whether params.yaml still names them or not."""
-    return {name.split(".")[0] for name in figures if name.count(".") == 1 and name.endswith(".gflops_gemm")}
+    """The systems of a revision, whether params.yaml still names them or not."""
+    return {name.split(".")[0] for name in figures if name.count(".") == 1 and name.endswith(".gflops")}

@@ -1,22 +1,23 @@
 """Which engines can work here: what each lacks, packages that its code imports or programs of its own."""
 
-import ast
 import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+import supertiny
 from supertiny.commands.packages import Asked, extra_of
 from supertiny.core.ask import ChatMachine
+from supertiny.core.code import imported
 from supertiny.core.config import Engines, load_profile, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.findings import Finding, missing, ok, warning
-from supertiny.engines import HOME
+from supertiny.engines import ENGINES, cannot
 from supertiny.engines.servers.launch import LaunchConfig, ServersConfig
 
-PACKAGE = HOME.parent
+PACKAGE = Path(supertiny.__file__).parent
 
 
 def findings(asked: Asked) -> list[Finding]:
@@ -24,9 +25,9 @@ def findings(asked: Asked) -> list[Finding]:
     chosen = asdict(load_profile("engines", Engines))
     launch, servers = load_profile("launch", LaunchConfig), load_profile("servers", ServersConfig)
     found = []
-    for folder in _folders():
-        verbs = [verb for verb in chosen if chosen[verb] == folder.name]
-        found.append(_engine(folder, verbs, asked, _no_programs(folder.name, verbs, launch, servers)))
+    for name in sorted(ENGINES):
+        verbs = [verb for verb in chosen if chosen[verb] == name]
+        found.append(_engine(name, verbs, asked, _no_programs(name, verbs, launch, servers)))
     for entry, server in (("chat", servers.chat), ("answers", servers.answers)):
         found += _no_key(f"servers.{entry}", server.key_variable)
     if "endpoint" in chosen.values():
@@ -37,11 +38,9 @@ def findings(asked: Asked) -> list[Finding]:
 def possible() -> None:
     """Every verb of section `engines` is one that its engine can do; else one error names all that are not."""
     chosen = asdict(load_profile("engines", Engines))
-    wrong = {verb: name for verb, name in chosen.items() if not (HOME / name / f"{verb}.py").is_file()}
+    wrong = [f"engines.{verb}: {said}" for verb, name in chosen.items() if (said := cannot(name, verb))]
     if wrong:
-        able = {verb: [folder.name for folder in _folders() if (folder / f"{verb}.py").is_file()] for verb in wrong}
-        said = [f"engines.{verb}: {name!r} cannot {verb}; {', '.join(able[verb])} can" for verb, name in wrong.items()]
-        raise UserError(f"{profile_path()}: {'; '.join(said)}")
+        raise UserError(f"{profile_path()}: {'; '.join(wrong)}")
 
 
 def endpoint(machine: ChatMachine) -> list[Finding]:
@@ -64,30 +63,46 @@ def _no_key(section: str, variable: str | None) -> list[Finding]:
     return [missing(f"{section}.key_variable", said, f"export {variable} with the server's API key")]
 
 
-def lacking(folder: Path) -> list[str]:
-    """The modules of other packages that an engine's code imports, itself or by ours, and that are not installed."""
-    waiting, seen, others = set(folder.glob("*.py")), set[Path](), set[str]()
+def lacking(files: Iterable[Path]) -> list[str]:
+    """The modules of other packages that some code imports, itself or by ours, and that are not installed."""
+    waiting, seen, others = set(files), set[Path](), set[str]()
     while waiting:
         path = waiting.pop()
         seen.add(path)
-        for name in _imports(path):
+        for name in imported(path):
             if name.split(".")[0] == PACKAGE.name:
-                waiting |= set(_files(name)) - seen
+                waiting |= set(files_of(name)) - seen
             else:
                 others.add(name.split(".")[0])
     return sorted(name for name in others - set(sys.stdlib_module_names) if find_spec(name) is None)
 
 
-def _engine(folder: Path, verbs: Collection[str], asked: Asked, no_programs: str) -> Finding:
-    able = ", ".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
+def files_of(name: str) -> Iterator[Path]:
+    """The file of one of our modules and those of the packages above it; none for a name inside a module."""
+    parts = name.split(".")[1:]
+    for end in range(len(parts) + 1):
+        path = PACKAGE.joinpath(*parts[:end])
+        yield from (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())
+
+
+def code_of(engine: str) -> list[Path]:
+    """The files of the modules that do an engine's verbs."""
+    return [
+        path
+        for name in set(ENGINES[engine].values())
+        for path in files_of(f"{PACKAGE.name}.engines.{name.partition(':')[0]}")
+    ]
+
+
+def _engine(name: str, verbs: Collection[str], asked: Asked, no_programs: str) -> Finding:
     use = f"the profile's {', '.join(verbs)}" if verbs else "not used by the profile"
-    said = f"can {able} ({use})"
-    what, found = f"engine {folder.name}", missing if verbs else warning
-    if absent := lacking(folder):
-        remedies = dict.fromkeys(extra_of(name, asked) for name in absent)
+    said = f"can {', '.join(sorted(ENGINES[name]))} ({use})"
+    what, found = f"engine {name}", missing if verbs else warning
+    if absent := lacking(code_of(name)):
+        remedies = dict.fromkeys(extra_of(one, asked) for one in absent)
         return found(what, f"lacks {', '.join(absent)}; it {said}", ", ".join(remedies))
     if no_programs:
-        remedy = f"make them as envs/{folder.name}.txt says, or name their folder in launch.programs of the profile"
+        remedy = f"make them as envs/{name}.txt says, or name their folder in launch.programs of the profile"
         return found(what, f"lacks its programs, there is no {no_programs}; it {said}", remedy)
     return ok(what, said)
 
@@ -99,30 +114,3 @@ def _no_programs(engine: str, verbs: Collection[str], launch: LaunchConfig, serv
     if place is None or not launch.here or there or Path(place).expanduser().is_dir():
         return ""
     return place
-
-
-def _folders() -> list[Path]:
-    """Of all engines."""
-    return [path.parent for path in sorted(HOME.glob("*/__init__.py"))]
-
-
-def _imports(path: Path) -> set[str]:
-    """Modules that a file imports anywhere in it; of `from a import b`, a and a.b."""
-    return set(_names(ast.parse(path.read_text(encoding="utf-8"))))
-
-
-def _names(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _files(name: str) -> Iterator[Path]:
-    """The file of one of our modules and those of the packages above it; none for a name inside a module."""
-    parts = name.split(".")[1:]
-    for end in range(len(parts) + 1):
-        path = PACKAGE.joinpath(*parts[:end])
-        yield from (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())

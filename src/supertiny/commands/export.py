@@ -6,7 +6,7 @@ from supertiny.commands.ask import DATA, HOME, model_folder
 from supertiny.core.config import load
 from supertiny.core.files import read_json
 from supertiny.core.git import provenance
-from supertiny.retrieval.recall import RetrievalConfig
+from supertiny.retrieval.config import RetrievalConfig
 from supertiny.serve.export import export
 
 METRICS = Path("metrics/summary.json")

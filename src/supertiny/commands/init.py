@@ -21,7 +21,7 @@ from supertiny.data.build import write_dataset
 from supertiny.data.dataset import DatasetConfig, DatasetSizes, OwnConfig
 from supertiny.data.own import own
 from supertiny.data.survey import read_own, survey_rows, survey_splits
-from supertiny.judge.reference import JudgeConfig
+from supertiny.prototype.config import JudgeConfig
 
 
 def project_readme(name: str, report: str) -> str:
@@ -35,8 +35,9 @@ supertiny's code, which is now this project's own: what is changed here reruns h
 ```bash
 supertiny doctor                                 # what this machine lacks
 dvc repro                                        # everything; again: only what changed
+make status                                      # what would run, by the code and profile as they are now
 dvc metrics show
-dvc exp run -S sft.fit.learning_rate=3.0e-4      # one experiment
+dvc exp run -S distill.mu=0.9                    # one experiment
 ```
 
 `make repro` does the same in an environment of its own (`.venv`), `make readme` copies the results to this page.
@@ -177,7 +178,7 @@ def create(folder: Path, files: OwnConfig, profile: str) -> list[Finding]:
 def survey(project: Path, files: OwnConfig) -> list[Finding]:
     """What the `files` hold, and the splits that stage `dataset` of `project` will make of them: here it makes them."""
     with chdir(project):
-        cfg, sizes, number = load("dataset", DatasetConfig), load_profile("dataset", DatasetSizes), seed()
+        cfg, sizes, number = load("dataset", DatasetConfig), load_profile("sizes.dataset", DatasetSizes), seed()
         judge = load("judge", JudgeConfig).kind
     read = read_own(Path(files.functions), Path(files.queries))
     dataset = own(replace(cfg, own=files), sizes, number)

@@ -14,7 +14,7 @@ PYPROJECT = Path("pyproject.toml")
 USES = {
     "endpoint": "engine endpoint",
     "serve": "`supertiny serve`",
-    "quantize": "scheme w4a16 of section quantized",
+    "quantize": "scheme w4a16 of `trained.quantize`",
     "dev": "`make test` and `make check`",
 }
 """what wants an extra, as a person says it"""
@@ -89,13 +89,13 @@ def _finding(extra: str, packages: Iterable[Package], used: Collection[str]) -> 
 def _used() -> set[str]:
     """Extras without which the graph does not run as its parameters are; the extra of an engine bears its name."""
     try:
-        from supertiny.compress.quantize import QuantizedConfig
+        from supertiny.compress.config import QuantizedConfig
         from supertiny.core.config import Engines, load_each, load_profile
     except ImportError:  # the line above says what is missing
         return set()
     try:
         chosen = asdict(load_profile("engines", Engines)).values()
-        quantized = load_each("quantized", QuantizedConfig, empty=True).values()
+        quantized = load_each("trained.quantize", QuantizedConfig, empty=True).values()
     except UserError:  # the next check says what is wrong
         return set()
     return {*chosen, *("quantize" for one in quantized if one.scheme == "w4a16")}

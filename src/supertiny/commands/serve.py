@@ -12,9 +12,8 @@ from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_functions
-from supertiny.data.dataset import DatasetConfig
-from supertiny.data.knowledge import read_knowledge
-from supertiny.serve.app import ServiceConfig
+from supertiny.data.dataset import DatasetConfig, read_knowledge
+from supertiny.serve.config import ServiceConfig
 from supertiny.serve.path import Found, Site, find
 
 

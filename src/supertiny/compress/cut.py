@@ -1,9 +1,10 @@
-"""Width pruning: leave out the channels whose activations are smallest (paper App. I); attention heads stay.
+"""What of a model matters, measured in one pass over prompts, and leaving out the blocks and channels that do not.
 
 Shapes: N real tokens of a batch, D channels of a module.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -243,3 +244,24 @@ def keep_layers(model: PreTrainedModel, kept: Sequence[int]) -> None:
     if hasattr(config, "max_window_layers"):
         # Qwen2: the first so many blocks attend to everything
         config.max_window_layers = sum(i < config.max_window_layers for i in kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Scores of one model; higher is more important."""
+
+    layers: list[float]
+    """LI of every block"""
+    hidden: list[float]
+    """CI_embedding of every channel of the hidden state"""
+    inter: list[list[float]]
+    """CI_inter of every channel between the feed-forward projections, for every block"""
+    tokens: int
+    """real tokens they were measured on"""
+
+
+def measure(model: PreTrainedModel, batches: Iterable[Batch]) -> Importance:
+    """All scores of `model` in one pass over `batches`."""
+    layers, channels = LayerImportance(model), ChannelImportance(model)
+    tokens = observe(model, batches, [*layers.watched, *channels.watched])
+    return Importance(layers.scores(tokens), channels.hidden(), channels.inter(), tokens)

@@ -1,27 +1,113 @@
 """A model in fewer bits: from a Hugging Face folder to one that serving engines load (paper 3.3)."""
 
 import json
+import os
 import shutil
 from collections.abc import Collection, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from compressed_tensors.compressors import BaseCompressor
+from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+from compressed_tensors.quantization import QuantizationConfig as Recipe
+from compressed_tensors.quantization.utils import calculate_qparams
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
+from tqdm import tqdm
 from transformers import AutoModelForCausalLM
 
-from supertiny.compress.schemes import Quantized, fp8_by_channel, int4_by_gptq, int8_by_group
-from supertiny.core.config import require, require_positive
+from supertiny.compress.config import SIZES, QuantizationConfig
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, whole_folder
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack
 from supertiny.model.checkpoint import RECIPE, dequantized, read_tensors, recipe
+from supertiny.model.hardware import compute_dtype, device
 
-SIZES = (128, 64, 32)
-"""what the int4 and int8 kernels of serving engines (Marlin) take"""
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """What is to be stored of a quantized model."""
+
+    tensors: dict[str, Tensor]
+    recipe: dict[str, Any]
+    """`quantization_config` of config.json"""
+
+
+def int8_by_group(tensors: dict[str, Tensor], layers: Sequence[str], group: int) -> Quantized:
+    """W8A16: symmetric int8 codes, a scale for each `group` inputs of an output; activations stay as they are."""
+    weights = QuantizationArgs(num_bits=8, type="int", strategy="group", group_size=group, symmetric=True)
+    return _rounded(tensors, layers, QuantizationScheme(targets=["Linear"], weights=weights), "pack-quantized")
+
+
+def fp8_by_channel(tensors: dict[str, Tensor], layers: Sequence[str]) -> Quantized:
+    """W8A8: E4M3 weights, a scale for each output; the engine rounds activations to E4M3 token by token."""
+    weights = QuantizationArgs(num_bits=8, type="float", strategy="channel", symmetric=True)
+    inputs = QuantizationArgs(num_bits=8, type="float", strategy="token", symmetric=True, dynamic=True)
+    scheme = QuantizationScheme(targets=["Linear"], weights=weights, input_activations=inputs)
+    return _rounded(tensors, layers, scheme, "float-quantized")
+
+
+def _rounded(tensors: dict[str, Tensor], layers: Sequence[str], scheme: QuantizationScheme, form: str) -> Quantized:
+    """`tensors` with the weights of `layers` as codes and scales; the head stays as it is, tied or not."""
+    compressor, found = BaseCompressor.get_value_from_registry(form), dict(tensors)
+    for name in tqdm(layers, desc="quantize", unit="layer"):
+        weight = found.pop(f"{name}.weight").float()
+        parts = compressor.compress({"weight": weight, "weight_scale": scales(weight, scheme.weights)}, scheme)
+        found |= {f"{name}.{part}": tensor for part, tensor in parts.items()}
+    config = Recipe(
+        config_groups={"group_0": scheme}, format=form, ignore=["lm_head"], quantization_status="compressed"
+    )
+    return Quantized(found, config.model_dump(mode="json"))
+
+
+def scales(weight_OI: Tensor, args: QuantizationArgs) -> Tensor:
+    """[O, groups] of the weights' size over the range of the codes; one group where `args` name no size."""
+    groups = weight_OI.reshape(len(weight_OI), -1, args.group_size or weight_OI.shape[-1])
+    found, _ = calculate_qparams(groups.amin(-1), groups.amax(-1), args)
+    return found
+
+
+ROWS_A_BATCH = 16
+BITS = 4
+
+
+def int4_by_gptq(base: Path, texts: Sequence[Sequence[int]], group: int, damp: float) -> Quantized:
+    """W4A16: symmetric int4 codes, a scale for each `group` inputs of an output, calibrated on tokenized `texts`."""
+    library = _library()
+    how = library.QuantizeConfig(
+        bits=BITS,
+        group_size=group,
+        sym=True,
+        desc_act=False,  # columns in their own order: what every kernel takes
+        true_sequential=False,  # a block's layers see its float inputs: two passes over the examples, not five
+        damp_percent=damp,
+        offload_to_disk=False,
+        device=device(),
+    )
+    rows = [{"input_ids": list(ids), "attention_mask": [1] * len(ids)} for ids in texts]
+    source = str(base.resolve())
+    with TemporaryDirectory() as scratch, chdir(scratch):  # the library writes logs, with the time, where it runs
+        model = library.GPTQModel.load(source, how, dtype=compute_dtype("auto"))
+        model.quantize(rows, batch_size=ROWS_A_BATCH, calibration_data_min_length=1)
+        model.save("made")
+        recipe = read_json(Path("made/config.json"))[RECIPE]
+        return Quantized(read_tensors(Path("made")), {key: recipe[key] for key in recipe if key != "meta"})
+
+
+def _library() -> Any:
+    """GPTQModel, asked to compile nothing, and to run where there are fewer than three cores."""
+    os.environ.setdefault("GPTQMODEL_DISABLE_PACK_EXT", "1")
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
+    try:
+        import gptqmodel
+    except ImportError:
+        raise UserError("scheme w4a16 needs the package gptqmodel: pip install 'supertiny[quantize]'") from None
+    return gptqmodel
 
 
 def group_size(wanted: int, inputs: Collection[int]) -> int:
@@ -40,45 +126,6 @@ def group_size(wanted: int, inputs: Collection[int]) -> int:
         f"quantization.group_size: no size of {', '.join(map(str, SIZES))} up to {wanted} divides all layers' inputs "
         f"({', '.join(map(str, sorted(set(inputs))))}); take scheme w8a8, which has no groups, or another width"
     )
-
-
-SCHEMES = ("w8a16", "w4a16", "w8a8")
-
-
-@dataclass(kw_only=True, slots=True)
-class QuantizationConfig:
-    """Section `quantization` of params.yaml: what all quantized models share."""
-
-    group_size: int
-    """inputs that share a scale (w8a16, w4a16); the largest divisor below where it does not divide a layer"""
-    calibration_examples: int
-    """w4a16: training examples that GPTQ sees"""
-    damp: float
-    """w4a16: share of the mean of the Hessian's diagonal that is added to it"""
-
-    def __post_init__(self) -> None:
-        known = ", ".join(map(str, SIZES))
-        require(self.group_size in SIZES, f"group_size: expected one of {known}, got {self.group_size}")
-        require_positive(self, "calibration_examples")
-        require(0 < self.damp < 1, f"damp: expected more than 0 and less than 1, got {self.damp}")
-
-
-@dataclass(kw_only=True, slots=True)
-class QuantizedConfig:
-    """One entry of `quantized` of params.yaml: a model in fewer bits."""
-
-    base: str
-    """name of the float model in data/models"""
-    scheme: str
-    """w8a16 | w4a16 | w8a8: bits of weights and activations"""
-
-    @property
-    def bits(self) -> int:
-        """Of a weight."""
-        return int(self.scheme[1])
-
-    def __post_init__(self) -> None:
-        require(self.scheme in SCHEMES, f"scheme: expected one of {', '.join(SCHEMES)}, got {self.scheme!r}")
 
 
 def quantize(base: Path, scheme: str, packs: Sequence[Pack], out: Path, cfg: QuantizationConfig) -> dict[str, Any]:

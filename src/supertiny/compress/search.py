@@ -10,91 +10,14 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from supertiny.compress.cut import keep_channels, keep_layers, least_important, most_important_groups
-from supertiny.compress.importance import Importance
-from supertiny.core.config import require, require_positive
+from supertiny.compress.config import Budget, Granularity, ShrinkConfig
+from supertiny.compress.cut import Importance, keep_channels, keep_layers, least_important, most_important_groups
 from supertiny.core.errors import UserError
 from supertiny.model import hardware
 from supertiny.model.batches import Batch
 from supertiny.model.flops import ModelShape, gemm_flops, parameters
 from supertiny.model.hardware import compute_dtype
 from supertiny.model.train import ResponseLogits, cross_entropy
-
-AXES = ("depth", "width")
-COUNTS = ("parameters", "gflops", "bytes")
-
-
-@dataclass(kw_only=True, slots=True)
-class Granularity:
-    """Numbers of channels."""
-
-    hidden: int
-    """of the hidden state"""
-    inter: int
-    """between the feed-forward projections"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "hidden", "inter")
-
-
-@dataclass(kw_only=True, slots=True)
-class PruneConfig:
-    """Section `prune` of params.yaml: what every pruned model shares."""
-
-    base: str
-    """the model that is pruned, a name under data/models/"""
-    calibration_packs: int
-    """training prompts that importance is measured on"""
-    score_packs: int
-    """the first of them, on which the perplexity of every candidate is"""
-    granularity: Granularity
-    """steps of the widths that are searched"""
-    groups: Granularity
-    """consecutive channels that stay or go together; the paper's are as many as a step, 1 is each on its own"""
-    own_inter: bool
-    """each block keeps the feed-forward channels that matter in it; false: the same numbers in all (App. I)"""
-    trim_vocabulary: bool
-    """keep only the tokens that the domain reads or writes; before anything is counted"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "calibration_packs")
-        packs = self.calibration_packs
-        require(0 < self.score_packs <= packs, f"score_packs: expected 1 to {packs}, got {self.score_packs}")
-        for name in ("hidden", "inter"):
-            step, group = getattr(self.granularity, name), getattr(self.groups, name)
-            require(step % group == 0, f"groups.{name}: expected a divisor of granularity.{name} {step}, got {group}")
-
-
-@dataclass(kw_only=True, slots=True)
-class PrunedConfig:
-    """One entry of `pruned` of params.yaml: a budget, and what may go to keep it."""
-
-    of: str
-    """what is counted: parameters | gflops (of a request of the calibration set, nothing cached) | bytes"""
-    share: float | None
-    """at most so much of the base's count, its vocabulary trimmed; a ratio of 20 % is .8; null: `at_most` is given"""
-    at_most: float | None
-    """at most so many parameters, GFLOPs or bytes, the vocabulary's included; null: `share` is given"""
-    axes: list[str]
-    """depth | width, or both: what the search may cut"""
-
-    def __post_init__(self) -> None:
-        require(self.of in COUNTS, f"of: expected one of {', '.join(COUNTS)}, got {self.of!r}")
-        one = (self.share is None) != (self.at_most is None)
-        require(
-            one, f"share, at_most: expected a number for one and null for the other, got {self.share}, {self.at_most}"
-        )
-        if self.share is not None:
-            require(0 < self.share <= 1, f"share: expected more than 0 and at most 1, got {self.share}")
-        if self.at_most is not None:
-            require_positive(self, "at_most")
-        known = self.axes and set(self.axes) <= set(AXES)
-        require(bool(known), f"axes: expected some of {', '.join(AXES)}, got {self.axes}")
-
-    def __str__(self) -> str:
-        """What may be left, as in: at most ..."""
-        return f"{self.share:.3g} of the base's {self.of}" if self.share else f"{self.at_most:,.12g} {self.of}"
-
 
 BYTES_A_WEIGHT = 4
 """checkpoints are written in float32"""
@@ -145,7 +68,7 @@ class Counted:
             return self.flops(shape) / 1e9
         return self.parameters(shape) * (BYTES_A_WEIGHT if of == "bytes" else 1)
 
-    def limit(self, budget: PrunedConfig) -> float:
+    def limit(self, budget: Budget) -> float:
         """The count that `budget` allows."""
         return budget.at_most or (budget.share or 1) * self.count(budget.of, self.whole)
 
@@ -163,7 +86,7 @@ class Scored:
     perplexity: float
 
 
-def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) -> list[Shape]:
+def candidates(base: Counted, budget: Budget, granularity: Granularity) -> list[Shape]:
     """For every pair of widths the most layers that keep `budget`, at least half of the base's, largest first.
 
     Left out is what another one covers: it could only be worse.
@@ -182,8 +105,8 @@ def candidates(base: Counted, budget: PrunedConfig, granularity: Granularity) ->
     fitting = [shape for pair in product(hiddens, inters) if (shape := deepest(*pair))]
     if not fitting:
         raise UserError(
-            f"pruned: no shape of at least {depths[-1]} layers has at most {budget} along the axes "
-            f"{', '.join(budget.axes)}; allow more, add an axis, or lower prune.granularity"
+            f"trained.shrink: no shape of at least {depths[-1]} layers has at most {budget} along the axes "
+            f"{', '.join(budget.axes)}; allow more, add an axis, or lower shrink.granularity"
         )
     kept = [one for one in fitting if not any(other.covers(one) for other in fitting)]
     return sorted(kept, key=lambda one: (one.layers, one.hidden, one.inter), reverse=True)
@@ -195,7 +118,7 @@ def search(
     shapes: Sequence[Shape],
     batches: Sequence[Batch],
     base: Counted,
-    cfg: PruneConfig,
+    cfg: ShrinkConfig,
 ) -> list[Scored]:
     """The perplexity on `batches` of `model` cut to each of `shapes`, in their order; `model` stays as it is.
 
@@ -241,7 +164,7 @@ def perplexity(model: PreTrainedModel, batches: Sequence[Batch]) -> float:
 def _grid(name: str, size: int, granularity: int) -> range:
     """Sizes in steps of `granularity`, the largest first."""
     if size % granularity:
-        raise UserError(f"prune.granularity.{name}: {granularity} does not divide the base's {size} channels")
+        raise UserError(f"shrink.granularity.{name}: {granularity} does not divide the base's {size} channels")
     return range(size, 0, -granularity)
 
 

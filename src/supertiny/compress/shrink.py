@@ -1,4 +1,4 @@
-"""A pruned model: first its vocabulary is trimmed, then the search finds what of depth and width may go."""
+"""A smaller model made of a larger one: fewer blocks and channels, the domain's tokens alone (paper 3.3, App. I)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from supertiny.compress.cut import loadable
-from supertiny.compress.importance import Importance, measure
-from supertiny.compress.search import Counted, PruneConfig, PrunedConfig, Scored, Shape, candidates, cut, search
+from supertiny.compress.config import Budget, ShrinkConfig
+from supertiny.compress.cut import Importance, loadable, measure
+from supertiny.compress.search import Counted, Scored, Shape, candidates, cut, search
 from supertiny.compress.vocab import trim_vocabulary
-from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder
 from supertiny.core.prompt import own_part, shared_part
@@ -23,7 +22,28 @@ from supertiny.model.batches import Batch, Pack, collate
 from supertiny.model.flops import ModelShape
 from supertiny.model.hardware import device
 from supertiny.model.sources import random_model
+from supertiny.sft.general import GeneralSet, pieces
 from supertiny.sft.packs import TrainingSet
+
+TEACHER = "sft"
+"""folder of the fine-tuned model: a student may be made of its blocks, but is no student if it keeps all it has"""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """All that a smaller model must still be able to read and write."""
+
+    data: TrainingSet
+    """what it will be taught; importance and perplexity are measured on its first prompts"""
+    queries: Sequence[Example]
+    """what it may be asked besides"""
+    general: GeneralSet | None
+    """what it recovers on; None: it need not spell it"""
+
+
+def shrink(base: Path, texts: Texts, cfg: ShrinkConfig, out: Path) -> dict[str, Any]:
+    """Write what `cfg` leaves of `base` to `out`; give back the search's table, or that nothing was searched."""
+    return _searched(base, texts, cfg, cfg.budget, out) if cfg.budget else _shaped(base, texts, cfg, out)
 
 
 def domain_texts(
@@ -36,38 +56,47 @@ def domain_texts(
 
 
 def _said(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    pieces = [pack.prefix for pack in packs]
-    pieces += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
-    return [tokenizer.decode(ids, skip_special_tokens=False) for ids in pieces]
+    found = [pack.prefix for pack in packs]
+    found += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
+    return [tokenizer.decode(ids, skip_special_tokens=False) for ids in found]
 
 
-def measured(base: Path, data: TrainingSet, cfg: PruneConfig) -> Importance:
-    """What matters in the model `base`, on the first prompts of `data`."""
-    tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base).to(device())
-    return measure(model, _batches(data.packs(tokenizer)[: cfg.calibration_packs], tokenizer))
-
-
-def prune(
-    base: Path,
-    data: TrainingSet,
-    queries: Sequence[Example],
-    others: Sequence[str],
-    importance: Importance,
-    cfg: PruneConfig,
-    budget: PrunedConfig,
-    out: Path,
-) -> dict[str, Any]:
-    """Write to `out` the shape of lowest perplexity that keeps `budget`, cut from `base`; give back the search's table.
-
-    `data`, `queries` and `others`: texts whose tokens are kept. `importance` is that of `base`, its
-    vocabulary trimmed or not: the rows that are left are what they were.
-    """
-    importance.must_be_of(checkpoint.load_config(base))
-    tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
-    packs = data.packs(tokenizer)
+def _shaped(base: Path, texts: Texts, cfg: ShrinkConfig, out: Path) -> dict[str, Any]:
+    """The shape is given: shares of the base's blocks and channels, or a random model's."""
+    tokenizer = checkpoint.load_tokenizer(base)
+    packs = texts.data.packs(tokenizer)
+    model = random_model(cfg.init, tokenizer, texts.data.seed) if cfg.init else checkpoint.load_model(base)
+    whole = not cfg.init and cfg.blocks == cfg.channels == 1
+    if whole and not cfg.trim_vocabulary:
+        raise UserError(
+            f"params.yaml: trained.shrink: {out.name} would be all of {base}: set blocks, channels, init or "
+            "trim_vocabulary"
+        )
+    if not cfg.init and not whole:
+        kept = Shape(
+            _kept(cfg.blocks, model.config.num_hidden_layers),
+            model.config.hidden_size,
+            _kept(cfg.channels, model.config.intermediate_size),
+        )
+        cut(model, measure(model, _batches(packs[: cfg.calibration_packs], tokenizer)), kept, cfg.groups, cfg.own_inter)
     if cfg.trim_vocabulary:
-        model, tokenizer = trim_vocabulary(model, tokenizer, [*domain_texts(data, packs, queries, tokenizer), *others])
-        packs = data.packs(tokenizer)
+        model, tokenizer = trim_vocabulary(model, tokenizer, _kept_texts(texts, packs, tokenizer))
+    with whole_folder(out) as partial:
+        checkpoint.save(model, tokenizer, partial)
+    return {"searched": False}
+
+
+def _searched(base: Path, texts: Texts, cfg: ShrinkConfig, budget: Budget, out: Path) -> dict[str, Any]:
+    """The shape of lowest perplexity that keeps `budget`.
+
+    Importance is that of the base as it is: the rows that a trimmed vocabulary leaves are what they were.
+    """
+    tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+    packs = texts.data.packs(tokenizer)
+    importance = measure(model.to(device()), _batches(packs[: cfg.calibration_packs], tokenizer))
+    if cfg.trim_vocabulary:
+        model, tokenizer = trim_vocabulary(model.cpu(), tokenizer, _kept_texts(texts, packs, tokenizer))
+        packs = texts.data.packs(tokenizer)
     counted = _counted(model, packs[: cfg.calibration_packs])
     shapes = candidates(counted, budget, cfg.granularity)
     model, batches = model.to(device()), _batches(packs[: cfg.score_packs], tokenizer)
@@ -77,11 +106,22 @@ def prune(
     cut(model, importance, best.shape, cfg.groups, cfg.own_inter)
     with whole_folder(out) as partial:
         checkpoint.save(loadable(model), tokenizer, partial)
-    return {
-        "base": _row(whole),
-        "budget": str(budget),
-        "rows": [_row(row) | {"chosen": row is best} for row in rows],
-    }
+    return _table(importance, budget, whole, rows, best)
+
+
+def _kept_texts(texts: Texts, packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Whose tokens stay."""
+    domain = domain_texts(texts.data, packs, texts.queries, tokenizer)
+    return [*domain, *(pieces(texts.general, tokenizer) if texts.general else [])]
+
+
+def _kept(share: float, there: int) -> int:
+    """So many, one at least.
+
+    >>> _kept(0.67, 30), _kept(0.67, 2), _kept(1.0, 1536)
+    (20, 1, 1536)
+    """
+    return max(round(share * there), 1)
 
 
 def _batches(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[Batch]:
@@ -96,6 +136,18 @@ def _counted(model: PreTrainedModel, packs: Sequence[Pack]) -> Counted:
     return Counted(shape, model.config.tie_word_embeddings, ceil(fmean(prompts)), ceil(fmean(answers)))
 
 
+def _table(
+    importance: Importance, budget: Budget, whole: Scored, rows: Sequence[Scored], best: Scored
+) -> dict[str, Any]:
+    return {
+        "searched": True,
+        "importance": importance.layers,
+        "base": _row(whole),
+        "budget": str(budget),
+        "rows": [_row(row) | {"chosen": row is best} for row in rows],
+    }
+
+
 def _row(scored: Scored) -> dict[str, Any]:
     return {
         "layers": scored.shape.layers,
@@ -105,60 +157,3 @@ def _row(scored: Scored) -> dict[str, Any]:
         "gflops": round(scored.flops / 1e9, 3),
         "perplexity": round(scored.perplexity, 4),
     }
-
-
-TEACHER = "sft"
-"""folder of the fine-tuned model: a student may be made of its blocks, but is no student if it keeps them all"""
-CALIBRATION_PACKS = 24
-"""training prompts that the importance of blocks and channels is measured on"""
-
-
-@dataclass(kw_only=True, slots=True)
-class StudentConfig:
-    """One entry of `student_models` of the profile: a small model before it is taught."""
-
-    layers: int
-    """blocks of the base model that are kept, those of highest importance; 0: all"""
-    inter: int
-    """feed-forward channels that each of them keeps, in the same way; 0: all"""
-    trim_vocabulary: bool
-    """keep only the tokens that the domain reads or writes"""
-    init: str | None
-    """null: the base model's weights; else a random model of this shape with the base model's tokenizer, as key=integer
-    pairs of a Qwen2 config"""
-
-    def __post_init__(self) -> None:
-        for name in ("layers", "inter"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name}: expected 0 or more, got {value}")
-            require(not (self.init and value), f"{name}: must be 0 where init gives the shape")
-
-
-def make_student(base: Path, data: TrainingSet, queries: Sequence[Example], out: Path, cfg: StudentConfig) -> None:
-    """Make the student of `cfg` from `base` and write it to `out`.
-
-    `data` is what it will be taught, `queries` what it may be asked besides: the tokens of both are kept.
-    """
-    tokenizer = checkpoint.load_tokenizer(base)
-    packs = data.packs(tokenizer)
-    model = random_model(cfg.init, tokenizer, data.seed) if cfg.init else checkpoint.load_model(base)
-    if cfg.layers or cfg.inter:
-        shown = (collate([pack], tokenizer.pad_token_id) for pack in packs[:CALIBRATION_PACKS])
-        layers = _kept("layers", cfg.layers, model.config.num_hidden_layers, base)
-        inter = _kept("inter", cfg.inter, model.config.intermediate_size, base)
-        cut(model, measure(model, shown), Shape(layers, model.config.hidden_size, inter))
-    elif not cfg.init and base.name == TEACHER:
-        raise UserError(
-            f"a student would be all of {base}: profile: student_models: set layers, inter or init, or give it another "
-            "base (params.yaml: students.<name>.of=student)"
-        )
-    if cfg.trim_vocabulary:
-        model, tokenizer = trim_vocabulary(model, tokenizer, domain_texts(data, packs, queries, tokenizer))
-    with whole_folder(out) as partial:
-        checkpoint.save(model, tokenizer, partial)
-
-
-def _kept(name: str, wanted: int, there: int, base: Path) -> int:
-    if wanted > there:
-        raise UserError(f"profile: student_models: {name}: {wanted} are to be kept, {base} has {there}")
-    return wanted or there

@@ -1,14 +1,15 @@
-"""Parameters: typed sections of params.yaml (how much) and of the chosen profile (on what machine), checked before work.
+"""Parameters: typed sections of params.yaml (how much) and of the chosen profile (on what machine), checked first.
 
-A config is a `@dataclass(kw_only=True, slots=True)` beside its owner, without defaults: params.yaml and profiles/ are the
-only homes of a number. Both are read as DVC reads and writes them, as YAML 1.2: `no` and `on` are words, 010 is ten.
-A profile may say `extends: <another>`, and then only what differs from it. No section stands in both files, so a
+A config is a `@dataclass(kw_only=True, slots=True)` beside its owner, without defaults: params.yaml and profiles/ are
+the only homes of a number. Both are read as DVC reads and writes them, as YAML 1.2: `no` and `on` are words, 010 is
+ten. A profile may say `extends: <another>`, and then only what differs from it. No section stands in both files: a
 profile never overrides a parameter.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,8 @@ from supertiny.core.errors import UserError
 
 T = TypeVar("T")
 PARAMS, PROFILES = Path("params.yaml"), Path("profiles")
+MACHINE = Path("data/machine.json")
+"""the chosen profile as stage `resolve` wrote it: what DVC compares"""
 EXTENDS = "extends"
 NO_TOP = "does not exist; run from the project's top folder"
 
@@ -74,8 +77,8 @@ def profile() -> dict[str, Any]:
     return merged_profile(profile_path())
 
 
-def merged_profile(path: Path) -> dict[str, Any]:
-    """The same of any profile; a key that its base has not, and a profile that extends itself, are errors."""
+def profile_files(path: Path) -> list[Path]:
+    """A profile's file, that of the profile that it extends, and so on."""
     chain = [path]
     while (name := read_yaml(chain[-1]).get(EXTENDS)) is not None:
         base = _profile_file(name, f"{chain[-1]}: {EXTENDS}")
@@ -83,6 +86,12 @@ def merged_profile(path: Path) -> dict[str, Any]:
             line = " extends ".join(one.stem for one in [*chain, base])
             raise UserError(f"{chain[-1]}: {EXTENDS}: {line}: a profile cannot extend itself; name another base")
         chain.append(base)
+    return chain
+
+
+def merged_profile(path: Path) -> dict[str, Any]:
+    """The same of any profile; a key that its base has not, and a profile that extends itself, are errors."""
+    chain = profile_files(path)
     values = read_yaml(chain.pop())
     for own in reversed(chain):
         changes = {key: value for key, value in read_yaml(own).items() if key != EXTENDS}
@@ -114,14 +123,20 @@ def require_positive(cfg: Any, *fields: str) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, as DVC reads it."""
     try:
-        values = YAML(typ="safe").load(path)
+        values = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} {NO_TOP}") from None
     except Exception as error:  # YAML errors have no base class in common
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a mapping at the top")
-    return {str(key): value for key, value in values.items()}
+    return deepcopy({str(key): value for key, value in values.items()})
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """Once for each text: every section of a file is read on its own, and parsing takes most of the time."""
+    return YAML(typ="safe").load(text)
 
 
 def _profile_file(name: Any, where: str) -> Path:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from supertiny.core.config import MACHINE, profile, profile_path
 from supertiny.core.errors import UserError
-from supertiny.core.files import digest
+from supertiny.core.files import digest, read_json
 
 
 def on_processes(count: int) -> None:
@@ -40,13 +41,23 @@ def cache_home() -> Path:
 def resumable(stage: str, *inputs: Any) -> Iterator[Path]:
     """A scratch folder that the next run of the same code on the same `inputs` finds; removed on success.
 
-    A path among the inputs counts by its content.
+    A path among the inputs counts by its content. The code is that of this stage's script, as stage `resolve` saw it.
     """
-    code = sorted(Path(__file__).parent.parent.rglob("*.py"))
-    folder = cache_home() / "resume" / f"{stage}-{digest(stage, *inputs, *code)[:24]}"
+    folder = cache_home() / "resume" / f"{stage}-{digest(stage, *inputs, _code())[:24]}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+CODE = Path("data/code")
+"""where stage `resolve` says what code each script reaches"""
+
+
+def _code() -> str:
+    """Of the stage that this process is; of another program nothing is known, and it is as good as the first one's."""
+    module = sys.modules["__main__"].__spec__
+    said = CODE / (module.name if module else "").removeprefix("stages.")
+    return said.read_text(encoding="utf-8") if said.is_file() else ""
 
 
 _KINDS: dict[Any, type] = {Path: Path, Path | None: Path, str: str, str | None: str}
@@ -65,11 +76,22 @@ def run(main: Callable[..., None]) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=required, default=default)
     _keep_memory()
     try:
-        main(**vars(parser.parse_args()))
+        arguments = vars(parser.parse_args())
+        _must_be_resolved()
+        main(**arguments)
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; what is resumable goes on at the next run")
+
+
+def _must_be_resolved() -> None:
+    """A stage reads the profile that DVC has recorded: one that was edited behind stage `resolve` is an error."""
+    module = sys.modules["__main__"].__spec__
+    if module is None or not module.name.startswith("stages.") or module.name == "stages.resolve":
+        return
+    if MACHINE.is_file() and read_json(MACHINE) != {"profile": profile_path().stem, **profile()}:
+        raise UserError(f"{MACHINE} is not what {profile_path()} says now; run `dvc repro resolve` first")
 
 
 def _keep_memory() -> None:

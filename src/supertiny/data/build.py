@@ -14,8 +14,7 @@ from supertiny.core.files import whole_folder, write_json
 from supertiny.core.records import Example, write_examples, write_functions
 from supertiny.data.dataset import Dataset, Source
 from supertiny.data.home.source import home_assistant
-from supertiny.data.massive import massive
-from supertiny.data.own import own
+from supertiny.data.own import massive, own
 from supertiny.data.verdicts import make_injections, make_verdicts
 from supertiny.judge.verdicts import write_judged
 

@@ -1,14 +1,70 @@
-"""What every source gives back, and the parameters that shape it."""
+"""What every source of data gives back, the parameters that shape it, what a query is offered and explained."""
 
-from collections.abc import Callable
+import random
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
-from supertiny.core.calls import Function
+from supertiny.core.calls import Function, Pool
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
+from supertiny.core.files import read_json
 from supertiny.core.records import Example
 from supertiny.judge.verdicts import Judged
+
+
+class Oracle:
+    """Draws candidates from `pool`, which fixes who may appear (train: in-domain functions alone)."""
+
+    def __init__(self, pool: Pool, num_candidates: int, hard_share: float) -> None:
+        self.pool = dict(pool)
+        self.num_candidates = num_candidates
+        self.hard_share = hard_share
+        self._nearest = cache(self._rank)
+
+    def offer(
+        self, rng: random.Random, near: str, *, include: bool = True, without: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Names in shuffled order: `near` itself where `include`, hard and random others, none of `without`."""
+        chosen = [near] if include else []
+        excluded = {near, *without}
+        places = min(self.num_candidates, len(self.pool)) - len(chosen)
+        hard = [name for name in self._nearest(near) if name not in excluded][: 2 * self.num_candidates]
+        num_hard = min(round(places * self.hard_share), len(hard))
+        weights = [1 / (rank + 1) for rank in range(len(hard))]
+        chosen += _weighted(rng, hard, weights, num_hard)
+        rest = [name for name in self.pool if name not in excluded and name not in chosen]
+        chosen += rng.sample(rest, min(places - num_hard, len(rest)))
+        rng.shuffle(chosen)
+        return tuple(chosen)
+
+    def _rank(self, near: str) -> tuple[str, ...]:
+        """Every other function, nearest first."""
+        target = self.pool.get(near, Function(near, ""))
+        others = [name for name in self.pool if name != near]
+        return tuple(sorted(others, key=lambda name: (-nearness(target, self.pool[name]), name)))
+
+
+def nearness(one: Function, other: Function) -> float:
+    """Overlap of the names' words (Jaccard) plus 1/2 where the domain is the same.
+
+    >>> nearness(Function("turn_on_light", "", {}, "light"), Function("turn_off_light", "", {}, "light"))
+    1.0
+    """
+    words, others = set(one.name.split("_")), set(other.name.split("_"))
+    same_domain = bool(one.domain) and one.domain == other.domain
+    return len(words & others) / len(words | others) + 0.5 * same_domain
+
+
+def _weighted(rng: random.Random, names: list[str], weights: list[float], count: int) -> list[str]:
+    """`count` distinct names, likelier with weight (Efraimidis and Spirakis)."""
+    keys = [rng.random() ** (1 / weight) for weight in weights]
+    order = sorted(range(len(names)), key=lambda i: -keys[i])
+    return [names[i] for i in order[:count]]
+
 
 SPLITS = ("train", "expert", "dev", "test", "ood")
 Knowledge = list[tuple[str, str]]
@@ -132,3 +188,47 @@ def must_be_file(parameter: str, path: str | None) -> None:
     """A file that the user brings is there, or an error names the parameter; None is no file."""
     if path is not None and not Path(path).is_file():
         raise UserError(f"params.yaml: {parameter}: {path} does not exist; put the file there, or name another")
+
+
+def lookup(query: str, knowledge: Knowledge) -> tuple[str, ...]:
+    """Explanations of the terms found in `query`, in order; the longest match wins, case is ignored.
+
+    >>> lookup("wake up the dragon", [("the dragon", "the dragon: the boiler"), ("dragon", "a beast")])
+    ('the dragon: the boiler',)
+    """
+    explanations = {term.lower(): explanation for term, explanation in knowledge}
+    found = (explanations[match[0]] for match in _pattern(tuple(explanations)).finditer(query.lower()))
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=8)
+def _pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
+    """One alternation of whole terms, longest first; matches nothing where there are none."""
+    longest_first = sorted(terms, key=lambda term: (-len(term), term))
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)" if terms else r"(?!)")
+
+
+def read_knowledge(path: Path) -> Knowledge:
+    """A JSON list of {"term", "explanation"}; each fault names the entry and field."""
+    rows = read_json(path)
+    if not isinstance(rows, list):
+        raise UserError(f'{path}: expected a list of {{"term": ..., "explanation": ...}}')
+    found: dict[str, tuple[str, str]] = {}
+    for number, row in enumerate(rows):
+        match row:
+            case {"term": str(term), "explanation": str(explanation)} if term.strip() and explanation.strip():
+                if term.lower() in found:
+                    raise UserError(f"{path}, entry {number}: field 'term': {term!r} stands there twice")
+                found[term.lower()] = (term, explanation)
+            case _:
+                raise UserError(f"{path}, entry {number}: {_fault(row)}")
+    return list(found.values())
+
+
+def _fault(row: Any) -> str:
+    """What is wrong with an entry that is no term with its explanation."""
+    if not isinstance(row, dict):
+        return f"expected an object, got {type(row).__name__}"
+    said = {name: row.get(name) for name in ("term", "explanation")}
+    name, value = next((key, text) for key, text in said.items() if not (isinstance(text, str) and text.strip()))
+    return f"field {name!r}: {'missing' if name not in row else f'expected a text, got {value!r}'}"

@@ -16,10 +16,11 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from supertiny.core.errors import UserError
-from supertiny.distill.divergence import DistillConfig, Divergence
+from supertiny.distill.config import DistillConfig
+from supertiny.distill.divergence import Divergence
 from supertiny.distill.loss import TokenStats, token_stats
 from supertiny.distill.store import CacheReader
-from supertiny.distill.teacher import Teacher
+from supertiny.distill.teacher import StoredTeacher
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack, collate, micro_batches
 from supertiny.model.hardware import device
@@ -113,7 +114,7 @@ def distances(
     found = {}
     for name, folder in models.items():
         tokenizer = checkpoint.load_tokenizer(folder)
-        teacher = Teacher(cache, cache.align(vocabulary(folder)))
+        teacher = StoredTeacher(cache, cache.align(vocabulary(folder)))
         packs = [pack for one in data.dev_packs(tokenizer) if (pack := known(one, teacher)).branches]
         if not packs:
             raise UserError(f"{cache.folder} holds no dev example; rerun the stage that stores the teacher's logits")
@@ -122,7 +123,7 @@ def distances(
     return found
 
 
-def known(pack: Pack, teacher: Teacher) -> Pack:
+def known(pack: Pack, teacher: StoredTeacher) -> Pack:
     """`pack` with those branches alone that the teacher was asked."""
     return replace(pack, branches=tuple(branch for branch in pack.branches if teacher.knows(pack, branch)))
 
@@ -131,7 +132,7 @@ def known(pack: Pack, teacher: Teacher) -> Pack:
 def look(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    teacher: Teacher,
+    teacher: StoredTeacher,
     batches: Iterable[Sequence[Pack]],
     cfg: DistillConfig,
 ) -> Tokens:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from supertiny.core.config import require, require_positive
+from supertiny.distill.config import must_be_one
 
-KINDS = ("akl", "fkl", "rkl", "fixed")
 LOG_ZERO = -1e4
 """log-probability of what never happens; finite, so that 0 log 0 is 0"""
 SMALLEST_REST = 2.0**-24
@@ -115,9 +114,7 @@ class Divergence:
     """fixed: weight of the forward KL"""
 
     def __post_init__(self) -> None:
-        require(self.loss in KINDS, f"loss: expected one of {', '.join(KINDS)}, got {self.loss!r}")
-        require_positive(self, "mu")
-        require(0 <= self.alpha <= 1, f"alpha: expected 0..1, got {self.alpha}")
+        must_be_one(self)
 
     def weight(self, pair: Pair) -> Tensor:
         """[N] alpha of every token."""
@@ -133,24 +130,3 @@ def mu_at(step: int, total: int, mu_start: float, mu: float) -> float:
     [1.0, 0.75, 0.5]
     """
     return mu_start + (mu - mu_start) * (step / (total - 1) if total > 1 else 1.0)
-
-
-@dataclass(kw_only=True, slots=True)
-class DistillConfig:
-    """Section `distill` of params.yaml: which divergence (Eq. 3-5)."""
-
-    loss: str
-    """akl | fkl | rkl | fixed"""
-    mu: float
-    """akl: probability mass of the teacher's tokens that make the head; from 1 on it is fkl"""
-    mu_start: float | None
-    """mu at the first step, from where it goes linearly to `mu`; null: constant"""
-    alpha: float
-    """fixed: weight of the forward KL"""
-    chunk_rows: int
-    """response tokens whose divergence is computed at once"""
-
-    def __post_init__(self) -> None:
-        Divergence(loss=self.loss, mu=self.mu, alpha=self.alpha)
-        require(self.mu_start is None or self.mu_start > 0, f"mu_start: expected more than 0, got {self.mu_start}")
-        require_positive(self, "chunk_rows")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from supertiny.core.config import require, require_positive
+from supertiny.distill.config import FLOAT_BITS, LogitsConfig
 
 WORD = 32
 """widest integer"""
@@ -70,30 +70,6 @@ def _low_widths(sizes: np.ndarray, width: int) -> np.ndarray:
 
 def _starts(sizes: np.ndarray) -> np.ndarray:
     return np.cumsum(sizes) - sizes
-
-
-FLOAT_BITS = 15
-"""of an fp16 log-probability, which has no sign to store"""
-
-
-@dataclass(kw_only=True, slots=True)
-class LogitsConfig:
-    """Section `logits` of params.yaml: which of the teacher's probabilities are stored."""
-
-    top_k: int
-    """most ids kept of a token (paper: 100)"""
-    top_p: float
-    """probability mass after which no more ids are kept; 1: always top_k"""
-    min_k: int
-    """fewest ids kept of a token"""
-    temperature: float
-    """of the softmax, of teacher and student"""
-
-    def __post_init__(self) -> None:
-        require(1 <= self.top_k <= 1 << FLOAT_BITS, f"top_k: expected 1..{1 << FLOAT_BITS}, got {self.top_k}")
-        require(0 < self.top_p <= 1, f"top_p: expected more than 0 and at most 1, got {self.top_p}")
-        require(1 <= self.min_k <= self.top_k, f"min_k: expected 1..top_k = {self.top_k}, got {self.min_k}")
-        require_positive(self, "temperature")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,26 +16,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from supertiny.core.config import require_positive
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json, write_json
-from supertiny.distill.rows import LogitsConfig, RowFormat, Rows, decode, encode, reconciled
+from supertiny.distill.config import LogitsConfig
+from supertiny.distill.rows import RowFormat, Rows, decode, encode, reconciled
 from supertiny.distill.shards import FULL, KEY_BYTES, REMEDY, STAMP_BYTES, Shard, ShardWriter, Totals, total
 from supertiny.model.vocab import Alignment, Vocabulary, align
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-
-
-@dataclass(kw_only=True, slots=True)
-class LogitsSizes:
-    """Section `logits` of the profile."""
-
-    shard_tokens: int
-    """response tokens after which a shard of the cache is closed; a killed run redoes at most so many"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "shard_tokens")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from supertiny.core.errors import UserError
-from supertiny.distill.divergence import DistillConfig, Divergence, mu_at
+from supertiny.distill.config import DistillConfig
+from supertiny.distill.divergence import Divergence, mu_at
 from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.distill.store import CacheReader, content_key
 from supertiny.model import checkpoint, hardware
@@ -64,8 +65,8 @@ def lesson_loss(cfg: DistillConfig, num_ids: int) -> Callable[[Tensor, TaughtBat
     return loss
 
 
-class Teacher:
-    """The cached teacher of one student: its logits, in the student's ids."""
+class StoredTeacher:
+    """The teacher of one student as its logits are kept, in the student's ids."""
 
     def __init__(self, cache: CacheReader, alignment: Alignment) -> None:
         self.cache, self.temperature = cache, cache.temperature
@@ -125,7 +126,7 @@ def _padded(values: np.ndarray, counts_N: np.ndarray, fill: float) -> Tensor:
 
 
 class OnlineTeacher:
-    """The teacher of one student, in the student's ids."""
+    """The teacher of one student, asked while that learns, in the student's ids."""
 
     def __init__(self, folder: Path, student: Vocabulary, precision: str) -> None:
         self.folder, self.precision = folder, precision
@@ -140,13 +141,13 @@ class OnlineTeacher:
         tensors = {name: getattr(plain, name) for name in Batch.__slots__}
         return TaughtBatch(**tensors, signal=Signal(self._log_probs(plain)), mu=lesson.mu)
 
-    def spelt_alike(self, branches: Sequence[Branch], asked: Sequence[Branch]) -> list[Branch]:
-        """Those of the student's rows that are the teacher's tokens too; `asked` are the same rows in its own ids.
+    def spelt_alike(self, branches: Sequence[Branch], asked: Sequence[Branch]) -> list[bool]:
+        """Which of the student's rows are the teacher's tokens too; `asked` are the same rows in its own ids.
 
         A student without a word's token spells it in others, as its teacher never saw it: there is no right answer.
         """
         pairs = zip(branches, asked, strict=True)
-        return [own for own, its in pairs if Branch(self._ids(own.prompt), self._ids(own.response)) == its]
+        return [Branch(self._ids(own.prompt), self._ids(own.response)) == its for own, its in pairs]
 
     @torch.no_grad()
     def _log_probs(self, plain: Batch) -> Tensor:

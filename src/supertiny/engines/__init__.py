@@ -14,15 +14,15 @@ ENGINES: dict[str, dict[str, str]] = {
         "logits": "native.logits",
         "rl": "native.rl",
     },
-    "endpoint": dict.fromkeys(("chat", "serve"), "servers.endpoint"),
-    "sglang": dict.fromkeys(("chat", "generate", "serve"), "servers.sglang"),
-    "vllm": dict.fromkeys(("chat", "generate", "serve"), "servers.vllm"),
-    "trtllm": dict.fromkeys(("chat", "generate", "serve"), "servers.trtllm"),
+    "endpoint": dict.fromkeys(("chat", "serve"), "servers.answer"),
+    "sglang": dict.fromkeys(("chat", "generate", "serve"), "servers.kinds:SGLANG"),
+    "vllm": dict.fromkeys(("chat", "generate", "serve"), "servers.kinds:VLLM"),
+    "trtllm": dict.fromkeys(("chat", "generate", "serve"), "servers.trtllm:TRTLLM"),
     "openvino": {"serve": "openvino.serve"},
     "megatron": {"train": "megatron.train"},
     "openrlhf": {"rl": "openrlhf.rl"},
 }
-"""engine -> verb -> the module under supertiny.engines whose function has the verb's name"""
+"""engine -> verb -> the module under supertiny.engines, or the object in it, whose function has the verb's name"""
 ALSO: dict[str, tuple[str, ...]] = {"megatron": ("megatron.worker.__main__",)}
 """engine -> modules that it starts as programs of their own, by name"""
 
@@ -31,12 +31,19 @@ def get(engine: str, verb: str) -> Callable[..., Any]:
     """The function `verb` of `engine`; nothing of an engine is imported before it is asked for."""
     if said := cannot(engine, verb):
         raise UserError(f"profile: engines: {said}")
-    return getattr(import_module(f"supertiny.engines.{ENGINES[engine][verb]}"), verb)
+    return getattr(home(engine, verb), verb)
 
 
 def chosen(verb: str, of: str | None = None) -> Callable[..., Any]:
     """The function `verb` of the engine that the profile chooses for it, or for verb `of`."""
     return get(getattr(load_profile("engines", Engines), of or verb), verb)
+
+
+def home(engine: str, verb: str) -> Any:
+    """What holds the function."""
+    module, _, name = ENGINES[engine][verb].partition(":")
+    found = import_module(f"supertiny.engines.{module}")
+    return getattr(found, name) if name else found
 
 
 def cannot(engine: str, verb: str) -> str:

@@ -1,20 +1,18 @@
 """AR of one system on the in-domain and the out-of-domain test, and the workload it was measured on."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.ask import Generation, Request, requests
+from supertiny.core.ask import Generation
 from supertiny.core.calls import Answer, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
-from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stats import interval, share
-from supertiny.core.thought import read_answer
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
 
 Reply = Answer | Malformed
@@ -76,9 +74,6 @@ def token_means(generations: Sequence[Generation]) -> dict[str, float]:
     }
 
 
-Generate = Callable[[Sequence[Request]], list[Generation]]
-
-
 @dataclass(kw_only=True, slots=True)
 class SplitSizes:
     """The first rows of each test; 0 is all."""
@@ -93,26 +88,15 @@ class SplitSizes:
 
 @dataclass(kw_only=True, slots=True)
 class EvaluateSizes:
-    """Section `evaluate` of the profile: how many queries are asked."""
+    """Section `sizes.evaluate` of the profile: how many queries are asked."""
 
     models: SplitSizes
     policies: SplitSizes
     """which think first, so that a reply is more than twice as long"""
     compressed: SplitSizes
     """pruned and quantized models, compared with their base on the queries of both"""
-
-
-def evaluate(
-    splits: Mapping[str, Sequence[Example]], pool: Pool, generate: Generate, prompt: PromptConfig, seed: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What `rate` says of a language model's answers: a call of a function that was not offered is malformed."""
-    examples = labelled(splits)
-    generations = generate(requests(examples, pool, prompt))
-    replies = [
-        read_answer(g.text, {name: pool[name] for name in e.candidates})
-        for e, g in zip(examples, generations, strict=True)
-    ]
-    return rate(splits, replies, generations, seed)
+    prototype: SplitSizes
+    """whose prompts are long"""
 
 
 def read_splits(test: Path, ood: Path, pool: Pool, sizes: SplitSizes) -> dict[str, list[Example]]:
@@ -131,15 +115,25 @@ def labelled(splits: Mapping[str, Sequence[Example]]) -> list[Example]:
     return examples
 
 
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """One answer of a system, and what it took."""
+
+    reply: Reply
+    generation: Generation
+    encoder_passes: int = 0
+    """encoders that read the query, where nothing is generated"""
+
+
 def rate(
-    splits: Mapping[str, Sequence[Example]], replies: Sequence[Reply], generations: Sequence[Generation], seed: int
+    splits: Mapping[str, Sequence[Example]], answers: Sequence[Replied], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer.
 
-    `replies` and `generations` are any system's answers to `labelled(splits)`; every system is judged here.
+    `answers` are any system's to `labelled(splits)`; every system is judged here.
     """
     examples = labelled(splits)
-    reply_to = {e.id: reply for e, reply in zip(examples, replies, strict=True)}
+    reply_to = {e.id: answer.reply for e, answer in zip(examples, answers, strict=True)}
     verdicts = {e.id: judge(e, reply_to[e.id]) for e in examples}
 
     def rated(rows: Sequence[Example]) -> dict[str, Any]:
@@ -148,8 +142,15 @@ def rate(
     rates = {name: rated(rows) for name, rows in splits.items()}
     for tag in ("seen", "unseen"):
         rates[f"ood_{tag}"] = rated([row for row in splits["ood"] if tag in row.tags])
-    rates["workload"] = token_means(generations[: len(splits["test"])])
-    return rates, [_row(e, g, reply_to[e.id], verdicts[e.id]) for e, g in zip(examples, generations, strict=True)]
+    rates["workload"] = _workload(answers[: len(splits["test"])])
+    return rates, [_row(e, a.generation, a.reply, verdicts[e.id]) for e, a in zip(examples, answers, strict=True)]
+
+
+def _workload(answers: Sequence[Replied]) -> dict[str, float]:
+    """Mean tokens of a query; and mean encoders that read it, where any does."""
+    passes = [one.encoder_passes for one in answers]
+    means = token_means([one.generation for one in answers])
+    return means | ({"encoder_passes": round(sum(passes) / len(passes), 3)} if any(passes) else {})
 
 
 def _row(example: Example, generation: Generation, reply: Reply, verdict: Verdict) -> dict[str, Any]:

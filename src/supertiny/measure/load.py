@@ -56,8 +56,6 @@ class BenchConfig:
 
     clients: list[int]
     """concurrent clients of each round (cc)"""
-    models: list[str]
-    """names of `models` that are asked under load; the others have no row there"""
 
     def __post_init__(self) -> None:
         require(bool(self.clients) and min(self.clients) > 0, f"clients: expected counts above 0, got {self.clients}")
@@ -65,29 +63,31 @@ class BenchConfig:
 
 @dataclass(kw_only=True, slots=True)
 class BenchSizes:
-    """Section `bench` of the profile."""
+    """Section `sizes.bench` of the profile."""
 
     requests: int
     """requests of a round at least; every client sends two at least"""
     warmup: int
     """requests before the first round that do not count"""
-    max_clients: int
-    """rounds with more clients are left out"""
+    max_clients: dict[str, int]
+    """kind of system -> rounds with more clients are left out"""
 
     def __post_init__(self) -> None:
-        require_positive(self, "requests", "max_clients")
+        require_positive(self, "requests")
+        for kind, most in self.max_clients.items():
+            require(most > 0, f"max_clients.{kind}: expected more than 0, got {most}")
         require(self.warmup >= 0, f"warmup: expected 0 or more, got {self.warmup}")
 
 
 def bench(
-    ask: Ask[Asked], requests: Sequence[Asked], check: Check[Asked], cfg: BenchConfig, sizes: BenchSizes
+    ask: Ask[Asked], requests: Sequence[Asked], check: Check[Asked], clients: Sequence[int], sizes: BenchSizes
 ) -> dict[str, Any]:
-    """One round for every number of clients, on the same requests in the same order, each answer checked."""
+    """One round for every number of `clients`, on the same requests in the same order, each answer checked."""
     if sizes.warmup:
         closed_loop(ask, requests, check, 1, sizes.warmup)
     rounds = {}
-    for clients in tqdm([one for one in cfg.clients if one <= sizes.max_clients], desc="bench", unit="round"):
-        rounds[f"cc{clients}"] = closed_loop(ask, requests, check, clients, max(sizes.requests, 2 * clients))
+    for one in tqdm(clients, desc="bench", unit="round"):
+        rounds[f"cc{one}"] = closed_loop(ask, requests, check, one, max(sizes.requests, 2 * one))
     return {"rounds": rounds, "peak_memory_mb": peak_memory_mb()}
 
 

@@ -11,10 +11,11 @@ from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
 from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.core.code import file_hash
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
+from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
-from supertiny.core.thought import THINKS
 from supertiny.model import checkpoint, hardware
 from supertiny.model.generate import Constraint, Sampling, generate
 from supertiny.model.hardware import compute_dtype, device
@@ -72,7 +73,7 @@ Config = TypeVar("Config", ChatConfig, DecodeConfig)
 
 def identity(model: Path, machine: ChatMachine | GenerateMachine) -> str:
     """Whose replies they are, in this process: the model, the code that asks it, and what rounds its numbers."""
-    code = sorted(Path(__file__).parent.glob("*.py"))
+    code = [file_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
     return digest(model, machine.precision, machine.batch_size, *code)
 
 

@@ -8,12 +8,12 @@ from random import Random
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from supertiny.core.config import require, require_positive
 from supertiny.core.files import whole_folder
 from supertiny.core.stage import is_first, resumable
 from supertiny.model.batches import micro_batches, steps
+from supertiny.model.config import LabellingConfig, TrainMachine
 from supertiny.model.encoder import MAX_TOKENS, HeadedEncoder, Labelled, collate, load_headed, loss
-from supertiny.model.train import FitConfig, Run, TrainMachine, fit
+from supertiny.model.train import Job, Run, fit
 
 Step = list[list[Labelled]]
 
@@ -57,46 +57,25 @@ def _rows(batches: Sequence[Sequence[_Measured]]) -> Step:
     return [[one.row for one in batch] for batch in batches]
 
 
-@dataclass(kw_only=True, slots=True)
-class LabellingConfig:
-    """How a labeller is trained."""
-
-    epochs: int
-    """passes over the texts"""
-    texts_a_step: int
-    """texts in one optimizer step"""
-    dev_points: int
-    """how often the loss on dev texts is logged"""
-    fit: FitConfig
-
-    def __post_init__(self) -> None:
-        require_positive(self, "epochs", "texts_a_step")
-        require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
-
-
 def train_labeller(
-    encoder: Path,
+    job: Job,
     labels: Sequence[str],
     rows: Sequence[tuple[str, str]],
     dev: Sequence[tuple[str, str]],
-    out: Path,
-    log: Path,
     cfg: LabellingConfig,
-    machine: TrainMachine,
     seed: int,
 ) -> HeadedEncoder:
-    """Train `encoder` on (text, label) `rows`; write the model to `out`, the loss curve to `log`; give the model.
+    """Train the job's encoder on (text, label) `rows`; write and give the model.
 
-    It starts no processes: a stage that wants `machine.processes` of them calls `on_processes` before.
+    It starts no processes: a stage that wants `job.machine.processes` of them calls `on_processes` before.
     """
     torch.manual_seed(seed)  # the head starts at random values
-    model = HeadedEncoder(encoder, labels)
-    train_rows, dev_rows = _labelled(rows, labels), _labelled(dev, labels)
-    run = labelling_run(model, train_rows, dev_rows, cfg.texts_a_step, cfg.epochs, cfg.dev_points, machine, seed)
-    with resumable(out.name, encoder, cfg, machine, seed, labels, rows, dev) as state:
-        fit(model, run, loss, cfg.fit, machine, seed, log, state)
+    model, machine = HeadedEncoder(job.base, labels), job.machine
+    run = labelling_run(model, _labelled(rows, labels), _labelled(dev, labels), cfg, machine, seed)
+    with resumable(job.out.name, job.base, cfg, machine, seed, labels, rows, dev) as state:
+        fit(model, run, cfg.fit, machine, seed, job.log, state)
         if is_first():
-            with whole_folder(out) as partial:
+            with whole_folder(job.out) as partial:
                 model.save(partial)
     return model.eval()
 
@@ -105,19 +84,18 @@ def labelling_run(
     model: HeadedEncoder,
     rows: Sequence[Labelled],
     dev: Sequence[Labelled],
-    texts_a_step: int,
-    epochs: int,
-    dev_points: int,
+    cfg: LabellingConfig,
     machine: TrainMachine,
     seed: int,
 ) -> Run[list[Labelled]]:
     """The plan of `fit` for a model that labels texts; without `dev` no loss is logged along the way."""
     tokenizer, most = model.tokenizer, machine.max_tokens
     return Run(
-        text_steps(rows, tokenizer, texts_a_step, most, epochs, Random(seed), machine.processes),
+        text_steps(rows, tokenizer, cfg.texts_a_step, most, cfg.epochs, Random(seed), machine.processes),
         load=lambda texts: collate(tokenizer, texts),
+        loss=loss,
         dev=text_batches(dev, tokenizer, most),
-        dev_points=dev_points if dev else 0,
+        dev_points=cfg.dev_points if dev else 0,
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -11,21 +10,12 @@ from supertiny.core.files import whole_folder
 from supertiny.core.stage import is_first, on_processes, resumable
 from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Pack, collate
-from supertiny.model.train import (
-    FitConfig,
-    FrozenConfig,
-    Learnable,
-    Loss,
-    ResponseLogits,
-    Run,
-    TrainMachine,
-    cross_entropy,
-    fit,
-)
+from supertiny.model.config import FitConfig, FrozenConfig
+from supertiny.model.train import Job, Learnable, Loss, ResponseLogits, Run, cross_entropy, fit
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Course:
     """What to train on, in which order; by default packs, for the cross-entropy of their responses."""
 
     steps: Sequence[Sequence[Any]]
@@ -42,36 +32,34 @@ class Plan:
     """entries of the config.json of the model that comes of it"""
 
 
-def tune(
-    stage: str,
-    base: Path,
-    plan: Callable[[PreTrainedTokenizerBase], Plan],
-    out: Path,
-    log: Path,
+def finetune(
+    job: Job,
+    course: Callable[[PreTrainedTokenizerBase], Course],
     cfg: FitConfig,
     frozen: FrozenConfig,
-    machine: TrainMachine,
     seed: int,
     *inputs: Any,
 ) -> None:
-    """Train `base` along the plan made with its tokenizer; write the model to `out`, the loss curve to `log`.
+    """Train the job's base along the course made with its tokenizer; write the model and its loss curve.
 
-    `inputs` are all that the plan is made of; a killed run of `stage` on the same ones goes on where it was.
+    `inputs` are all that the course is made of; a killed job on the same ones goes on where it was.
     """
+    machine = job.machine
     on_processes(machine.processes)
-    tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
+    tokenizer, model = checkpoint.load_tokenizer(job.base), checkpoint.load_model(job.base)
     freeze(model, frozen)
-    made = plan(tokenizer)
+    made = course(tokenizer)
 
     def plain(packs: Sequence[Pack]) -> Batch:
         return collate(packs, tokenizer.pad_token_id)
 
-    run = Run(made.steps, made.load or plain, made.dev, made.dev_points, dev_load=plain, dev_loss=cross_entropy)
-    with resumable(stage, base, cfg, frozen, machine, seed, *inputs) as state:
-        fit(ResponseLogits(model), run, made.loss, cfg, machine, seed, log, state)
+    load = made.load or plain
+    run = Run(made.steps, load, made.loss, made.dev, made.dev_points, dev_load=plain, dev_loss=cross_entropy)
+    with resumable(job.out.name, job.base, cfg, frozen, machine, seed, *inputs) as state:
+        fit(ResponseLogits(model), run, cfg, machine, seed, job.log, state)
         if is_first():
             model.config.update(dict(made.record))
-            with whole_folder(out) as partial:
+            with whole_folder(job.out) as partial:
                 checkpoint.save(model, tokenizer, partial)
 
 

@@ -8,7 +8,10 @@ nothing), and never feeds the last answer token back, so n_out tokens take one p
 Both counts are of one request; a workload's figure is that of its mean lengths, rounded up to whole tokens.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
+from types import SimpleNamespace
 from typing import Any, Self
 
 
@@ -115,3 +118,43 @@ def parameters(shape: ModelShape, tied: bool) -> int:
 def _check(s_t: int, s_u: int, n_out: int, batch: int) -> None:
     if not 1 <= s_u <= s_t or n_out < 1 or batch < 1:
         raise ValueError(f"want 1 <= s_u <= s_t, n_out >= 1, batch >= 1; got {s_u=}, {s_t=}, {n_out=}, {batch=}")
+
+
+def cost(size: Mapping[str, Any], workload: Mapping[str, float]) -> dict[str, float]:
+    """Both counts at the workload's mean tokens (rounded up to whole tokens), and the size of the weights.
+
+    `size` is of a language model or of a cascade of encoders, as supertiny.measure.size has it.
+    """
+    return _cascade(size, workload) if "configs" in size else _model(size, workload)
+
+
+def _model(size: Mapping[str, Any], workload: Mapping[str, float]) -> dict[str, float]:
+    shape = _shape(size["config"])
+    s_t, s_u, n_out = (ceil(workload[key]) for key in ("prompt_tokens", "uncached_tokens", "new_tokens"))
+    return {
+        "gflops_paper": round(paper_flops(shape, s_t, s_u, n_out) / 1e9, 3),
+        "gflops_gemm": round(gemm_flops(shape, s_t, s_u, n_out) / 1e9, 3),
+        "parameters_m": round(parameters(shape, size["config"]["tie_word_embeddings"]) / 1e6, 3),
+        "weights_mb": size["weights_mb"],
+    }
+
+
+def _cascade(size: Mapping[str, Any], workload: Mapping[str, float]) -> dict[str, float]:
+    """Encoders read a text one after the other, `encoder_passes` of them on the mean."""
+    s_t, shapes = ceil(workload["prompt_tokens"]), [_shape(config) for config in size["configs"]]
+    passes = [min(max(workload["encoder_passes"] - at, 0), 1) for at in range(len(shapes))]
+
+    def gflops(attention: int) -> float:
+        counts = [share * encoder_flops(shape, s_t, attention) for share, shape in zip(passes, shapes, strict=True)]
+        return round(sum(counts) / 1e9, 3)
+
+    return {
+        "gflops_paper": gflops(2),
+        "gflops_gemm": gflops(4),
+        "parameters_m": size["parameters_m"],
+        "weights_mb": size["weights_mb"],
+    }
+
+
+def _shape(config: Mapping[str, Any]) -> ModelShape:
+    return ModelShape.from_config(SimpleNamespace(**config))

@@ -21,8 +21,7 @@ from xgrammar.contrib.hf import LogitsProcessor as GrammarProcessor
 
 from supertiny.core.ask import Chat, Generation, Request
 from supertiny.core.calls import Function, Refusal
-from supertiny.core.prompt import call_schema
-from supertiny.core.thought import TAGS
+from supertiny.core.prompt import TAGS, call_schema
 
 
 class Constraint:

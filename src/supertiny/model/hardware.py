@@ -11,6 +11,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from supertiny.core.errors import UserError
+from supertiny.model.config import PRECISIONS
 
 NAME = "supertiny_bmm"
 MAX_SCORES = 2**24
@@ -52,7 +53,6 @@ AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, _mask)
 
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 _ROUNDS = 8
 """trials of each format, in turn; the fastest counts, for other programs only slow a trial down"""
 _WORTH = 1.2

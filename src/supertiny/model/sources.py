@@ -53,26 +53,6 @@ PACKAGED = {
 }
 
 
-@dataclass(kw_only=True, slots=True)
-class ModelsConfig:
-    """Section `models` of the profile: which base models, and whether a hub may be asked for them."""
-
-    llm: str
-    """the large model: prototype and, fine-tuned, teacher"""
-    student: str
-    """the model that students are made of; of the llm's family, for they share its tokenizer"""
-    encoder: str
-    """the sentence encoder"""
-    online: bool
-    """whether hf: sources may be downloaded; otherwise they must be on this machine"""
-
-    def source(self, role: str) -> str:
-        """The source of one role."""
-        if role not in ("llm", "student", "encoder"):
-            raise UserError(f"role: expected llm, student or encoder, got {role!r}")
-        return str(getattr(self, role))
-
-
 def identity(folder: Path) -> dict[str, str | int]:
     """What tells one model from another: weights, tokenizer, sizes."""
     tokenizer = load_tokenizer(folder)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from math import cos, isfinite, pi
+from math import isfinite
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -20,89 +20,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from supertiny.core.config import require, require_positive
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, write_csv
 from supertiny.model import hardware
 from supertiny.model.batches import Batch
+from supertiny.model.config import SCHEDULES, FitConfig, TrainMachine
 from supertiny.model.hardware import compute_dtype
-
-
-@dataclass(kw_only=True, slots=True)
-class FitConfig:
-    """How a model is trained: the science of it."""
-
-    learning_rate: float
-    """peak, after warm-up"""
-    warmup_share: float
-    """share of all steps over which the rate rises linearly"""
-    schedule: str
-    """cosine | linear | constant, down to zero after warm-up"""
-    weight_decay: float
-    """AdamW's, on matrices only"""
-    max_grad_norm: float
-    """gradients are clipped to this 2-norm"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "learning_rate")
-        require(0 <= self.warmup_share <= 1, f"warmup_share: expected 0..1, got {self.warmup_share}")
-        require(self.schedule in SCHEDULES, f"schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
-        require_positive(self, "max_grad_norm")
-
-
-@dataclass(kw_only=True, slots=True)
-class FrozenConfig:
-    """What of a language model stays as it is while the rest is fine-tuned."""
-
-    embeddings: bool
-    """token embeddings (and a head tied to them)"""
-    blocks: float
-    """share of the blocks, from the first; with the embeddings frozen too they need no backward pass"""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.blocks < 1, f"blocks: expected 0 to less than 1, got {self.blocks}")
-
-
-@dataclass(kw_only=True, slots=True)
-class TrainMachine:
-    """On what a model is trained: the profile's part."""
-
-    precision: str
-    """auto | float32 | bfloat16 (weights and optimizer state stay float32)"""
-    max_tokens: int
-    """padded tokens of one micro-batch, which holds one pack or text at least; lower it when memory runs out"""
-    gradient_checkpointing: bool
-    """recompute activations in the backward pass: less memory, a third more time"""
-    save_minutes: float
-    """how often the state to resume from is written"""
-    processes: int
-    """data-parallel processes, one a GPU"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "max_tokens", "processes", "save_minutes")
-        compute_dtype(self.precision)
-
-
-def _cosine(after: float) -> float:
-    return 0.5 * (1 + cos(pi * after))
-
-
-def _scheduled(decay: Callable[[float], float]) -> Callable[[int, int, float], float]:
-    def factor(step: int, total: int, warmup_share: float) -> float:
-        """Share of the peak rate at `step` (from 0) of `total`."""
-        warmup = warmup_share * total
-        if step + 1 < warmup:
-            return (step + 1) / warmup
-        return decay((step - warmup) / max(total - warmup, 1)) if step > warmup else 1.0
-
-    return factor
-
-
-SCHEDULES = {
-    "cosine": _scheduled(_cosine),
-    "linear": _scheduled(lambda after: 1 - after),
-    "constant": _scheduled(lambda after: 1.0),
-}
 
 
 class Learnable(Protocol):
@@ -154,6 +77,8 @@ class Run(Generic[Micro]):
     """for every optimizer step its micro-batches; they may be made when they are asked for, once and in order"""
     load: Callable[[Micro], Learnable]
     """builds one micro-batch"""
+    loss: Loss
+    """what is minimized"""
     dev: Sequence[Any] = ()
     """micro-batches whose mean loss is logged along the way"""
     dev_points: int = 0
@@ -168,7 +93,6 @@ class Run(Generic[Micro]):
 def fit(
     scorer: Scorer,
     run: Run[Micro],
-    loss: Loss,
     cfg: FitConfig,
     machine: TrainMachine,
     seed: int,
@@ -191,7 +115,7 @@ def fit(
     if isinstance(scorer, ResponseLogits):
         hardware.use_fastest(model, dtype, accelerator.device)
     prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
-    trainer = _Trainer(accelerator, prepared, optimizer, run, loss, cfg, seed, state / "state.pt")
+    trainer = _Trainer(accelerator, prepared, optimizer, run, cfg, seed, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
     model.activation_checkpointing_disable()
     model.set_attn_implementation(chosen)
@@ -226,13 +150,12 @@ class _Trainer(Generic[Micro]):
         scorer: nn.Module,
         optimizer: Any,
         run: Run[Micro],
-        loss: Loss,
         cfg: FitConfig,
         seed: int,
         state: Path,
     ) -> None:
         self.accelerator, self.scorer, self.optimizer = accelerator, scorer, optimizer
-        self.run, self.loss, self.cfg, self.seed, self.state = run, loss, cfg, seed, state
+        self.run, self.cfg, self.seed, self.state = run, cfg, seed, state
         self.done = 0
         self.rows: list[dict[str, Any]] = []
 
@@ -274,7 +197,7 @@ class _Trainer(Generic[Micro]):
             with nullcontext() if last else self.accelerator.no_sync(self.scorer):
                 with self.accelerator.autocast():
                     logits = self.scorer(batch)
-                loss = self.loss(logits, batch) * weight
+                loss = self.run.loss(logits, batch) * weight
                 # DDP averages over processes; we want the mean over all response tokens of the step
                 self.accelerator.backward(loss * self.accelerator.num_processes / count)
             loss_sum += loss.detach()
@@ -328,7 +251,7 @@ class _Trainer(Generic[Micro]):
     @torch.no_grad()
     def _dev_loss(self) -> float:
         total = count = 0.0
-        load, loss = self.run.dev_load or self.run.load, self.run.dev_loss or self.loss
+        load, loss = self.run.dev_load or self.run.load, self.run.dev_loss or self.run.loss
         # the bare module: processes may hold unequal numbers of micro-batches, and DDP would wait for its peers
         scorer = self.accelerator.unwrap_model(self.scorer).eval()
         for micro in self.run.dev[self.accelerator.process_index :: self.accelerator.num_processes]:
@@ -372,3 +295,13 @@ def _adamw(model: nn.Module, cfg: FitConfig) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=cfg.learning_rate, betas=(0.9, 0.95), fused=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Where a model comes from, where it and its loss curve go, and on what it is trained."""
+
+    base: Path
+    out: Path
+    log: Path
+    machine: TrainMachine

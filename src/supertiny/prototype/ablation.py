@@ -1,40 +1,19 @@
 """What each part of the full prompt is worth: the same queries, one part changed at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from supertiny.core.config import require
 from supertiny.core.records import Example
 from supertiny.core.stats import paired
 from supertiny.judge.reference import judge
 from supertiny.measure.evaluate import achievable_rate, token_means
+from supertiny.prototype.config import ChangeConfig
 from supertiny.prototype.prototype import Prototype, parsed
 
 CHOSEN = "chosen"
 """the prototype as it is"""
 KEPT = ("n", "ar", "ar_low", "ar_high", "function_accuracy", "failures")
-
-
-@dataclass(kw_only=True, slots=True)
-class ChangeConfig:
-    """One entry of section `ablation` of params.yaml: what differs from section `prototype`; None: nothing."""
-
-    examples: str | None = None
-    num_examples: int | None = None
-    thought: bool | None = None
-    documents: str | None = None
-    knowledge: bool | None = None
-    constrained: bool | None = None
-    candidates: int | None = None
-    """functions offered, the needed one among them"""
-
-    def __post_init__(self) -> None:
-        require(self.candidates is None or self.candidates > 0, "candidates: expected more than 0")
-
-    def changed(self) -> dict[str, Any]:
-        """The fields that differ."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def ablate(

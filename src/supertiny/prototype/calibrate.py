@@ -6,8 +6,9 @@ from typing import Any
 
 from supertiny.core.errors import UserError
 from supertiny.core.stats import DIGITS, mean_interval, share
-from supertiny.judge.reference import Judge, JudgeConfig
+from supertiny.judge.reference import Judge
 from supertiny.judge.verdicts import Judged
+from supertiny.prototype.config import JudgeConfig
 from supertiny.prototype.judges import LlmJudge, Trial
 
 Pair = tuple[bool, bool]

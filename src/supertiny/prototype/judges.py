@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from supertiny.core.ask import AskChats, Chat, ChatConfig
+from supertiny.core.ask import AskChats, Chat
 from supertiny.core.calls import Call, Malformed, Pool, Refusal, answer_json, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import dialogue
 from supertiny.core.records import Example, read_examples, read_functions, tool_json
-from supertiny.judge.reference import Failure, Judge, JudgeConfig, Reply, Verdict, by_reference, judge, verdict
+from supertiny.judge.reference import Failure, Judge, Reply, Verdict, by_reference, judge, verdict
 from supertiny.judge.verdicts import RIGHT, Injected, Judged, read_injected, read_judged
+from supertiny.prototype.config import JudgeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,12 @@ class Trial:
         return Trial(self.examples, verdicts, [row for row in self.injections if row.example in names], self.pool)
 
 
-def read_trial(functions: Path, examples: Path, verdicts: Path, injections: Path) -> Trial:
-    """The trial in the files of the dataset stage."""
-    pool = read_functions(functions)
-    known = {example.id: example for example in read_examples(examples, pool) if example.answers}
-    return Trial(known, read_judged(verdicts, known), read_injected(injections, known), pool)
+def read_trial(data: Path) -> Trial:
+    """The trial in the dataset's folder: expert examples, judged replies to them, planted instructions."""
+    pool = read_functions(data / "functions.json")
+    known = {example.id: example for example in read_examples(data / "expert.jsonl", pool) if example.answers}
+    judged = read_judged(data / "verdicts.jsonl", known)
+    return Trial(known, judged, read_injected(data / "injections.jsonl", known), pool)
 
 
 SEPARATOR = " [SEP] "
@@ -226,7 +228,6 @@ def choose(
     pool: Pool,
     label: Callable[[], LogProbabilities],
     chat: Callable[[], AskChats],
-    chat_cfg: ChatConfig,
 ) -> Judge:
     """The judge of kind `cfg.kind`; `label` opens the classifier judge, `chat` the large model, if it is the kind."""
     if cfg.kind == "classifier":
@@ -236,6 +237,6 @@ def choose(
     ask = chat()
 
     def texts(chats: Sequence[Chat]) -> list[str]:
-        return [found.text for found in ask(chats, chat_cfg, "judge")]
+        return [found.text for found in ask(chats, cfg.chat, "judge")]
 
     return LlmJudge(texts, pool)

@@ -8,27 +8,15 @@ from typing import Any
 
 from supertiny.core.calls import Answer, Call, Malformed, Pool
 from supertiny.core.chat_prompt import parse_full
-from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.prompt import PromptConfig, render
 from supertiny.core.records import Example
 from supertiny.core.stats import share
 from supertiny.judge.reference import Judge, Reply, Verdict, by_reference
+from supertiny.prototype.config import RftSizes
 
 UNREADABLE = "(unreadable)"
-
-
-@dataclass(kw_only=True, slots=True)
-class RftSizes:
-    """Section `rft` of the profile."""
-
-    labelled: int
-    """further rows of the pool that join with the label the data has, where the prototype here is too weak to earn a
-    training set; 0: what the judge accepts is all there is"""
-
-    def __post_init__(self) -> None:
-        require(self.labelled >= 0, f"labelled: expected 0 or more, got {self.labelled}")
 
 
 def accepted(queries: Sequence[Example], replies: Sequence[Reply], verdicts: Sequence[Verdict]) -> list[Example]:

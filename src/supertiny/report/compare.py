@@ -6,6 +6,7 @@ from math import copysign, inf
 from typing import Any
 
 from supertiny.core.config import PARAMS, load_each, require
+from supertiny.measure.systems import POLICIES, SystemConfig
 from supertiny.report.tables import DASH, number, rate, table
 
 Figures = Mapping[str, Any]
@@ -17,39 +18,30 @@ class Measure:
     """One column of the table of models."""
 
     title: str
-    path: str
-    """of the figure under its model; `qps.*`: the best of several"""
+    name: str
+    """of the figure under its system in summary.json"""
     gate: str
     """what GateConfig calls the most that it may become worse"""
     rise_is_worse: bool
     relative: bool
     """whether its gate is a share of the base's figure"""
     rate: bool = False
-    """whether an interval and a number of queries stand beside it"""
+    """whether its interval and a number of queries stand beside it"""
     timed: bool = False
     """whether it depends on the machine that measured it"""
 
     def pair(self, before: Figures, after: Figures, model: str) -> tuple[float, float] | None:
         """The figure of both revisions; None where one lacks it.
 
-        >>> qps = MEASURES[-1]
-        >>> qps.pair({"a.qps.cc1": 2.0, "a.qps.cc64": 9.0}, {"a.qps.cc1": 3.0, "a.qps.cc8": 10.0}, "a")
-        (2.0, 3.0)
+        >>> MEASURES[-1].pair({"a.qps": 9.0}, {"a.qps": 10.0, "b.qps": 2.0}, "a")
+        (9.0, 10.0)
         """
-        names = self._names(before, model) & self._names(after, model)
-        if not names:
-            return None
-        return max(before[name] for name in names), max(after[name] for name in names)
+        then, now = self.value(before, model), self.value(after, model)
+        return None if then is None or now is None else (then, now)
 
     def value(self, figures: Figures, model: str) -> float | None:
         """The figure of one revision."""
-        return max((figures[name] for name in self._names(figures, model)), default=None)
-
-    def _names(self, figures: Figures, model: str) -> set[str]:
-        name = f"{model}.{self.path}"
-        if name.endswith("*"):
-            return {one for one in figures if one.startswith(name[:-1])}
-        return {name} & figures.keys()
+        return figures.get(f"{model}.{self.name}")
 
     def worse_by(self, before: float, after: float) -> float:
         """How much worse `after` is, as the gate counts; negative: better.
@@ -65,11 +57,11 @@ class Measure:
 
 
 MEASURES = (
-    Measure(title="AR, in domain", path="ar", gate="ar_drop", rise_is_worse=False, relative=False, rate=True),
-    Measure(title="AR, OOD", path="ood.ar", gate="ood_ar_drop", rise_is_worse=False, relative=False, rate=True),
-    Measure(title="GFLOPs a request", path="gflops_gemm", gate="gflops_rise", rise_is_worse=True, relative=True),
-    Measure(title="weights, MB", path="weights_mb", gate="weights_rise", rise_is_worse=True, relative=True),
-    Measure(title="QPS, best load", path="qps.*", gate="qps_drop", rise_is_worse=False, relative=True, timed=True),
+    Measure(title="AR, in domain", name="ar", gate="ar_drop", rise_is_worse=False, relative=False, rate=True),
+    Measure(title="AR, OOD", name="ood_ar", gate="ood_ar_drop", rise_is_worse=False, relative=False),
+    Measure(title="GFLOPs a request", name="gflops", gate="gflops_rise", rise_is_worse=True, relative=True),
+    Measure(title="weights, MB", name="mb", gate="weights_rise", rise_is_worse=True, relative=True),
+    Measure(title="QPS, best load", name="qps", gate="qps_drop", rise_is_worse=False, relative=True, timed=True),
 )
 
 
@@ -113,14 +105,17 @@ class Verdict:
         return self.worse <= self.allowed + 1e-9
 
 
-def load_gates(systems: Mapping[str, object], models: Mapping[str, object]) -> dict[str, GateConfig]:
-    """The gates of each row that has some: an entry's own, and those of `every` for the models without one."""
+def load_gates(systems: Mapping[str, SystemConfig]) -> dict[str, GateConfig]:
+    """The gates of each system that has some: an entry's own, else those of `every`, which no policy has.
+
+    Policies are asked too few queries for a difference to say anything.
+    """
     entries = load_each("gates", GateConfig)
-    require(EVERY in entries, f"{PARAMS}: gates: entry {EVERY!r} is missing; it holds for models without their own")
-    known = {*systems, *models}
-    for name in entries.keys() - {EVERY}:
-        require(name in known, f"{PARAMS}: gates: {name!r} is none of the rows {', '.join(sorted(known))}")
-    return {**dict.fromkeys(models, entries[EVERY]), **{name: one for name, one in entries.items() if name != EVERY}}
+    require(EVERY in entries, f"{PARAMS}: gates: entry {EVERY!r} is missing; it holds for systems without their own")
+    own = {name: one for name, one in entries.items() if name != EVERY}
+    for name in own:
+        require(name in systems, f"{PARAMS}: gates: {name!r} is none of the systems {', '.join(sorted(systems))}")
+    return dict.fromkeys((name for name, one in systems.items() if one.asked != POLICIES), entries[EVERY]) | own
 
 
 def verdicts(before: Figures, after: Figures, gates: Mapping[str, GateConfig], *, timed: bool = True) -> list[Verdict]:
@@ -135,7 +130,7 @@ def verdicts(before: Figures, after: Figures, gates: Mapping[str, GateConfig], *
     return found
 
 
-TOLD = "Base, then this branch, then the change; AR with its 95 % interval and the number of queries."
+TOLD = "Base, then this branch, then the change; in-domain AR with its 95 % interval and the number of queries."
 
 
 def models_table(titles: Mapping[str, str], before: Figures, after: Figures, broken: Set[tuple[str, Measure]]) -> str:
@@ -158,10 +153,8 @@ def _cells(
     """A figure, and the number of queries behind it where it is a rate; one line where nothing changed."""
     figure = _sides(_figure(before, model, measure), _figure(after, model, measure))
     if (pair := measure.pair(before, after, model)) and pair[0] != pair[1]:
-        if not measure.rate:  # of several figures, the best that both revisions have
-            figure = "<br>".join(map(number, pair))
         figure += f"<br>{'✗ ' if (model, measure) in broken else ''}**{_change(measure, *pair)}**"
-    counts = [number(figures.get(f"{model}.{measure.path.removesuffix('ar')}n")) for figures in (before, after)]
+    counts = [number(figures.get(f"{model}.n")) for figures in (before, after)]
     return [figure, _sides(*counts)] if measure.rate else [figure]
 
 
@@ -170,10 +163,10 @@ def _sides(before: str, after: str) -> str:
 
 
 def _figure(figures: Figures, model: str, measure: Measure) -> str:
-    value, name = measure.value(figures, model), f"{model}.{measure.path}"
+    value = measure.value(figures, model)
     if not measure.rate or value is None:
         return number(value)
-    return rate({"ar": value, **{f"ar_{end}": figures.get(f"{name}_{end}") for end in ("low", "high")}})
+    return rate({"ar": value, **{f"ar_{end}": figures.get(f"{model}.ar_{end}") for end in ("low", "high")}})
 
 
 def _change(measure: Measure, before: float, after: float) -> str:

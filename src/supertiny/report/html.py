@@ -68,7 +68,8 @@ def html_page(results: str, pictures: Mapping[str, bytes], project: Project) -> 
     for heading, body in sections:
         own = [name for name in left if heading.startswith(PLACES.get(name, "\n"))]
         shown.append((heading, body + "".join(_figure(name, left.pop(name)) for name in own)))
-    shown += [(HEADINGS.get(name, name), _figure(name, svg)) for name, svg in left.items()]
+    # a step that params.yaml leaves out has no section, and its picture is empty
+    shown += [(HEADINGS.get(name, name), _figure(name, svg)) for name, svg in left.items() if name not in STEPS]
     shown += [("Stages", _stages(project.stages)), ("Parameters", _files(project.files))]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         intro=markdown.render(title.partition("\n\n")[2]),

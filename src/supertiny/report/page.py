@@ -1,83 +1,109 @@
 """Everything the graph found out, as files that git tracks and `dvc metrics` and `dvc plots` read."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from supertiny.core.config import PARAMS, require
 from supertiny.core.files import write_csv, write_json, write_text
 from supertiny.report.pictures import learning, pareto
 from supertiny.report.rows import (
+    Facts,
     Point,
-    Results,
     Row,
-    Step,
     curve_rows,
     data_row,
+    deciding,
+    flat,
     function_rows,
     known,
-    model_row,
     pareto_rows,
+    read_curve,
     response_rows,
+    system_row,
+    thin,
+    wide,
 )
-from supertiny.report.steps import (
-    ablation,
-    adapter,
-    compression,
-    descriptions,
-    distance,
-    judge,
-    logits,
-    retrieval,
-    rft,
-    rl,
-)
+from supertiny.report.steps import Step, ablation, compression, counts, distance, judge, retrieval, rl
 from supertiny.report.tables import results_page
 
 STEPS: dict[str, Step] = {
     "retrieval": retrieval.STEP,
-    "descriptions": descriptions.STEP,
+    "descriptions": counts.DESCRIPTIONS,
     "judge": judge.STEP,
-    "rft": rft.STEP,
-    "logits": logits.STEP,
+    "rft": counts.RFT,
+    "logits": counts.LOGITS,
     "distance": distance.STEP,
     "rl": rl.STEP,
     "compression": compression.STEP,
     "ablation": ablation.STEP,
-    "adapter": adapter.STEP,
+    "adapter": counts.ADAPTER,
 }
 """Name in summary.json and of the CSV and SVG -> how it is shown; in the page's order."""
+DATA = "data"
+"""the dataset's own row of summary.json"""
 
 
-def write_report(
-    folder: Path,
-    models: dict[str, Results],
-    curves: dict[str, list[Point]],
-    stats: dict[str, Any],
-    found: dict[str, Row],
-    profile: str,
-) -> None:
-    """Fill `folder`: summary.json, results.md, and each figure as CSV and as SVG; `found`: what each step measured."""
-    if taken := sorted(models.keys() & {"data", *STEPS}):
-        require(False, f"{PARAMS}: models: {taken[0]}: a row of summary.json that is no model has this name")
-    titles = {name: results.title for name, results in models.items()}
-    rows = {name: model_row(results) for name, results in models.items()}
-    data, points = data_row(stats), pareto_rows(rows)
-    steps = {name: known(step.summary(found[name])) for name, step in STEPS.items()}
-    sections = [(step.heading, step.section(found[name])) for name, step in STEPS.items()]
-    write_json(folder / "summary.json", {"data": data, **rows, **steps})
-    write_text(folder / "results.md", results_page(models, rows, data, sections, profile))
-    write_csv(folder / "learning.csv", curve_rows(curves))
-    write_csv(folder / "pareto.csv", points)
-    write_csv(folder / "response.csv", response_rows(rows))
-    write_csv(folder / "functions.csv", function_rows(models))
-    pareto(points, titles, folder / "pareto.svg")
-    learning(curves, titles, folder / "learning.svg")
+def write_report(folder: Path, facts: Facts, profile: str) -> None:
+    """Fill `folder`: summary.json with what decides, results.md, and all figures as CSV, the drawn ones as SVG too."""
+    if taken := sorted(facts.systems.keys() & {DATA, *STEPS}):
+        require(False, f"{PARAMS}: systems: {taken[0]}: a row of summary.json that is no system has this name")
+    rows = {name: system_row(results) for name, results in facts.systems.items()}
+    found = {name: shown for name, step in STEPS.items() if (shown := step.find(facts)) is not None}
+    data = data_row(facts.stats)
+    write_json(folder / "summary.json", _summary(data, rows, found))
+    sections = [(STEPS[name].heading, STEPS[name].section(shown)) for name, shown in found.items()]
+    write_text(folder / "results.md", results_page(facts.systems, rows, data, sections, profile))
+    write_csv(folder / "systems.csv", wide(rows))
+    write_csv(folder / "steps.csv", _figures(data, found))
+    _write_tables(folder, facts, rows)
     for name, step in STEPS.items():
-        _write_step(folder, name, step, found[name])
+        points = step.rows(found[name]) if name in found else []
+        _write_rows(folder / f"{name}.csv", step.columns, points)
+        if step.draw is not None:
+            step.draw(points, folder / f"{name}.svg")
 
 
-def _write_step(folder: Path, name: str, step: Step, found: Row) -> None:
-    rows = step.rows(found)
-    write_csv(folder / f"{name}.csv", rows)
-    if step.draw is not None:
-        step.draw(rows, folder / f"{name}.svg")
+def _summary(data: Row, rows: dict[str, Row], found: dict[str, Row]) -> Row:
+    """What a branch is judged by, and no more: a difference of it fits on a screen."""
+    steps = {name: known(STEPS[name].decides(shown)) for name, shown in found.items()}
+    return {
+        DATA: {name: data[name] for name in ("test_size", "functions")},
+        **{name: deciding(row) for name, row in rows.items()},
+        **{name: row for name, row in steps.items() if row},
+    }
+
+
+def _figures(data: Row, found: dict[str, Row]) -> list[Row]:
+    """Every number of the dataset and of each step, a row each."""
+    rows = {DATA: data} | {name: known(STEPS[name].figures(shown)) for name, shown in found.items()}
+    return [
+        {"step": name, "figure": figure, "value": value}
+        for name, row in rows.items()
+        for figure, value in flat(row).items()
+    ]
+
+
+def _write_tables(folder: Path, facts: Facts, rows: dict[str, Row]) -> None:
+    """What the systems are compared in."""
+    points, curves = pareto_rows(rows), _curves(facts)
+    _write_rows(folder / "learning.csv", ("model", "step", "loss", "dev_loss"), curve_rows(curves))
+    _write_rows(folder / "pareto.csv", ("model", "gflops", "qps", "ar", "low", "high"), points)
+    _write_rows(folder / "response.csv", ("model", "of", "clients", "p50", "p95"), response_rows(rows))
+    _write_rows(folder / "functions.csv", ("model", "split", "function", "n", "ar"), function_rows(facts.systems))
+    pareto(points, facts.titles, folder / "pareto.svg")
+    learning(curves, facts.titles, folder / "learning.svg")
+
+
+def _curves(facts: Facts) -> dict[str, list[Point]]:
+    """The loss curve of every system that was trained; those of RL have a section of their own."""
+    logs = {name: facts.tables.log_of(name) for name in facts.systems}
+    runs = facts.tables.trained.get("rl", {})
+    return {name: thin(read_curve(facts.logs / f"{log}.csv")) for name, log in logs.items() if log and log not in runs}
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: list[Row]) -> None:
+    """A table without a row still says its columns."""
+    if rows:
+        write_csv(path, rows)
+    else:
+        write_text(path, ",".join(columns) + "\n")

@@ -13,15 +13,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from supertiny.core.config import read_yaml
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.git import git, tried
 from supertiny.report.compare import Figures, Measure, Verdict, models_table
+from supertiny.report.rows import GRAPH
 from supertiny.report.tables import number, table
 
 SUMMARY = "metrics/summary.json"
 RESULTS = "metrics/results.md"
 LOCK = "dvc.lock"
+RESOLVE = "resolve"
 MEASURED = re.compile(r"(?i)measured with (.+)")
 
 
@@ -91,7 +94,10 @@ def stale() -> list[str]:
     """The first stages that `dvc repro` would run here, whose results are of other code or parameters; data may lack.
 
     What comes after them is not told. One to run whose inputs lack is told as failed: DVC asks its run cache for them.
+    Stage resolve, which needs no data, runs first: all others hang on what it writes. Where it fails, it is told.
     """
+    if RESOLVE in read_yaml(GRAPH)["stages"]:
+        _dvc("repro", RESOLVE)
     done = _dvc("repro", "--dry", "--allow-missing", "--keep-going")
     found = re.findall(r"(?m)^Running stage '([^']+)'", done.stdout)
     found += [name for names in re.findall(r"failed to reproduce(.+)", done.stderr) for name in names.split("'")[1::2]]

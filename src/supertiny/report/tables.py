@@ -1,9 +1,10 @@
 """The page of results: the tables with one row a model, and the sections of all other steps among them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from supertiny.report.rows import Results, Row, model_row
+from supertiny.report.rows import Results, Row
 
 DASH = "-"
 
@@ -80,20 +81,19 @@ def results_page(
         "## What a note of the knowledge base is worth (paper 3.1)",
         _knowledge(titled),
         *(part for heading, text in sections for part in (f"## {heading}", text)),
-        "## Queries a second at cc concurrent clients (paper Table 4)",
-        _speed(served),
-        "## Response time, p50 / p95, ms",
-        _response(served),
-        _machines(models),
+        *(_served(served, models) if served else []),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def row_page(results: Results) -> str:
-    """One system's row of Table 2, and of Table 4 where it is served, as soon as it is measured."""
-    titled = {results.title: model_row(results)}
-    parts = [_quality(titled), *([_speed(titled)] if results.bench else [])]
-    return "\n\n".join(parts) + "\n"
+def _served(rows: dict[str, Row], models: dict[str, Results]) -> list[str]:
+    return [
+        "## Queries a second at cc concurrent clients (paper Table 4)",
+        _speed(rows),
+        "## Response time, p50 / p95, ms",
+        _response(rows),
+        _machines(models),
+    ]
 
 
 def _quality(rows: dict[str, Row]) -> str:
@@ -171,3 +171,49 @@ def _machines(models: dict[str, Results]) -> str:
     if len(served) == 1:
         return f"Measured with {next(iter(served))}."
     return "\n".join(f"- {', '.join(titles)}: measured with {line}." for line, titles in served.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What the paper prints of the system that ours stands for: AR in per cent, GFLOPs, QPS at its best load."""
+
+    model: str
+    ar: float
+    ood: float | None
+    gflops: float | None
+    qps: float | None
+
+
+PAPER = {
+    "prototype": Printed("72B in context", 94.74, 94.63, 4907.50, None),
+    "baseline": Printed("BERT", 81.43, None, 38.65, 1110.88),
+    "sft": Printed("7B RFT", 95.29, 90.86, 434.04, 20.06),
+    "tiny_rft": Printed("0.5B RFT", 94.66, 90.62, 43.31, 517.13),
+    "tiny_kd": Printed("0.5B KD", 94.85, None, 43.31, 517.13),
+    "p20": Printed("0.4B width", 94.17, None, 33.10, 581.23),
+    "p30": Printed("0.35B width", 93.71, None, None, None),
+    "w8a16": Printed("0.5B KD W8A16", 94.76, None, None, 521.41),
+    "w4a16": Printed("0.5B KD W4A16", 94.19, None, None, 519.22),
+    "w8a8": Printed("0.5B KD W8A8", 94.83, None, None, 668.35),
+    "teacher_rl": Printed("7B RL", 95.36, 94.80, None, None),
+    "tiny_rl": Printed("0.5B RL", 90.76, 85.21, None, None),
+    "tiny_star": Printed("0.5B KD*", 88.49, 84.14, None, None),
+    "tiny_star_rl": Printed("0.5B KD* + RL", 95.55, 91.68, None, None),
+}
+"""system of the default graph -> the paper's (Tables 2, 4, 10, 11)"""
+
+
+def readme_table(summary: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """The figures that decide, of each system in summary.json, beside the paper's."""
+    header = ["system", "AR", "AR, OOD unseen", "GFLOPs", "weights, MB", "QPS"]
+    header += ["the paper's", "AR", "AR, OOD", "GFLOPs", "QPS"]
+    body = []
+    for name, title in titles.items():
+        row, printed = summary.get(name, {}), PAPER.get(name)
+        ours = [rate(row), *(number(row.get(key)) for key in ("ood_unseen", "gflops", "mb", "qps"))]
+        theirs = [DASH] * 5
+        if printed is not None:
+            shares = (None if value is None else value / 100 for value in (printed.ar, printed.ood))
+            theirs = [printed.model, *map(number, shares), number(printed.gflops), number(printed.qps)]
+        body.append([title, *ours, *theirs])
+    return table(header, body)

@@ -13,9 +13,7 @@ from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
 from supertiny.model.encoder import Encoder
-
-DETAILS = ("name", "description", "parameters")
-"""how much a document says; each says also what those before it say"""
+from supertiny.retrieval.config import DETAILS
 
 
 def document(function: Function, detail: str) -> str:

@@ -12,7 +12,8 @@ from supertiny.core.records import Example
 from supertiny.core.stats import share
 from supertiny.judge.reference import Judge, Reply
 from supertiny.model.answer import Replies
-from supertiny.retrieval.describe import DescribeSizes, RejectConfig, described
+from supertiny.retrieval.config import DescribeSizes, RejectConfig
+from supertiny.retrieval.describe import described
 from supertiny.retrieval.index import FunctionIndex
 from supertiny.retrieval.recall import needed, with_call
 

@@ -114,7 +114,7 @@ def offered(rows: Sequence[Example], pool: Pool, embed: Callable[[], Embed], det
     return [filled.get(row.id, row) for row in rows]
 
 
-WRITERS = {"described": ("llm", "base@llm"), "optimized": ("describer", "describer")}
+WRITERS = {"described": ("llm", "base"), "optimized": ("describer", "describer")}
 """retrievers that search by an API description: folder of the model that writes it, and the stage that makes it"""
 KINDS = ("classifier", "embedding", *WRITERS)
 
@@ -129,7 +129,7 @@ def retriever(kind: str, models: Path, pool: Pool, detail: str, writer: Callable
         raise UserError(f"--by: expected one of {', '.join(KINDS)}, got {kind!r}")
     if kind == "classifier":
         return ClassifierRetriever(load_headed(_made(models / "retriever", "retriever")))
-    encoder = _made(models / "encoder", "base@encoder")
+    encoder = _made(models / "encoder", "base")
     describe: Describe = dialogues
     if kind in WRITERS:
         name, stage = WRITERS[kind]

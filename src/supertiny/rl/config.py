@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from supertiny.core.config import require, require_positive
-from supertiny.model.train import FitConfig, FrozenConfig
+from supertiny.model.config import FitConfig, FrozenConfig
 
 
 @dataclass(kw_only=True, slots=True)
@@ -95,8 +95,16 @@ class RlMachine:
 
 
 @dataclass(kw_only=True, slots=True)
+class TracesConfig:
+    """One entry of `traces` of params.yaml."""
+
+    policy: str
+    """name of the model whose thoughts are kept"""
+
+
+@dataclass(kw_only=True, slots=True)
 class ThoughtSizes:
-    """Section `thoughts` of the profile: training examples with a chain of thought."""
+    """Section `sizes.thoughts` of the profile: training examples with a chain of thought."""
 
     rule: int
     """rule-made ones, for the cold start; 0: all examples"""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, parse_reply
+from supertiny.core.prompt import TagFault, head, named, read
 from supertiny.core.records import Example
-from supertiny.core.thought import TagFault, head, named, read
 from supertiny.judge.meaning import same
 from supertiny.judge.reference import judge
 

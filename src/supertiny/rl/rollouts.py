@@ -20,15 +20,17 @@ from supertiny.core.prompt import PromptConfig, render
 from supertiny.core.records import Example
 from supertiny.model import checkpoint, hardware
 from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
+from supertiny.model.config import TrainMachine
 from supertiny.model.finetune import freeze
 from supertiny.model.generate import Sampling, generate, rollouts
 from supertiny.model.hardware import compute_dtype, device
-from supertiny.model.train import ResponseLogits, TrainMachine
+from supertiny.model.train import ResponseLogits
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
 from supertiny.rl.loss import Rollout, Sums, advantages, joined, log_distribution, loss_sum, of_targets
 from supertiny.rl.rewards import Level, Reward, level_shares, reward
+from supertiny.sft.config import PackConfig
 from supertiny.sft.groups import Group, drop_function, rename_functions
-from supertiny.sft.packs import PackConfig, TrainingSet
+from supertiny.sft.packs import TrainingSet
 
 
 def collapsed(rows: Sequence[Mapping[str, Any]], cfg: CollapseConfig) -> str | None:

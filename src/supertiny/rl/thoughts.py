@@ -10,10 +10,9 @@ from typing import Any
 from supertiny.core.calls import Answer, Call, Function, Pool, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl, write_jsonl
-from supertiny.core.prompt import response
+from supertiny.core.prompt import TAGS, Source, Thought, Trace, head, read, response
 from supertiny.core.records import Example
-from supertiny.core.thought import TAGS, Source, Thought, Trace, head, read
-from supertiny.data.candidates import nearness
+from supertiny.data.dataset import nearness
 from supertiny.rl.rewards import Level, reward
 
 FIELDS = set(Trace.__slots__)

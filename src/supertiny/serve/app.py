@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -17,32 +16,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from supertiny.core.config import require
 from supertiny.core.errors import UserError
+from supertiny.serve.config import ServiceConfig
 from supertiny.serve.path import Served, Site, serve
 from supertiny.serve.wire import ChatCompletion, Query, answer_body, chat_of, completion_body, example_of
-
-
-@dataclass(kw_only=True, slots=True)
-class ServiceConfig:
-    """Where the service listens, and what it refuses rather than break under."""
-
-    host: str
-    """address to listen at; 0.0.0.0: every one, behind a proxy that knows who may ask"""
-    port: int
-    """0: any that is free"""
-    max_waiting: int
-    """requests being answered or waiting; one more is refused with 429"""
-    timeout_s: float
-    """that one request may take, its waiting included; then 504"""
-    max_body_kb: int
-    """of a request, 1,024 bytes each; a larger one is refused with 413"""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.port < 2**16, f"port: expected 0 to 65535, got {self.port}")
-        for name in ("max_waiting", "timeout_s", "max_body_kb"):
-            require(getattr(self, name) > 0, f"{name}: expected more than 0, got {getattr(self, name)}")
-
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """seconds"""

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from supertiny.baseline.frames import to_frame
 from supertiny.core.ask import Generation, Request, requests
 from supertiny.core.calls import Answer, Malformed, Pool, answer_text
-from supertiny.core.prompt import PromptConfig
+from supertiny.core.prompt import PromptConfig, read_answer
 from supertiny.core.records import Example
-from supertiny.core.thought import read_answer
-from supertiny.data.dataset import Knowledge
-from supertiny.data.knowledge import lookup
+from supertiny.data.dataset import Knowledge, lookup
 from supertiny.retrieval.index import Scored
 from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever, described_by
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from supertiny.core.ask import Chat
-from supertiny.core.config import load_profile, require, require_positive, seed
+from supertiny.core.config import load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.model import checkpoint
 from supertiny.model.answer import chat_text
 from supertiny.model.batches import Branch, Pack, micro_batches, steps
+from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.generate import common_prefix
-from supertiny.model.train import TrainMachine
-from supertiny.sft.packs import SftConfig
+from supertiny.sft.config import GeneralSizes
+from supertiny.sft.packs import TrainingSet, read_training_set
 
+GENERAL = "instructions.jsonl"
+"""name of a file of general texts: a plan tells by it what will be trained on before the file is there"""
 DEV_EVERY = 10
 """the last of every so many rows is dev"""
 ROWS_A_GROUP = 8
@@ -36,20 +39,6 @@ class Instruction:
     answer: str
 
 
-@dataclass(kw_only=True, slots=True)
-class GeneralSizes:
-    """Section `general` of the profile."""
-
-    examples: int
-    """training rows; 0: all there are"""
-    dev_examples: int
-    """rows of dev whose loss is logged"""
-
-    def __post_init__(self) -> None:
-        require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
-        require_positive(self, "dev_examples")
-
-
 @dataclass(frozen=True, slots=True)
 class GeneralSet:
     """Instructions to learn from and others to measure on."""
@@ -61,6 +50,17 @@ class GeneralSet:
     def branches(self, tokenizer: PreTrainedTokenizerBase) -> list[Branch]:
         """The training rows in their order."""
         return [_branch(row, tokenizer) for row in self.train]
+
+    def steps(
+        self, tokenizer: PreTrainedTokenizerBase, cfg: TrainingConfig, machine: TrainMachine
+    ) -> list[list[list[Pack]]]:
+        """The whole run: for each optimizer step its micro-batches."""
+        groups, shuffle = _groups(self.branches(tokenizer)), Random(cfg.shuffle_seed)
+        return steps(groups, cfg.groups_a_step, machine.max_tokens, cfg.epochs, shuffle, machine.processes)
+
+    def only(self, kept: Sequence[bool]) -> "GeneralSet":
+        """The same with those training rows alone."""
+        return replace(self, train=[row for row, stays in zip(self.train, kept, strict=True) if stays])
 
     def dev_batches(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[list[Pack]]:
         """The dev rows as micro-batches."""
@@ -77,16 +77,15 @@ def read_general(path: Path) -> GeneralSet:
         rows[row] = number
     if len(rows) < DEV_EVERY:
         raise UserError(f"{path}: {len(rows)} rows; give {DEV_EVERY} at least, for one in {DEV_EVERY} is dev")
-    sizes, found = load_profile("general", GeneralSizes), list(rows)
+    sizes, found = load_profile("sizes.general", GeneralSizes), list(rows)
     train = [row for at, row in enumerate(found, 1) if at % DEV_EVERY]
     dev = found[DEV_EVERY - 1 :: DEV_EVERY]
     return GeneralSet(train[: sizes.examples or None], dev[: sizes.dev_examples], seed())
 
 
-def training_steps(branches: Sequence[Branch], cfg: SftConfig, machine: TrainMachine) -> list[list[list[Pack]]]:
-    """The whole run: for each optimizer step its micro-batches."""
-    groups, shuffle = _groups(branches), Random(cfg.shuffle_seed)
-    return steps(groups, cfg.groups_a_step, machine.max_tokens, cfg.epochs, shuffle, machine.processes)
+def read_rows(rows: Path, data: Path) -> TrainingSet | GeneralSet:
+    """What a model is fine-tuned on: general texts where the file is named so, else queries of the domain in `data`."""
+    return read_general(rows) if rows.name == GENERAL else read_training_set(data, rows)
 
 
 def pieces(data: GeneralSet, tokenizer: PreTrainedTokenizerBase) -> list[str]:

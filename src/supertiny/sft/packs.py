@@ -9,97 +9,18 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from supertiny.core.calls import Pool
-from supertiny.core.config import load, load_profile, require, require_positive, seed
+from supertiny.core.config import load, load_profile, seed
 from supertiny.core.prompt import PromptConfig, render, response
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.model import checkpoint
 from supertiny.model.batches import Branch, Pack, micro_batches, steps
-from supertiny.model.train import FitConfig, FrozenConfig, TrainMachine
+from supertiny.model.config import TrainingConfig, TrainMachine
+from supertiny.sft.config import PackConfig, SftSizes
 from supertiny.sft.groups import Group, drop_function, group, rename_functions
-
-
-@dataclass(kw_only=True, slots=True)
-class PackConfig:
-    """Section `pack` of params.yaml: how training examples become prompts, the same for teacher and students."""
-
-    group_size: int
-    """examples that share one list of candidates, and its forward pass"""
-    function_dropout: float
-    """share of groups that lose a function one of them needs; its queries then have no appropriate function"""
-    renaming: float
-    """share of groups whose functions go by other names, the words of each in another order"""
-
-    def __post_init__(self) -> None:
-        require_positive(self, "group_size")
-        for name in ("function_dropout", "renaming"):
-            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
-
-    def as_they_are(self) -> "PackConfig":
-        """The same without a change of candidates: how dev is read."""
-        return replace(self, function_dropout=0.0, renaming=0.0)
-
-
-@dataclass(kw_only=True, slots=True)
-class SftConfig:
-    """Sections `sft` (the teacher), `teaching` (students), `general` and `recovery` (pruned ones) of params.yaml."""
-
-    shuffle_seed: int
-    """order of the training prompts; which prompts there are hangs on the pipeline's seed alone"""
-    epochs: float
-    """passes over the training examples; .5: over half of them"""
-    groups_a_step: int
-    """groups in one optimizer step"""
-    frozen: FrozenConfig
-    """what does not learn"""
-    dev_points: int
-    """how often the loss on dev examples is logged"""
-    fit: FitConfig
-
-    def __post_init__(self) -> None:
-        require(self.shuffle_seed >= 0, f"shuffle_seed: expected 0 or more, got {self.shuffle_seed}")
-        require_positive(self, "epochs", "groups_a_step")
-        require(self.dev_points >= 0, f"dev_points: expected 0 or more, got {self.dev_points}")
-
-
-@dataclass(kw_only=True, slots=True)
-class SftSizes:
-    """Section `sft` of the profile."""
-
-    examples: int
-    """training examples; 0: all there are"""
-    dev_examples: int
-    """examples of the dev split whose loss is logged"""
-
-    def __post_init__(self) -> None:
-        require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
-        require_positive(self, "dev_examples")
-
 
 Encode = Callable[[str], list[int]]
 Write = Callable[[Example, Pool], str]
 """what a model is to reply to a labelled example"""
-
-
-def training_packs(
-    examples: Sequence[Example],
-    pool: Pool,
-    encode: Encode,
-    end_id: int,
-    cfg: PackConfig,
-    prompt: PromptConfig,
-    rng: Random,
-    write: Write,
-) -> list[Pack]:
-    """The training examples as a model reads them: in groups, some under changed candidates; and what it `write`s."""
-    packs = []
-    for one in tqdm(group(examples, cfg.group_size, rng), desc="tokenize", unit="group"):
-        functions = pool
-        if rng.random() < cfg.function_dropout:
-            one = drop_function(one, rng)
-        if rng.random() < cfg.renaming:
-            one, functions = rename_functions(one, pool, rng)
-        packs.append(pack(one, functions, encode, end_id, prompt, write))
-    return packs
 
 
 def with_answer(example: Example, pool: Pool) -> str:
@@ -141,7 +62,7 @@ class TrainingSet:
         return self._packs(self.dev, self.packing.as_they_are(), tokenizer)
 
     def steps(
-        self, tokenizer: PreTrainedTokenizerBase, cfg: SftConfig, machine: TrainMachine
+        self, tokenizer: PreTrainedTokenizerBase, cfg: TrainingConfig, machine: TrainMachine
     ) -> list[list[list[Pack]]]:
         """The whole run over `packs`: for each optimizer step its micro-batches."""
         packs, shuffle = self.packs(tokenizer), Random(cfg.shuffle_seed)
@@ -152,20 +73,29 @@ class TrainingSet:
         return micro_batches(self.dev_packs(tokenizer), max_tokens)
 
     def _packs(self, rows: Sequence[Example], how: PackConfig, tokenizer: PreTrainedTokenizerBase) -> list[Pack]:
-        encode, rng = checkpoint.encoder(tokenizer), Random(self.seed)
+        """In groups, some under changed candidates."""
+        encode, end_id, rng = checkpoint.encoder(tokenizer), tokenizer.eos_token_id, Random(self.seed)
         write = with_answer if self.replies is None else self._reply
-        return training_packs(rows, self.pool, encode, tokenizer.eos_token_id, how, self.prompt, rng, write)
+        packs = []
+        for one in tqdm(group(rows, how.group_size, rng), desc="tokenize", unit="group"):
+            functions = self.pool
+            if rng.random() < how.function_dropout:
+                one = drop_function(one, rng)
+            if rng.random() < how.renaming:
+                one, functions = rename_functions(one, self.pool, rng)
+            packs.append(pack(one, functions, encode, end_id, self.prompt, write))
+        return packs
 
     def _reply(self, example: Example, pool: Pool) -> str:
         return (self.replies or {})[example.id]
 
 
-def read_training_set(functions: Path, examples: Path, dev: Path) -> TrainingSet:
-    """The first rows of `examples` and `dev`, as many as the profile says, with the parameters of their prompts."""
-    pool, sizes = read_functions(functions), load_profile("sft", SftSizes)
+def read_training_set(data: Path, rows: Path) -> TrainingSet:
+    """The first of `rows` and of dev in folder `data`, as many as the profile says, and how they become prompts."""
+    pool, sizes = read_functions(data / "functions.json"), load_profile("sizes.sft", SftSizes)
     return TrainingSet(
-        read_examples(examples, pool)[: sizes.examples or None],
-        read_examples(dev, pool)[: sizes.dev_examples],
+        read_examples(rows, pool)[: sizes.examples or None],
+        read_examples(data / "dev.jsonl", pool)[: sizes.dev_examples],
         pool,
         load("pack", PackConfig),
         load("prompt", PromptConfig),

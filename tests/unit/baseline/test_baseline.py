@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from supertiny.baseline.config import BaselineConfig, BaselineSizes, PartConfig
 from supertiny.baseline.frames import Frame, from_frame
 from supertiny.baseline.labels import (
     Reading,
@@ -23,24 +24,14 @@ from supertiny.baseline.labels import (
     token_spans,
     value_of,
 )
-from supertiny.baseline.parts import (
-    BaselineConfig,
-    BaselineSizes,
-    Domain,
-    PartConfig,
-    by_domain,
-    known_domains,
-    parts,
-    read_domains,
-    write_domains,
-)
-from supertiny.baseline.system import System, best_spans, whole_words
+from supertiny.baseline.parts import Domain, by_domain, known_domains, parts, read_domains, write_domains
+from supertiny.baseline.system import Traditional, best_spans, whole_words
 from supertiny.core.calls import Call, Function, Parameter, Refusal, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.judge.meaning import same
+from supertiny.model.config import FitConfig
 from supertiny.model.encoder import NONE, HeadedEncoder, TextBatch, collate, loss
-from supertiny.model.train import FitConfig
 
 POOL = {
     "dim": Function(
@@ -208,7 +199,7 @@ def test_where_no_encoder_is_needed_the_classifier_alone_answers(tmp_path, tiny_
     classifier_of(tmp_path, tiny_folder, chosen)
     labels = {"cover": Call("open", {"kind": "blind"}), "other": Call("add")}
     write_domains(tmp_path, {name: Domain([answer_text(call)], None) for name, call in labels.items()})
-    (one,) = System(tmp_path, POOL, 1).answer([Example(id="1", query="raise it", candidates=("open", "dim"))])
+    (one,) = Traditional(tmp_path, POOL, 1).answer([Example(id="1", query="raise it", candidates=("open", "dim"))])
     assert (one.reply, one.passes) == (reply, 1)
 
 
@@ -344,8 +335,8 @@ def test_domains_come_back_as_written(tmp_path):
         (lambda: part(min_steps=0), "min_steps"),
         (lambda: part(texts_a_step=0), "texts_a_step"),
         (lambda: BaselineConfig(min_count=0, domain=None, all_domains=None, frame=None), "min_count"),
-        (lambda: BaselineSizes(examples=-1, dev_examples=1, batch_size=1), "examples"),
-        (lambda: BaselineSizes(examples=1, dev_examples=1, batch_size=0), "batch_size"),
+        (lambda: BaselineSizes(examples=-1, dev_examples=1), "examples"),
+        (lambda: BaselineSizes(examples=1, dev_examples=-1), "dev_examples"),
     ],
 )
 def test_a_size_out_of_range_names_itself(make, name):

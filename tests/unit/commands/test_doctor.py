@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from supertiny.commands import doctor, engines, packages, settings
+from supertiny.commands import engines, machine, packages, settings, store
 from supertiny.commands.doctor import main
 from supertiny.commands.packages import Package
+from supertiny.core.code import Tree
+from supertiny.core.config import MACHINE, profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
 from supertiny.core.findings import State
+from supertiny.engines.reach import CODE, write_codes
 from tests.house import yaml
 from tests.project import TOP, smoke_project
 
@@ -38,7 +41,7 @@ def project(tmp_path):
     """The smoke profile, where the endpoint serves the large model and nothing is quantized to 4 bits."""
 
     def change(params, profile):
-        params["quantized"] = {"w8a8": params["quantized"]["w8a8"]}
+        params["trained"]["quantize"] = {"w8a8": params["trained"]["quantize"]["w8a8"]}
         profile["engines"]["chat"] = "endpoint"
         profile["chat"] |= {"url": "http://gpu1:30000/v1", "served_model": "large"}
 
@@ -92,15 +95,22 @@ def test_what_an_engine_lacks_is_found_in_its_code_and_in_ours_that_it_imports(t
     (tmp_path / "chat.py").write_text(
         "import json\nfrom supertiny.core.files import digest\n\ndef chat():\n    import no_such_thing.part\n"
     )
-    assert engines.lacking(tmp_path) == ["no_such_thing"]
-    assert engines.lacking(engines.PACKAGE / "engines/native") == []
+    assert engines.lacking([tmp_path / "chat.py"]) == ["no_such_thing"]
+    assert engines.lacking(engines.code_of("native")) == []
+
+
+def test_the_code_of_an_engine_is_what_the_table_says():
+    names = {path.relative_to(engines.PACKAGE).as_posix() for path in engines.code_of("native")}
+    verbs = {f"engines/native/{name}.py" for name in ("answer", "train", "logits", "rl")}
+    assert names == verbs | {"__init__.py", "engines/__init__.py", "engines/native/__init__.py"}
 
 
 def test_engines_say_what_the_profile_asks_of_them(project, monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "openai" else name)
     asked = {"": [], "endpoint": [Package("openai", ">=3", None, False)]}
     found = {one.what: one for one in engines.findings(asked)}
-    assert found["engine native"].state is State.OK and "the profile's sft, logits" in found["engine native"].said
+    assert found["engine native"].state is State.OK
+    assert "the profile's generate, serve, train, logits, rl" in found["engine native"].said
     assert found["engine endpoint"].state is State.MISSING and "lacks openai" in found["engine endpoint"].said
     assert "'.[endpoint]'" in found["engine endpoint"].remedy
     assert found["endpoint"].state is State.OK
@@ -108,12 +118,13 @@ def test_engines_say_what_the_profile_asks_of_them(project, monkeypatch):
 
 def test_an_engine_that_cannot_or_is_not_there_is_a_wrong_parameter(tmp_path):
     def change(params, profile):
-        profile["engines"] |= {"sft": "endpoint", "rl": "magic"}
+        profile["engines"] |= {"train": "endpoint", "rl": "magic"}
 
     with smoke_project(tmp_path, change):
         found = {one.what: one for one in engines.findings({"": []})}
         (said,) = settings.wrong()
-    assert said.startswith("profiles/smoke.yaml: engines.sft: 'endpoint' cannot sft; megatron, native can; engines.rl:")
+    assert said.startswith("profiles/smoke.yaml: engines.train: engine 'endpoint' cannot train; it can chat, serve, ")
+    assert "megatron, native can train; engines.rl: there is no engine 'magic'" in said
     assert found["chat.url"].state is found["chat.served_model"].state is State.MISSING
 
 
@@ -137,7 +148,7 @@ def test_an_engine_lacks_the_programs_of_its_environment(tmp_path):
     assert lacking["engine openrlhf"] is lacking["engine native"] is State.OK
     far = found(launch={"template": "ssh gpu1 {command}"})
     assert far["engine sglang"] is far["engine vllm"] is State.OK
-    servers = yaml("profiles/smoke.yaml")["servers"]
+    servers = yaml("profiles/cpu.yaml")["servers"]
     there = found(servers={"chat": servers["chat"] | {"url": "http://gpu1:30000/v1"}})
     assert there["engine sglang"] is State.OK and there["engine trtllm"] is State.WARNING
     theirs = {"url": "http://gpu1:30000/v1", "key_variable": "SUCH_A_KEY"}
@@ -159,22 +170,22 @@ def test_the_endpoints_key_is_looked_for(project, monkeypatch):
 
 def test_room_for_the_logits_is_counted_by_the_profile_and_measured_bytes(project, monkeypatch):
     # 12 answers of the prototype and 60 labelled rows, 40 of dev, 96 tokens each
-    assert doctor.num_tokens() == (12 + 60 + 40) * 96
-    assert doctor.bytes_per_token() == (1200, ", unpacked")
-    write_json(doctor.MEASURED, {"bytes_per_token": 51.0})
-    assert doctor.bytes_per_token()[0] == 51.0
+    assert machine.num_tokens() == (12 + 60 + 40) * 96
+    assert machine.bytes_per_token() == (1200, ", unpacked")
+    write_json(machine.MEASURED, {"bytes_per_token": 51.0})
+    assert machine.bytes_per_token()[0] == 51.0
     need = 51 * 112 * 96
     usage = namedtuple("usage", "total used free")
     for free, state in ((2 * need, State.MISSING), (2 * need + 1, State.OK)):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: usage(0, 0, free))
-        assert states(doctor.findings({})) == {"disk, project": state, "disk, cache": state}
+        assert states(machine.space({})) == {"disk, project": state, "disk, cache": state}
 
 
 def test_more_threads_than_cores_are_a_warning(project, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4096")
-    assert states(doctor.findings({}))["threads"] is State.WARNING
+    assert states(machine.findings({}))["threads"] is State.WARNING
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    found = {one.what: one for one in doctor.findings({})}
+    found = {one.what: one for one in machine.findings({})}
     assert {one.state for one in found.values()} == {State.OK}
     assert found["threads"].said.startswith("1 on ")
 
@@ -197,7 +208,7 @@ def test_auto_is_what_it_becomes_here(tmp_path):
 
     with smoke_project(tmp_path, change) as folder:
         write_pyproject(folder)
-        (said,) = [one.said for one in doctor.findings({}) if one.what == "precision"]
+        (said,) = [one.said for one in machine.findings({}) if one.what == "precision"]
     assert said == f"auto is {str(compute_dtype('auto')).split('.')[-1]} here (train)"
 
 
@@ -209,21 +220,25 @@ def test_git_and_dvc_are_looked_at_as_they_come(project, monkeypatch):
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
-    assert states(doctor.findings({})) == {"git": State.MISSING, "dvc": State.MISSING}
+    assert states(store.findings({})) == {
+        "git": State.MISSING,
+        "dvc": State.MISSING,
+        "resolve": State.WARNING,
+    }
     run("git", "init", "--quiet")
-    assert states(doctor.findings({}))["git"] is State.WARNING
+    assert states(store.findings({}))["git"] is State.WARNING
     run(sys.executable, "-m", "dvc", "init", "--quiet")
     run("git", "commit", "--quiet", "-m", "first")
-    found = {one.what: one for one in doctor.findings({})}
+    found = {one.what: one for one in store.findings({})}
     assert found["git"].state is State.OK and "changed or new" in found["git"].said
     assert found["dvc remote"].state is State.WARNING
     run(sys.executable, "-m", "dvc", "remote", "add", "--default", "shared", str(project / "remote"))
     run(sys.executable, "-m", "dvc", "config", "cache.type", "symlink,copy")
-    found = {one.what: one for one in doctor.findings({})}
-    assert {one.state for one in found.values()} == {State.OK}
+    found = {one.what: one for one in store.findings({})}
+    assert {what for what, one in found.items() if one.state is not State.OK} == {"resolve"}
     assert "(default)" in found["dvc remote shared"].said and ", symlink (" in found["dvc cache"].said
     run(sys.executable, "-m", "dvc", "config", "cache.type", "copy")
-    assert states(doctor.findings({}))["dvc cache"] is State.WARNING
+    assert states(store.findings({}))["dvc cache"] is State.WARNING
     assert not [path for path in project.iterdir() if path.name.startswith(".") and path.name not in
                 (".git", ".dvc", ".dvcignore")], "the trial of links leaves nothing"  # fmt: skip
 
@@ -232,8 +247,34 @@ def test_a_remote_whose_package_is_not_here_is_missing(project):
     run("git", "init", "--quiet")
     run(sys.executable, "-m", "dvc", "init", "--quiet")
     run(sys.executable, "-m", "dvc", "remote", "add", "far", "webhdfs://host/path")
-    found = {one.what: one for one in doctor.findings({})}["dvc remote far"]
+    found = {one.what: one for one in store.findings({})}["dvc remote far"]
     assert found.state is State.MISSING and found.remedy == "pip install 'dvc[webhdfs]'"
+
+
+def test_a_profile_or_code_that_is_not_what_was_resolved_is_told(project):
+    def found():
+        (one,) = [one for one in store.findings({}) if one.what == "resolve"]
+        assert one.state is State.OK or one.remedy.startswith("`make status`")
+        return one
+
+    assert "are not there yet" in found().said
+    for folder in ("stages", "src/supertiny"):
+        (project / folder).mkdir(parents=True)
+        (project / folder / "__init__.py").write_text("")
+    script = project / "stages/base.py"
+    script.write_text("x = 1\n")
+    write_json(MACHINE, {"profile": "smoke", **profile()})
+    write_codes(CODE, Tree(Path()))
+    assert found().state is State.OK
+    script.write_text('"""Said."""\n\nx = 1  # so\n')
+    assert found().state is State.OK, "a comment is no change"
+    script.write_text("x = 2\n")
+    assert found().state is State.WARNING and "than base reach now" in found().said
+    write_codes(CODE, Tree(Path()))
+    edited = yaml(str(project / "profiles/smoke.yaml"))
+    edited["train"]["max_tokens"] = 17
+    (project / "profiles/smoke.yaml").write_text(json.dumps(edited))
+    assert found().state is State.WARNING and "is not what profiles/smoke.yaml says now" in found().said
 
 
 def test_the_command_says_all_and_fails_where_the_profile_lacks_something(project, capsys):

@@ -66,7 +66,7 @@ def test_all_that_the_graph_starts_from_is_in_the_project(project):
     first = {dep for dep in fixed if not any(Path(dep).is_relative_to(out) for out in made if "$" not in out)}
     absent = sorted(dep for dep in first if not (project / dep).exists())
     made_each = ("data/models/", "data/results/", "data/logs/", "data/descriptions/", "data/thoughts/")
-    assert [dep for dep in absent if not dep.startswith(made_each)] == []
+    assert [dep for dep in absent if not f"{dep}/".startswith(made_each)] == []
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,5 @@ def test_a_parameter_is_set_and_nothing_else_is_written_anew(tmp_path):
     assert len(old) == len(new)
     changed = {one.split(":")[0].strip() for one, other in zip(old, new, strict=True) if one.split() != other.split()}
     assert changed == {"queries", "mu_start"}
+    assert [line for line in new if line.startswith("  sft: ")] == [line for line in old if line.startswith("  sft: ")]
+    assert any("&sft {" in line for line in new) and "  sft: *sft" in new, "what is served is what is asked"

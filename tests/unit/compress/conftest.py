@@ -14,7 +14,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from supertiny.compress.search import Granularity, PruneConfig
+from supertiny.compress.config import Granularity, ShrinkConfig
 
 TEXT = "turn on the kitchen light off lower newer wider kitchens lights turning thermostat to degrees"
 WORDS = TEXT.split()
@@ -64,11 +64,21 @@ def bpe(request):
     return {"llama": llama_tokenizer, "qwen2": qwen2_tokenizer}[request.param]()
 
 
-def pruning(**changes):
-    """How to prune, single channels unless told otherwise."""
+def shrinking(**changes):
+    """How to shrink: a search within 70 % of the weights, single channels unless told otherwise."""
     ones = {"granularity": Granularity(hidden=1, inter=1), "groups": Granularity(hidden=1, inter=1)}
-    given = {"base": "sft", "calibration_packs": 24, "score_packs": 8, "own_inter": True, "trim_vocabulary": True}
-    return PruneConfig(**ones | given | changes)
+    given = {
+        "base": "sft",
+        "blocks": 1.0,
+        "channels": 1.0,
+        "trim_vocabulary": True,
+        "general_texts": False,
+        "init": None,
+    }
+    budget = {"of": "parameters", "share": 0.7, "at_most": None, "axes": ["depth", "width"]}
+    return ShrinkConfig(
+        **ones | given | budget | {"calibration_packs": 24, "score_packs": 8, "own_inter": True} | changes
+    )
 
 
 def random_model(tokenizer, tied=True, layers=4, seed=0, **changes):

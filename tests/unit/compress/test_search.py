@@ -9,22 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.compress.importance import Importance, measure
-from supertiny.compress.search import (
-    COUNTS,
-    Counted,
-    Granularity,
-    PrunedConfig,
-    Shape,
-    candidates,
-    cut,
-    perplexity,
-    search,
-)
+from supertiny.compress.config import COUNTS, Budget, Granularity
+from supertiny.compress.cut import Importance, measure
+from supertiny.compress.search import Counted, Shape, candidates, cut, perplexity, search
 from supertiny.core.errors import UserError
 from supertiny.model.batches import collate
 from supertiny.model.flops import ModelShape, gemm_flops
-from tests.unit.compress.conftest import llama_tokenizer, pruning, random_model
+from tests.unit.compress.conftest import llama_tokenizer, random_model, shrinking
 from tests.unit.compress.test_depth import PACKS, logits
 
 TINY = ModelShape(num_layers=4, hidden=4, head_dim=2, num_heads=2, num_kv_heads=1, intermediate=8, vocab=10)
@@ -34,7 +25,7 @@ WIDE = Granularity(hidden=64, inter=256)
 
 
 def budget(share, *axes, of="parameters", at_most=None):
-    return PrunedConfig(of=of, share=share, at_most=at_most, axes=list(axes or ("depth", "width")))
+    return Budget(of=of, share=share, at_most=at_most, axes=list(axes or ("depth", "width")))
 
 
 def test_candidates_by_hand():
@@ -85,7 +76,7 @@ def test_an_absolute_budget_that_nothing_keeps_is_named():
 @pytest.mark.parametrize(("granularity", "name"), [((3, 4), "hidden: 3"), ((2, 5), "inter: 5")])
 def test_a_granularity_that_does_not_divide_is_named(granularity, name):
     steps = Granularity(hidden=granularity[0], inter=granularity[1])
-    with pytest.raises(UserError, match=rf"prune\.granularity\.{name} does not divide"):
+    with pytest.raises(UserError, match=rf"shrink\.granularity\.{name} does not divide"):
         candidates(BASE, budget(0.8), steps)
     assert candidates(BASE, budget(0.8, "depth"), steps)  # where no channel goes it does not matter
 
@@ -153,7 +144,7 @@ def test_each_row_is_of_the_model_that_is_cut_so(bpe):
     batches, before = [collate(PACKS[:1], 0), collate(PACKS[1:], 0)], logits(model)
     importance, shapes = measure(model, batches), [Shape(3, 32, 48), Shape(4, 16, 24), Shape(2, 24, 12)]
     steps = Granularity(hidden=8, inter=12)
-    cfg = pruning(granularity=steps, groups=steps)
+    cfg = shrinking(granularity=steps, groups=steps)
     rows = search(model, importance, shapes, batches, counted(model), cfg)
     assert [row.shape for row in rows] == shapes and torch.equal(logits(model), before)
     for row in rows:
@@ -207,14 +198,29 @@ def test_feed_forward_channels_of_each_block_or_of_all(own, gates):
         (lambda: budget(0.8, at_most=9.0), "share, at_most: expected a number for one"),
         (lambda: budget(None, at_most=0.0), "at_most: expected more than 0"),
         (lambda: budget(0.8, "height"), "axes: expected some of depth, width"),
-        (lambda: PrunedConfig(of="bytes", share=0.5, at_most=None, axes=[]), "axes"),
+        (lambda: Budget(of="bytes", share=0.5, at_most=None, axes=[]), "axes"),
         (lambda: Granularity(hidden=0, inter=1), "hidden: expected more than 0"),
         (lambda: Granularity(hidden=1, inter=0), "inter: expected more than 0"),
-        (lambda: pruning(calibration_packs=0), "calibration_packs"),
-        (lambda: pruning(groups=Granularity(hidden=1, inter=2)), "groups.inter: expected a divisor of .* 1, got 2"),
-        (lambda: pruning(score_packs=25), "score_packs: expected 1 to 24"),
+        (lambda: shrinking(calibration_packs=0), "calibration_packs"),
+        (lambda: shrinking(groups=Granularity(hidden=1, inter=2)), "groups.inter: expected a divisor of .* 1, got 2"),
+        (lambda: shrinking(score_packs=25), "score_packs: expected 1 to 24"),
+        (lambda: shrinking(score_packs=0), "score_packs: expected 1 to 24"),
+        (lambda: shrinking(share=1.2), "share: .* at most 1"),
+        (lambda: shrinking(axes=["height"]), "axes: expected some of depth, width"),
+        (lambda: shrinking(blocks=0.0), "blocks: expected more than 0 and at most 1, got 0.0"),
+        (lambda: shrinking(channels=1.5), "channels: expected more than 0 and at most 1, got 1.5"),
+        (lambda: shrinking(blocks=0.5), "blocks: must be 1 where of gives the shape"),
+        (lambda: shrinking(of=None, share=None, channels=0.5, init="a=1"), "channels: must be 1 where init gives"),
+        (lambda: shrinking(init="hidden_size=32"), "init, of: .*give one of them"),
+        (lambda: shrinking(of=None), "of: expected a count for share or at_most"),
+        (lambda: shrinking(of=None, share=None, at_most=9.0), "of: expected a count for share or at_most"),
     ],
 )
 def test_parameters_are_checked(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_a_budget_is_there_where_something_is_counted():
+    assert shrinking(share=None, at_most=9.0).budget == budget(None, at_most=9.0)
+    assert shrinking(of=None, share=None, blocks=0.5).budget is None

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from supertiny.compress.cut import ChannelImportance, keep_channels, loadable, most_important_groups
-from supertiny.compress.importance import measure
+from supertiny.compress.cut import ChannelImportance, keep_channels, loadable, measure, most_important_groups
 from supertiny.compress.search import Shape, cut
 from supertiny.core.errors import UserError
 from supertiny.model.batches import Branch, Pack, collate

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import load_yaml
 
-from supertiny.core.config import load, load_profile, profile_path, require, seed
+from supertiny.core.config import (
+    load,
+    load_each,
+    load_over,
+    load_profile,
+    merged_profile,
+    profile,
+    profile_path,
+    require,
+    seed,
+)
 from supertiny.core.errors import UserError
 
 
@@ -152,6 +162,95 @@ def test_the_profile_is_the_file_that_params_name():
     assert load_profile("sft", Schedule).start == 2.0
     with pytest.raises(UserError, match=r"profiles/cpu\.yaml: section 'rl'"):
         load_profile("rl", Schedule)
+
+
+BASE = "train: {start: 1.0, end: 9.0}\nnames: {a: 1}\nlaunch: {programs: {vllm: here}, template: x}\n"
+
+
+def write_profiles(**profiles):
+    write("profile: small\n")
+    for name, text in profiles.items():
+        write(text, f"profiles/{name}.yaml")
+
+
+def test_a_profile_says_only_what_differs_from_the_one_it_extends():
+    write_profiles(cpu=BASE, gpu="extends: cpu\ntrain: {start: 2.0}\n", small="extends: gpu\ntrain: {end: 5.0}\n")
+    assert profile()["train"] == {"start": 2.0, "end": 5.0} and profile()["names"] == {"a": 1}
+    assert "extends" not in profile()
+    assert merged_profile(Path("profiles/gpu.yaml"))["train"] == {"start": 2.0, "end": 9.0}
+    write("extends: gpu\ntrain: null\n", "profiles/small.yaml")
+    assert profile()["train"] is None
+    with pytest.raises(UserError, match=r"profiles/small\.yaml: section 'train' is missing"):
+        load_profile("train", Schedule)
+
+
+def test_values_of_the_base_are_checked_in_the_name_of_the_chosen_profile():
+    write_profiles(cpu="train: {start: x}\n", small="extends: cpu\n")
+    with pytest.raises(UserError, match=r"profiles/small\.yaml: train\.start"):
+        load_profile("train", Schedule)
+
+
+@pytest.mark.parametrize(
+    ("small", "message"),
+    [
+        ("extends: none\n", r"profiles/small\.yaml: extends: there is no profiles/none\.yaml .*: cpu, gpu, small"),
+        ("extends: null\nextends: cpu\n", r"profiles/small\.yaml is not valid YAML"),
+        ("extends: small\n", r"profiles/small\.yaml: extends: small extends small: a profile cannot extend itself"),
+        ("extends: gpu\n", r"profiles/gpu\.yaml: extends: small extends gpu extends small"),
+        (
+            "extends: cpu\ntrane: {}\n",
+            r"profiles/small\.yaml: trane: .* has no such key \(it has: train, names, launch\)",
+        ),
+        ("extends: cpu\ntrain: {stat: 1.0}\n", r"profiles/small\.yaml: train\.stat: .* \(it has: start, end\)"),
+        ("extends: cpu\nlaunch: {program: x}\n", r"profiles/small\.yaml: launch\.program: .* programs, template"),
+    ],
+)
+def test_a_profile_that_cannot_be_merged_is_named(small, message):
+    write_profiles(cpu=BASE, gpu="extends: small\n", small=small)
+    with pytest.raises(UserError, match=message) as error:
+        profile()
+    assert "\n" not in str(error.value)
+
+
+def test_a_key_that_only_the_middle_of_a_chain_has_is_unknown_to_its_base():
+    write_profiles(cpu=BASE, gpu="extends: cpu\nnames: {b: 1}\n", small="extends: gpu\nnames: {b: 2}\n")
+    with pytest.raises(UserError, match=r"profiles/gpu\.yaml: names\.b"):
+        profile()
+
+
+def test_programs_of_a_users_own_may_join():
+    write_profiles(cpu=BASE, small="extends: cpu\nlaunch: {programs: {mine: there}}\n")
+    assert profile()["launch"] == {"programs": {"vllm": "here", "mine": "there"}, "template": "x"}
+
+
+def test_a_later_section_says_only_what_differs_from_those_before_it():
+    write("all: {start: 1.0, end: 2.0, deep: {a: 1}}\nsome: {one: {end: 3.0, deep: {a: 2}}, none: {}, no: null}\n")
+
+    @dataclass(kw_only=True, slots=True)
+    class Deep:
+        a: int
+
+    @dataclass(kw_only=True, slots=True)
+    class Both:
+        start: float
+        end: float
+        deep: Deep
+
+    assert load_over(("all", "some.one"), Both) == Both(start=1.0, end=3.0, deep=Deep(a=2))
+    assert load_over(("all", "some.none"), Both) == Both(start=1.0, end=2.0, deep=Deep(a=1))
+    for name in ("no", "two"):
+        with pytest.raises(UserError, match=rf"params\.yaml: section 'some\.{name}' is missing"):
+            load_over(("all", f"some.{name}"), Both)
+    with pytest.raises(UserError, match=r"params\.yaml: some\.one\.\w+: Key"):
+        load_over(("all", "some.one"), Schedule)
+
+
+def test_a_table_may_be_empty_only_where_it_is_said():
+    write("table: {a: {start: 1.0}, 2: {start: 2.0}}\nempty: {}\nnothing: null\n")
+    assert load_each("table", Schedule) == {"a": Schedule(start=1.0), "2": Schedule(start=2.0)}
+    assert load_each("empty", Schedule, empty=True) == {}
+    with pytest.raises(UserError, match=r"params\.yaml: section 'empty': expected at least one entry"):
+        load_each("empty", Schedule)
 
 
 def test_an_unknown_profile_names_those_there_are():

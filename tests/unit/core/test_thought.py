@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Malformed, Refusal
-from supertiny.core.thought import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, read_answer, write
+from supertiny.core.prompt import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, read_answer, write
 
 pieces = st.lists(st.sampled_from([*TAGS, " ", "\n", "x", "<", ">", "think", "/"]), max_size=9).map("".join)
 

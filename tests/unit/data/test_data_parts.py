@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
 from supertiny.data.build import complexity, get_source
-from supertiny.data.candidates import Oracle, nearness
-from supertiny.data.dataset import DatasetSizes
-from supertiny.data.knowledge import lookup
+from supertiny.data.dataset import DatasetSizes, Oracle, lookup, nearness
 from tests.unit.data.conftest import make_config
 
 POOL = {

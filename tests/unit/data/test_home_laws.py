@@ -10,12 +10,12 @@ import pytest
 from supertiny.core.calls import Call, Refusal, check_call
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_examples
+from supertiny.data.dataset import lookup
 from supertiny.data.home import dialogue, source
 from supertiny.data.home.english import in_words
+from supertiny.data.home.grammar import sentence, split_plain
 from supertiny.data.home.home import build_home
 from supertiny.data.home.speaker import is_ood
-from supertiny.data.home.split import sentence, split_plain
-from supertiny.data.knowledge import lookup
 from tests.unit.data.conftest import SIZES, make_config
 
 HELD_OUT = ("dev", "test")

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter
 from supertiny.data.home.dialogue import follow_up, follow_up_templates
 from supertiny.data.home.english import decorate, in_words, skeleton, surface
-from supertiny.data.home.grammar import load_grammar
+from supertiny.data.home.grammar import load_grammar, split_templates
 from supertiny.data.home.home import Device, Home, build_home, reference, right_calls
 from supertiny.data.home.speaker import mark
-from supertiny.data.home.split import split_templates
 
 TEXT = Parameter("string")
 NUMBER = Parameter("integer")

@@ -5,7 +5,7 @@ import pytest
 from supertiny.core.calls import Call, check_call
 from supertiny.core.errors import UserError
 from supertiny.data.dataset import DatasetSizes, MassiveConfig
-from supertiny.data.massive import massive, parse_annotation, read_utterances
+from supertiny.data.own import massive, parse_annotation, read_utterances
 from tests.unit.data.conftest import make_config
 
 SIZES = DatasetSizes(train=50, expert=2, dev=3, test=4, ood=6)

@@ -5,8 +5,7 @@ import pytest
 from supertiny.core.calls import Function, Parameter
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_functions
-from supertiny.data.dataset import DatasetSizes, OwnConfig
-from supertiny.data.knowledge import lookup
+from supertiny.data.dataset import DatasetSizes, OwnConfig, lookup
 from supertiny.data.own import own
 from tests.unit.data.conftest import make_config
 

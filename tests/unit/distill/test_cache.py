@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.distill.rows import LogitsConfig, Rows, reconciled
+from supertiny.distill.config import LogitsConfig, LogitsSizes
+from supertiny.distill.rows import Rows, reconciled
 from supertiny.distill.shards import Shard
-from supertiny.distill.store import CacheReader, CacheWriter, LogitsSizes, TeacherIdentity, content_key, summary
+from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, summary
 from supertiny.model.vocab import Vocabulary
 
 QWEN = 151_665

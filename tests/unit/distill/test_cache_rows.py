@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supertiny.core.errors import UserError
+from supertiny.distill.config import LogitsConfig
 from supertiny.distill.rows import (
-    LogitsConfig,
     RowFormat,
     Rows,
     decode,

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from supertiny.core.errors import UserError
+from supertiny.distill.config import DistillConfig, LogitsConfig
 from supertiny.distill.distance import known
-from supertiny.distill.divergence import DistillConfig
-from supertiny.distill.rows import LogitsConfig, Rows
+from supertiny.distill.rows import Rows
 from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key
-from supertiny.distill.teacher import Lesson, Teacher, with_mu
+from supertiny.distill.teacher import Lesson, StoredTeacher, with_mu
 from supertiny.model.batches import Branch, Pack
 from supertiny.model.vocab import Vocabulary
 
@@ -44,7 +44,7 @@ def cache(tmp_path):
 
 
 def test_the_signal_stands_in_the_order_of_the_targets_and_in_the_students_ids(cache):
-    teacher = Teacher(cache, cache.align(TRIMMED))
+    teacher = StoredTeacher(cache, cache.align(TRIMMED))
     batch = teacher.batch(Lesson([PACK], 0.5), pad_id=0)
     assert batch.targets.tolist() == [3, 4, 0]
     assert batch.signal.ids_NK.tolist() == [[3, -1, -1], [4, -1, -1], [0, 1, -1]]
@@ -59,7 +59,7 @@ def test_the_signal_stands_in_the_order_of_the_targets_and_in_the_students_ids(c
 
 
 def test_any_order_reads_the_same_rows(cache):
-    teacher = Teacher(cache, cache.align(TRIMMED))
+    teacher = StoredTeacher(cache, cache.align(TRIMMED))
     turned = Pack(PACK.prefix, PACK.branches[::-1])
     first, other = teacher.signal([PACK]), teacher.signal([turned])
     assert other.ids_NK[0].tolist() == first.ids_NK[2].tolist()
@@ -78,7 +78,7 @@ def test_mu_goes_from_start_to_end_over_the_steps_and_is_one_within_a_step():
 
 
 def test_a_prompt_that_the_teacher_was_not_asked_is_left_out_of_the_comparison(cache):
-    teacher = Teacher(cache, cache.align(TRIMMED))
+    teacher = StoredTeacher(cache, cache.align(TRIMMED))
     other = Branch([2, 2], [3, 4])
     mixed = Pack(PACK.prefix, (PACK.branches[0], other, PACK.branches[1]))
     assert known(mixed, teacher) == PACK
@@ -91,7 +91,7 @@ def test_a_token_that_the_teacher_has_not_is_an_error_and_no_comparison(tmp_path
     with CacheWriter(tmp_path / "logits", identity, CONFIG, 100) as writer:
         writer.add(content_key([1], [2]), rows({2: 1.0}))
     with CacheReader(tmp_path / "logits") as reader:
-        teacher = Teacher(reader, reader.align(FULL))
+        teacher = StoredTeacher(reader, reader.align(FULL))
         both = Pack([2], (Branch([], [3]), Branch([1], [3])))
         assert known(both, teacher).branches == both.branches[:1]
         with pytest.raises(UserError, match=r"1 of 2 examples have tokens.*its teacher has not"):

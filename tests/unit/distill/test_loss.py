@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from supertiny.distill.divergence import KINDS, SMALLEST_REST, Divergence
+from supertiny.distill.config import KINDS
+from supertiny.distill.divergence import SMALLEST_REST, Divergence
 from supertiny.distill.loss import Signal, divergence_sum, token_stats
 
 V = 12

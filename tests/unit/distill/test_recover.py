@@ -9,13 +9,14 @@ import torch
 from supertiny.compress.cut import keep_layers
 from supertiny.compress.vocab import trim_vocabulary
 from supertiny.core.errors import UserError
-from supertiny.distill.divergence import DistillConfig
-from supertiny.engines.native.train import correct, recover
+from supertiny.distill.config import DistillConfig
+from supertiny.engines.native.train import train
+from supertiny.engines.training import AskedModel, TrainingPlan
 from supertiny.model.checkpoint import load_model, load_tokenizer, save
-from supertiny.model.train import FitConfig, FrozenConfig, TrainMachine
+from supertiny.model.config import FitConfig, FrozenConfig, TrainingConfig, TrainMachine
+from supertiny.model.train import Job
 from supertiny.sft import general
 from supertiny.sft.general import GeneralSet, Instruction, pieces
-from supertiny.sft.packs import SftConfig
 from tests.project import bytes_of, killed_before_step
 from tests.unit.compress.conftest import WORDS, random_model
 
@@ -26,7 +27,7 @@ MACHINE = TrainMachine(
     precision="float32", max_tokens=128, gradient_checkpointing=False, save_minutes=1e-9, processes=1
 )
 FIT = FitConfig(learning_rate=1e-3, warmup_share=0.0, schedule="constant", weight_decay=0.0, max_grad_norm=1e9)
-TEACHING = SftConfig(
+TEACHING = TrainingConfig(
     shuffle_seed=0, epochs=1, groups_a_step=1, frozen=FrozenConfig(embeddings=False, blocks=0.0), dev_points=1, fit=FIT
 )
 AKL = DistillConfig(loss="akl", mu=0.7, mu_start=None, alpha=0.5, chunk_rows=3)
@@ -53,7 +54,12 @@ def models(bpe, tmp_path):
 
 
 def taught(models, student, out="out", data=DATA, teaching=TEACHING, cfg=AKL):
-    recover(models / student, models / "teacher", data, models / out, models / f"{out}.csv", cfg, teaching, MACHINE)
+    plan = TrainingPlan(rows=data, cfg=teaching, teacher=AskedModel(models / "teacher"), divergence=cfg)
+    return learned(plan, models, student, out)
+
+
+def learned(plan, models, base, out):
+    train(plan, Job(models / base, models / out, models / f"{out}.csv", MACHINE))
     with (models / f"{out}.csv").open() as file:
         return list(csv.DictReader(file))
 
@@ -132,13 +138,11 @@ def test_texts_that_the_student_spells_in_other_tokens_are_left_out_and_too_many
 
 def test_a_teacher_with_fewer_tokens_than_its_student_is_refused(models):
     with pytest.raises(UserError, match=r"same_trimmed: the student has \d+ tokens that this teacher has not"):
-        recover(
-            models / "half_whole", models / "same_trimmed", DATA, models / "x", models / "y", AKL, TEACHING, MACHINE
-        )
+        plan = TrainingPlan(rows=DATA, cfg=TEACHING, teacher=AskedModel(models / "same_trimmed"), divergence=AKL)
+        learned(plan, models, "half_whole", "never")
 
 
 def test_a_corrected_teacher_answers_the_texts_better(models):
-    correct(models / "teacher", DATA, models / "corrected", models / "c.csv", replace(TEACHING, epochs=4), MACHINE)
-    with (models / "c.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    plan = TrainingPlan(rows=DATA, cfg=replace(TEACHING, epochs=4), teacher=None, divergence=None)
+    rows = learned(plan, models, "teacher", "corrected")
     assert len(rows) == 16 and float(rows[-1]["loss"]) < float(rows[0]["loss"]) - 0.5

@@ -11,7 +11,7 @@ from supertiny.core.calls import Function, Parameter
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import Prompt
 from supertiny.engines.native.answer import serve
-from supertiny.measure.load import BenchConfig, BenchSizes, bench, closed_loop
+from supertiny.measure.load import BenchSizes, bench, closed_loop
 from supertiny.model.answer import Loaded
 from supertiny.model.generate import Sampling
 
@@ -25,10 +25,8 @@ REQUESTS = [
 
 def test_an_unknown_engine_and_an_impossible_verb_are_named():
     with pytest.raises(UserError, match="no engine 'warp'.*native"):
-        engines.get("warp", "sft")
-    with pytest.raises(
-        UserError, match="'native' cannot fly; it can chat, correct, distill, generate, logits, recover, rl, serve, sft"
-    ):
+        engines.get("warp", "train")
+    with pytest.raises(UserError, match="'native' cannot fly; it can chat, generate, logits, rl, serve, train"):
         engines.get("native", "fly")
     assert engines.get("native", "serve") is serve
 
@@ -41,8 +39,8 @@ def test_served_answers_are_those_of_one_at_a_time(tiny_folder):
             ask,
             REQUESTS,
             lambda request, found: found.text == expected[request.prompt],
-            BenchConfig(clients=[1, 5, 9], models=[]),
-            BenchSizes(requests=7, warmup=1, max_clients=5),
+            [1, 5],
+            BenchSizes(requests=7, warmup=1, max_clients={"model": 5}),
         )
     assert list(result["rounds"]) == ["cc1", "cc5"]
     assert [one["requests"] for one in result["rounds"].values()] == [7, 10]

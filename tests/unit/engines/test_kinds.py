@@ -8,13 +8,14 @@ import pytest
 import yaml
 
 from supertiny.core.errors import UserError
+from supertiny.engines.servers import kinds
 from supertiny.engines.servers.hosted import Start, partial
 from supertiny.engines.servers.launch import LaunchConfig, ServerConfig
-from supertiny.engines.servers.sglang import KIND as SGLANG
-from supertiny.engines.servers.trtllm import KIND as TRTLLM
-from supertiny.engines.servers.vllm import KIND as VLLM
+from supertiny.engines.servers.trtllm import TRTLLM as HOSTED_TRTLLM
 from tests import flags
 from tests.project import smoke_project
+
+SGLANG, VLLM, TRTLLM = kinds.SGLANG.kind, kinds.VLLM.kind, HOSTED_TRTLLM.kind
 
 SERVER = ServerConfig(
     url=None,
@@ -169,7 +170,7 @@ def test_engines_of_other_sizes_are_kept_apart():
         ),
         (
             replace(START, quantization={"quant_method": "gptq"}),
-            r"is quantized, but params\.yaml: quantized: has no 'tiny_kd'",
+            r"is quantized, but params\.yaml: trained\.quantize has no 'tiny_kd'",
         ),
     ],
 )

@@ -6,10 +6,11 @@ makes the snapshots in one that has them.
 
 import pytest
 
-from supertiny.engines.servers.sglang import KIND as SGLANG
-from supertiny.engines.servers.vllm import KIND as VLLM
+from supertiny.engines.servers import kinds
 from tests import flags, make_flags
 from tests.unit.engines.test_kinds import START
+
+SGLANG, VLLM = kinds.SGLANG.kind, kinds.VLLM.kind
 
 
 def test_sglang():

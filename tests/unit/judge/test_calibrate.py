@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Parameter, answer_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.judge.reference import Failure, JudgeConfig, Verdict, by_reference
+from supertiny.judge.reference import Failure, Verdict, by_reference
 from supertiny.judge.verdicts import Injected, Judged
 from supertiny.prototype.calibrate import calibrate, check, confusion, kappa
+from supertiny.prototype.config import JudgeConfig
 from supertiny.prototype.judges import Trial
+from tests.unit.judge.conftest import judging
 
 POOL = {"dim": Function("dim", "Dims", {"level": Parameter("integer", "", True)})}
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
@@ -25,8 +27,7 @@ def examples(*names: str) -> dict[str, Example]:
 
 
 def config(**changes) -> JudgeConfig:
-    values = {"kind": "reference", "calibrate": ["reference"], "min_agreement": 0.93, "max_flipped": 0.0}
-    return JudgeConfig(**values | {"threshold": 0.5} | changes)
+    return judging(**{"kind": "reference", "calibrate": ["reference"]} | changes)
 
 
 def test_kappa_by_hand():

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from supertiny.core.ask import ChatConfig, Generation
+from supertiny.core.ask import Generation
 from supertiny.core.calls import Call, Function
 from supertiny.core.records import Example
-from supertiny.judge.reference import KINDS, JudgeConfig
+from supertiny.prototype.config import JUDGES
 from supertiny.prototype.judges import LABELS, choose
+from tests.unit.judge.conftest import judging
 
 POOL = {"lock": Function("lock", "Locks a door")}
-CHAT = ChatConfig(temperature=0.0, max_new_tokens=9)
 WRONG = json.dumps({"reasoning": "another door", "verdict": "wrong value"})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", JUDGES)
 def test_each_kind_opens_only_what_it_asks(kind):
     """The reply is right by the reference; the scripted classifier and the scripted model say a value is wrong."""
     opened = []
@@ -28,8 +28,7 @@ def test_each_kind_opens_only_what_it_asks(kind):
         opened.append("llm")
         return lambda chats, cfg, progress: [Generation(WRONG, cfg.max_new_tokens, 1, 1) for _ in chats]
 
-    cfg = JudgeConfig(kind=kind, calibrate=[kind], min_agreement=0.9, max_flipped=0.0, threshold=0.5)
-    judge = choose(cfg, POOL, label, chat, CHAT)
+    judge = choose(judging(kind=kind, calibrate=[kind]), POOL, label, chat)
     assert opened == ([] if kind == "reference" else [kind])
     example = Example(id="1", query="lock up", candidates=("lock",), answers=(Call("lock"),))
     (verdict,) = judge([example], [Call("lock")])

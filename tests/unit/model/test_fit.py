@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from supertiny.core.errors import UserError
 from supertiny.model.batches import Branch, Pack, collate
-from supertiny.model.train import SCHEDULES, FitConfig, ResponseLogits, Run, TrainMachine, cross_entropy, fit
+from supertiny.model.config import SCHEDULES, FitConfig, TrainMachine
+from supertiny.model.train import ResponseLogits, Run, cross_entropy, fit
 from tests.project import killed_before_step
 
 CONFIG = FitConfig(learning_rate=1e-3, warmup_share=0.2, schedule="cosine", weight_decay=0.1, max_grad_norm=1.0)
@@ -24,11 +25,11 @@ def packs(number):
 
 def run(steps=6):
     plan = [[packs(2 * step), packs(2 * step + 1)] for step in range(steps)]
-    return Run(plan, lambda micro: collate(micro, 256), dev=[packs(99)], dev_points=2)
+    return Run(plan, lambda micro: collate(micro, 256), cross_entropy, dev=[packs(99)], dev_points=2)
 
 
 def train(model, tmp_path, plan, cfg=CONFIG, machine=MACHINE, name="log.csv"):
-    fit(ResponseLogits(model), plan, cross_entropy, cfg, machine, 0, tmp_path / name, tmp_path / "state")
+    fit(ResponseLogits(model), plan, cfg, machine, 0, tmp_path / name, tmp_path / "state")
     return {key: value.clone() for key, value in model.state_dict().items()}
 
 
@@ -38,7 +39,7 @@ def test_one_step_is_adamw_on_the_token_mean_of_the_whole_step(tiny, tmp_path):
     flat = CONFIG.__class__(
         learning_rate=1e-3, warmup_share=0.0, schedule="constant", weight_decay=0.0, max_grad_norm=1e9
     )
-    plan = Run([[packs(0)[:1], packs(1)]], lambda micro: collate(micro, 256))
+    plan = Run([[packs(0)[:1], packs(1)]], lambda micro: collate(micro, 256), cross_entropy)
     found = train(tiny, tmp_path, plan, flat)
 
     losses = []

@@ -7,8 +7,9 @@ import torch
 
 from supertiny.core.errors import UserError
 from supertiny.model import encoder
+from supertiny.model.config import FitConfig, TrainMachine
 from supertiny.model.encoder import NONE, HeadedEncoder, Labelled, TextBatch, collate, load_headed, loss, mean_pooled
-from supertiny.model.train import FitConfig, Run, TrainMachine, fit
+from supertiny.model.train import Run, fit
 
 TEXTS = ["turn on the light", "off", "lock the front door now"]
 
@@ -101,8 +102,8 @@ def test_fit_learns_labels_and_tags(model, tmp_path):
     machine = TrainMachine(
         precision="float32", max_tokens=64, gradient_checkpointing=False, save_minutes=9, processes=1
     )
-    run = Run([[rows]] * 30, lambda texts: collate(model.tokenizer, texts))
-    fit(model, run, loss, cfg, machine, 0, tmp_path / "log.csv", tmp_path / "state")
+    run = Run([[rows]] * 30, lambda texts: collate(model.tokenizer, texts), loss)
+    fit(model, run, cfg, machine, 0, tmp_path / "log.csv", tmp_path / "state")
     first, second = model.scores(["aaa", "bc"])
     assert first["label"].argmax() == 0 and second["label"].argmax() == 1
     assert first["tag"].argmax(-1).tolist() == [0, 0, 0] and second["tag"].argmax(-1).tolist() == [1, 2]

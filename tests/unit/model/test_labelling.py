@@ -4,8 +4,9 @@ import pytest
 
 from supertiny.core.errors import UserError
 from supertiny.model import classifier
-from supertiny.model.classifier import LabellingConfig, label_log_probabilities, load_labeller, train_labeller
-from supertiny.model.train import FitConfig, TrainMachine
+from supertiny.model.classifier import label_log_probabilities, load_labeller, train_labeller
+from supertiny.model.config import FitConfig, LabellingConfig, TrainMachine
+from supertiny.model.train import Job
 
 FIT = FitConfig(learning_rate=1e-2, warmup_share=0.1, schedule="linear", weight_decay=0.0, max_grad_norm=1.0)
 MACHINE = TrainMachine(
@@ -18,9 +19,8 @@ def test_a_labeller_learns_and_is_given_back(tiny_folder, tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     rows = [("aaaa", "A"), ("bbbb", "B"), ("aa", "A"), ("bb", "B")]
     cfg = LabellingConfig(epochs=15, texts_a_step=2, dev_points=3, fit=FIT)
-    model = train_labeller(
-        tiny_folder, ["A", "B"], rows, rows[:2], tmp_path / "m", tmp_path / "log.csv", cfg, MACHINE, 0
-    )  # fmt: skip
+    job = Job(tiny_folder, tmp_path / "m", tmp_path / "log.csv", MACHINE)
+    model = train_labeller(job, ["A", "B"], rows, rows[:2], cfg, 0)
     scores = label_log_probabilities(model)(["aaa", "bbb"])
     assert scores[0][0] > scores[0][1] and scores[1][1] > scores[1][0]
     assert load_labeller(tmp_path / "m")(["aaa", "bbb"]) == scores
@@ -32,8 +32,8 @@ def test_only_the_first_of_several_processes_writes_the_model(tiny_folder, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(classifier, "is_first", lambda: False)
     cfg = LabellingConfig(epochs=1, texts_a_step=2, dev_points=0, fit=FIT)
-    log = tmp_path / "log.csv"
-    model = train_labeller(tiny_folder, ["A"], [("a", "A")], [], tmp_path / "m", log, cfg, MACHINE, 0)
+    job = Job(tiny_folder, tmp_path / "m", tmp_path / "log.csv", MACHINE)
+    model = train_labeller(job, ["A"], [("a", "A")], [], cfg, 0)
     assert model.labels == ["A"] and not (tmp_path / "m").exists()
 
 

@@ -13,8 +13,9 @@ from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Re
 from supertiny.core.chat_prompt import full_chat, parse_full, reply_schema, reply_text
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.prototype.ablation import ChangeConfig, ablate, fewer
-from supertiny.prototype.prototype import Prototype, PrototypeConfig, fixed, nearest, parsed, remembered
+from supertiny.prototype.ablation import ablate, fewer
+from supertiny.prototype.config import ChangeConfig, PrototypeConfig
+from supertiny.prototype.prototype import Prototype, fixed, nearest, parsed, remembered
 
 POOL = {
     "dim": Function("dim", "Dims a light", {"level": Parameter("integer", required=True), "area": Parameter("string")}),

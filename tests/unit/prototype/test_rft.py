@@ -10,7 +10,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure, Verdict, by_reference
-from supertiny.prototype.rft import Answered, RftSizes, accepted, build, kept_and_dropped, precision, read_answers
+from supertiny.prototype.config import RftSizes
+from supertiny.prototype.rft import Answered, accepted, build, kept_and_dropped, precision, read_answers
 
 POOL = {"dim": Function("dim", "Dims"), "lock": Function("lock", "Locks")}
 PROMPT = PromptConfig(describe=False, history_turns=1)

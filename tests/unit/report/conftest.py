@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from supertiny.report.rows import Results
-from supertiny.report.steps.rl import FOLLOWED
+from supertiny.report.steps.rl import FOLLOWED, KEPT
 
 WORKLOAD = {"prompt_tokens": 85.2, "uncached_tokens": 70.1, "new_tokens": 18.0}
 MACHINE = {"cpu": "Some CPU", "cores": 2, "memory_gib": 8, "system": "Linux", "python": "3.11.9", "torch": "2.13"}
@@ -30,18 +30,18 @@ INJECTIONS = {
     "by_place": {"query": 0.25},
 }
 SHAPE = ("layers", "hidden", "inter", "parameters_m", "gflops", "perplexity")
-STEP_FILES = {
-    "retrieval.json": {
+FOUND = {
+    "retrieval": {
         "classifier": {"extensible": False, "recall": RECALL, "n": {"test": 40, "ood": 30, "ood_unseen": 20}},
         "zero_shot": {"extensible": True, "recall": {"test": {"5": 0.5, "10": 0.75}}, "n": {"test": 4}},
     },
-    "descriptions.json": {
+    "descriptions": {
         "judge": "reference",
         **{"queries": 5, "described": 20, "empty": 1, "different": 16, "reference_within": 8},
         **{"reference_within_share": 0.5, "right": 7, "kept": 6, "queries_with_kept": 3, "labelled": 30},
         "by_function": {"light_on": {"tried": 10, "kept": 6}, "lock": {"tried": 6, "kept": 0}},
     },
-    "judge.json": {
+    "judge": {
         "kind": "reference",
         "min_agreement": 0.93,
         "max_flipped": 0.0,
@@ -81,18 +81,18 @@ STEP_FILES = {
             },
         },
     },
-    "rft.json": {
+    "rft": {
         "judge": "reference",
         **{"answered": 10, "accepted": 4, "labelled": 60, "precision": 0.75, "recall": None},
         **{"full_prompt_tokens": 1234.5, "compressed_prompt_tokens": 150.2},
         "by_function": {"light_on": {"kept": 3, "dropped": 1}, "lock": {"kept": 1, "dropped": 5}},
     },
-    "logits.json": {
+    "logits": {
         **{"examples": 30, "tokens": 500, "shards": 1, "bytes": 9000, "bytes_per_token": 18.0, "ids_per_token": 4.5},
         **{"missing_mass": 3.2e-5, "top1_probability": 0.98},
         **{"top_k": 100, "top_p": 0.9999, "min_k": 4, "temperature": 1.0},
     },
-    "distance.json": {
+    "distance": {
         "loss": "akl",
         "mu": 0.7,
         "models": {
@@ -108,7 +108,7 @@ STEP_FILES = {
             for name, nats in (("before", 2.0), ("rft", 0.4), ("kd", 0.2))
         },
     },
-    "compression.json": {
+    "compression": {
         "rows": {
             "p30": {
                 **{"title": "pruned", "base": "teacher", "n": 20, "ar": 0.8, "ar_low": 0.6, "ar_high": 0.95},
@@ -129,6 +129,7 @@ STEP_FILES = {
             name: {"weights_mb": size, "gflops_gemm": size / 10}
             for name, size in {"prototype": 500.0, "sft": 500.0, "p30": 250.0, "w4a16": 50.0}.items()
         },
+        "prototype": {"weights_mb": 500.0, "gflops_gemm": 50.0},
         "titles": {"prototype": "prototype", "sft": "teacher", "p30": "pruned", "w4a16": "the same, W4A16"},
         "searches": {
             "p30": {
@@ -142,7 +143,7 @@ STEP_FILES = {
         },
         "importance": [0.5, 0.125, 0.25],
     },
-    "rl.json": {
+    "rl": {
         "models": {
             name: {
                 **{"title": title, "tokens": tokens},
@@ -171,9 +172,9 @@ STEP_FILES = {
                 ],
             }
         },
-        "traces": {"asked": 30, "kept": 25, "rule_made": 5, "words": 31.5},
+        "traces": [{"policy": "teacher_rl", "asked": 30, "kept": 25, "rule_made": 5, "words": 31.5}],
     },
-    "ablation.json": {
+    "ablation": {
         name: {
             "change": change,
             **{"n": 60, "ar": ar, "ar_low": ar - 0.1, "ar_high": ar + 0.1, "function_accuracy": 0.6, "failures": {}},
@@ -186,11 +187,15 @@ STEP_FILES = {
             ("no_knowledge", {"knowledge": False, "num_examples": 2}, 0.3, (-0.1, -0.15, 0.05)),
         )
     },
-    "baseline/adapter.json": {
+    "adapter": {
         **{"functions": 71, "domains": 12, "answers": 700, "come_back": 699},
-        "losses": [{"function": "lock", "parameter": None, "reason": "a refusal"}],
+        "losses": [{"function": "lock", "parameter": None, "why": "a refusal"}],
     },
 }
+
+"""step -> what it shows, as it is read or made of what was read"""
+FILED = ("retrieval", "descriptions", "judge", "rft", "logits", "distance", "ablation")
+"""steps that are one result file each"""
 
 
 def rate(n: int, ar: float | None, functions: dict[str, float] | None = None) -> dict:
@@ -217,14 +222,14 @@ def result_files(ar: float = 0.8, gflops: float = 20.0, qps: float = 4.0, machin
         "without_knowledge": rate(11, 0.25),
         "workload": WORKLOAD,
     }
-    cost = {"gflops_paper": gflops * 0.9, "gflops_gemm": gflops, "parameters_m": 134.5, "weights_mb": 538.0}
+    costs = {"gflops_paper": gflops * 0.9, "gflops_gemm": gflops, "parameters_m": 134.5, "weights_mb": 538.0}
     times = {"p50_ms": 250.0, "p95_ms": 400.0, "p99_ms": 500.0, "tokens_per_s": 70.0}
     rounds = {
         "cc1": {"requests": 4, "qps": qps, **times, "errors": 0, "differing": 1},
         "cc64": {"requests": 128, "qps": 2 * qps, **times, "errors": 2, "differing": 0},
     }
     bench = {"engine": "native", "machine": machine or MACHINE, "rounds": rounds, "peak_memory_mb": 900.5}
-    return {"rates": rates, "cost": {**cost, "workload": WORKLOAD}, "bench": bench}
+    return {"rates": rates, "cost": costs, "bench": bench}
 
 
 @pytest.fixture
@@ -237,31 +242,75 @@ def tiny() -> Results:
     return Results(title="tiny", **result_files(ar=0.6, gflops=0.5, qps=90.0))
 
 
+CONFIG = {
+    **{"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4},
+    **{"num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 100, "tie_word_embeddings": True},
+}
+SEARCH = FOUND["compression"]["searches"]["p30"] | {"searched": True, "importance": [0.5, 0.125]}
+PARAMS = """\
+seed: 1
+profile: smoke
+trained:
+  sft: {sft: {base: llm}}
+  shrink: {tiny_cut: {base: sft, of: parameters}, small: {base: sft}}
+  quantize: {tiny: {base: tiny_cut, scheme: w8a16}}
+  rl: {tiny_rl: {base: tiny}}
+systems:
+  sft: {kind: model, model: sft, asked: models, title: fine-tuned}
+  tiny: {kind: model, model: tiny, asked: compressed, title: tiny}
+served:
+  sft: {kind: model, model: sft, asked: models, title: fine-tuned}
+  tiny: {kind: model, model: tiny, asked: compressed, title: tiny}
+traces: {}
+"""
+LOCK = {"name": "lock", "domain": "home", "description": "Locks", "parameters": {}}
+
+
+def write_results(folder: Path, **changed: float) -> None:
+    """The result files of one system, with the answers to two queries."""
+    folder.mkdir(parents=True)
+    files = result_files(**changed)
+    del files["cost"]
+    for kind, value in {**files, "size": {"config": CONFIG, "weights_mb": 0.5}}.items():
+        (folder / f"{kind}.json").write_text(json.dumps(value))
+    rows = [{"id": "t1", "correct": True}, {"id": "t1-bare", "correct": False}, {"id": "o1", "correct": True}]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_log(path: Path, columns: list[str], steps: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        for step in range(1, steps + 1):
+            dev = 2 / step if step in (500, 503, 1001) else ""
+            row = {"loss": 2 / step, "learning_rate": 1e-4, "grad_norm": 1.0, "dev_loss": dev}
+            writer.writerow(
+                dict.fromkeys(columns, 0.5) | {"step": step} | {k: v for k, v in row.items() if k in columns}
+            )
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a params.yaml of two models, one of them trained, and all their files."""
+    """A folder with a params.yaml of two models, the second made of the first, and all their files."""
     monkeypatch.chdir(tmp_path)
-    models = "models:\n  sft: {title: fine-tuned, log: sft, asked: models}\n"
-    models += "  tiny: {title: tiny, log: null, asked: models}\n"
-    served = "bench: {clients: [1, 64], models: [sft, tiny]}\n"
-    Path("params.yaml").write_text("profile: smoke\nsystems: {}\n" + models + served)
+    Path("params.yaml").write_text(PARAMS)
     Path("profiles").mkdir()
     Path("profiles/smoke.yaml").write_text("{}\n")
-    for name, files in {"sft": result_files(), "tiny": result_files(ar=0.6, gflops=0.5, qps=90.0)}.items():
-        folder = Path("results", name)
-        folder.mkdir(parents=True)
-        for kind, value in files.items():
-            (folder / f"{kind}.json").write_text(json.dumps(value))
-    for path, value in STEP_FILES.items():
-        Path("results", path).parent.mkdir(exist_ok=True)
-        Path("results", path).write_text(json.dumps(value))
-    Path("stats.json").write_text(json.dumps(STATS))
-    Path("logs").mkdir()
-    with Path("logs/sft.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["step", "loss", "learning_rate", "grad_norm", "dev_loss"])
-        writer.writeheader()
-        for step in range(1, 1002):
-            dev = 2 / step if step in (500, 503, 1001) else ""
-            row = {"step": step, "loss": 2 / step, "learning_rate": 1e-4, "grad_norm": 1.0, "dev_loss": dev}
-            writer.writerow(row)
+    write_results(Path("results/sft"))
+    write_results(Path("results/tiny"), ar=0.6, qps=90.0)
+    for name, search in {"tiny_cut": SEARCH, "small": {"searched": False}}.items():
+        Path("results", name).mkdir()
+        Path("results", name, "search.json").write_text(json.dumps(search))
+    for name in FILED:
+        Path("results", f"{name}.json").write_text(json.dumps(FOUND[name]))
+    Path("data").mkdir()
+    Path("data/stats.json").write_text(json.dumps(STATS))
+    Path("data/functions.json").write_text(json.dumps([{"type": "function", "function": LOCK}]))
+    for name, tag in {"test": "knowledge", "ood": "unseen"}.items():
+        answer = {"name": "lock", "arguments": {}}
+        row = {"id": f"{name[0]}1", "query": "q", "candidates": ["lock"], "answers": [answer], "tags": [tag]}
+        Path(f"data/{name}.jsonl").write_text(json.dumps(row) + "\n")
+    write_log(Path("logs/sft.csv"), ["step", "loss", "learning_rate", "grad_norm", "dev_loss"], 1001)
+    write_log(Path("logs/tiny_rl.csv"), ["step", *FOLLOWED, *KEPT], 4)
     return tmp_path

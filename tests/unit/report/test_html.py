@@ -85,6 +85,11 @@ def test_every_picture_is_there_once_under_its_table():
     assert page.index("<h2>unknown") < page.index('alt="unknown"')
 
 
+def test_the_picture_of_a_step_without_a_section_is_left_out():
+    """Nothing of the kind is declared, so it is empty."""
+    assert not Read(html_page(RESULTS, {"rl": SVG}, PROJECT)).all("img")
+
+
 def test_contents_lead_to_each_section_and_provenance_is_told():
     read = Read(html_page(RESULTS, {}, PROJECT))
     sections = [one["id"] for one in read.all("section")]

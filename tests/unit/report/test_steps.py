@@ -11,33 +11,58 @@ from supertiny.report.page import STEPS
 from supertiny.report.rows import known
 from supertiny.report.tables import table
 
-from .conftest import STEP_FILES
-
-FOUND = {name: STEP_FILES[step.file] for name, step in STEPS.items()}
+from .conftest import FOUND
 
 
-def summary(name):
-    return known(STEPS[name].summary(FOUND[name]))
+def figures(name):
+    return known(STEPS[name].figures(FOUND[name]))
 
 
-def test_names_are_stable_and_no_metric_is_null():
-    """What `dvc metrics diff` compares: a renamed path is a lost history."""
-    assert summary("retrieval")["classifier"]["recall5"] == 0.9
-    assert summary("retrieval")["classifier"]["ood_unseen"] == {"n": 20, "recall5": 0.0, "recall10": 0.0}
-    assert summary("retrieval")["zero_shot"]["ood"] == {"n": 0}
-    judges = summary("judge")
+def test_names_are_stable_and_no_figure_is_null():
+    """What git compares in steps.csv: a renamed figure is a lost history."""
+    assert figures("retrieval")["classifier"]["recall5"] == 0.9
+    assert figures("retrieval")["classifier"]["ood_unseen"] == {"n": 20, "recall5": 0.0, "recall10": 0.0}
+    assert figures("retrieval")["zero_shot"]["ood"] == {"n": 0}
+    judges = figures("judge")
     assert (judges["reference"]["agreement"], judges["reference"]["kappa"]) == (0.95, 0.9)
     assert judges["llm"]["injections_flipped"] == 0.125 and judges["llm"]["judged_right"] == {"right": 0.25}
-    assert (summary("descriptions")["kept"], summary("descriptions")["reference_within_share"]) == (6, 0.5)
-    assert summary("rft")["accepted"] == 4 and summary("rft")["precision"] == 0.75
-    assert summary("ablation")["no_knowledge"]["ar"] == 0.3
+    assert (figures("descriptions")["kept"], figures("descriptions")["reference_within_share"]) == (6, 0.5)
+    assert figures("rft")["accepted"] == 4 and figures("rft")["precision"] == 0.75
+    assert figures("ablation")["no_knowledge"]["ar"] == 0.3
     assert (
-        summary("ablation")["no_knowledge"]["difference"] == -0.1 and "difference" not in summary("ablation")["chosen"]
+        figures("ablation")["no_knowledge"]["difference"] == -0.1 and "difference" not in figures("ablation")["chosen"]
     )
-    assert summary("compression")["p30"]["search"]["perplexity"] == 3.5
-    assert summary("compression")["smallest"]["times_smaller"] == 1.0
-    assert summary("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
-    assert "null" not in json.dumps({name: summary(name) for name in STEPS})
+    assert figures("compression")["p30"]["search"]["perplexity"] == 3.5
+    assert figures("compression")["smallest"]["times_smaller"] == 1.0
+    assert figures("adapter") == {"functions": 71, "domains": 12, "answers": 700, "come_back": 699, "losses": 1}
+    assert "null" not in json.dumps({name: figures(name) for name in STEPS})
+
+
+def test_a_branch_is_judged_by_a_few_of_them():
+    """The paths that `dvc metrics diff` compares."""
+    decide = {name: known(step.decides(FOUND[name])) for name, step in STEPS.items()}
+    assert decide == {
+        "retrieval": {"classifier": {"recall5": 0.9, "unseen_recall5": 0.0}},
+        "descriptions": {"kept": 6},
+        "judge": {"agreement": 0.95},
+        "rft": {"accepted": 4, "precision": 0.75},
+        "logits": {"bytes_per_token": 18.0},
+        "distance": {"kd_akl_nats": 0.2, "top1_below_mu": 0.1},
+        "rl": {"teacher_rl": {"steps": 2, "best_dev_reward": 2.5}},
+        "compression": {
+            "p30": {"recovery": 0.8889},
+            "w4a16": {"recovery": 0.875},
+            "smallest": {"name": "sft", "weights_mb": 500.0},
+        },
+        "ablation": {},
+        "adapter": {"come_back": 0.9986},
+    }
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_table_without_a_row_has_the_columns_of_one_with_some(name):
+    for row in STEPS[name].rows(FOUND[name]):
+        assert tuple(row) == STEPS[name].columns
 
 
 @pytest.mark.parametrize(
@@ -122,6 +147,18 @@ def test_no_row_at_all_is_an_empty_picture(tmp_path):
         if step.draw:
             step.draw([], tmp_path / "p.svg")
             assert (tmp_path / "p.svg").is_file()
+
+
+def test_what_there_is_none_of_is_left_out_of_a_section():
+    """No teacher to be as good as, no prototype to be smaller than, no policy, no run."""
+    found = FOUND["compression"] | {"prototype": None, "smallest": None}
+    text = STEPS["compression"].section(found)
+    assert "The smallest model" not in text and "| 0.95, missed | 50.0 | - | - |" in text
+    small = STEPS["compression"].section(FOUND["compression"] | {"prototype": None})
+    assert "teacher, 500.0 MB (difference" in small
+    assert (
+        STEPS["rl"].section({"models": {}, "runs": {}, "traces": FOUND["rl"]["traces"]}).startswith("The teacher was")
+    )
 
 
 @given(st.lists(st.text(), min_size=2, max_size=4))

@@ -1,22 +1,43 @@
 import json
 
-from supertiny.report.rows import data_row, function_rows, model_row, pareto_rows, response_rows
+import pytest
+
+from supertiny.report.rows import data_row, deciding, function_rows, pareto_rows, response_rows, system_row, wide
 
 
 def test_paths_read_as_the_house_promises(sft):
-    row = model_row(sft)
+    row = system_row(sft)
     assert (row["ar"], row["ood"]["ar"], row["qps"]["cc64"], row["gflops_paper"]) == (0.8, 0.4, 8.0, 18.0)
     assert (row["with_knowledge"]["ar"], row["without_knowledge"]["ar"]) == (0.75, 0.25)
     assert (row["p50_ms"]["cc1"], row["new_tokens"], row["failures"]["unparseable"]) == (250.0, 18.0, 0.0)
 
 
+def test_what_decides_is_flat_and_times_are_the_best_load_and_one_client(sft, tiny):
+    assert deciding(system_row(sft)) == {
+        **{"n": 400, "ar": 0.8, "ar_low": 0.75, "ar_high": 0.8500000000000001, "ood_ar": 0.4, "ood_seen": 0.4},
+        **{"gflops": 20.0, "mb": 538.0, "qps": 8.0, "p50_ms": 250.0},
+    }
+    unserved = {name: value for name, value in system_row(tiny).items() if name not in ("qps", "p50_ms")}
+    assert deciding(unserved).keys() == deciding(system_row(sft)).keys() - {"qps", "p50_ms"}
+
+
+def test_every_figure_of_a_system_has_a_column_and_what_it_lacks_is_empty(sft, tiny):
+    unserved = {name: value for name, value in system_row(tiny).items() if name != "qps"}
+    first, second = wide({"sft": system_row(sft), "tiny": unserved})
+    assert (first["system"], first["ood.ar"], first["qps.cc64"], first["failures.wrong value"]) == (
+        *("sft", 0.4, 8.0),
+        pytest.approx(0.2),
+    )
+    assert second["qps.cc64"] == "" and first.keys() == second.keys()
+
+
 def test_faults_of_all_rounds_add_up(sft):
-    row = model_row(sft)
+    row = system_row(sft)
     assert (row["errors"], row["differing"]) == (2, 1)
 
 
 def test_what_was_not_measured_is_left_out_for_dvc_knows_no_null(sft):
-    row = model_row(sft)
+    row = system_row(sft)
     assert row["ood_unseen"] == {"n": 0}
     assert "null" not in json.dumps(row)
 
@@ -26,7 +47,7 @@ def test_the_data_row_is_table_1_alone():
 
 
 def test_pareto_takes_the_exact_count_and_the_best_load(sft):
-    (point,) = pareto_rows({"sft": model_row(sft)})
+    (point,) = pareto_rows({"sft": system_row(sft)})
     assert point == {"model": "sft", "gflops": 20.0, "qps": 8.0, "ar": 0.8, "low": 0.75, "high": 0.8500000000000001}
 
 

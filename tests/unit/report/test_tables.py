@@ -1,11 +1,11 @@
-from supertiny.report.rows import Results, data_row, model_row
-from supertiny.report.tables import results_page
+from supertiny.report.rows import Results, data_row, system_row
+from supertiny.report.tables import readme_table, results_page
 
 from .conftest import MACHINE, STATS, result_files
 
 
 def page(**models):
-    rows = {name: model_row(results) for name, results in models.items()}
+    rows = {name: system_row(results) for name, results in models.items()}
     return results_page(models, rows, data_row(STATS), [("Retrieval", "| found |")], "smoke")
 
 
@@ -64,3 +64,19 @@ def test_data_without_notes_is_a_dash():
     files["rates"]["test"]["by_tag"] = {}
     files["rates"]["without_knowledge"] = files["rates"]["ood_unseen"]
     assert "| fine-tuned | 0 | - | - |" in page(old=Results(title="fine-tuned", **files))
+
+
+def test_the_readmes_table_shows_what_decides_beside_the_papers():
+    """The paper's AR is in per cent; a system that it has not, and a figure that was not measured, are dashes."""
+    summary = {"sft": {"ar": 0.938, "ar_low": 0.916, "ar_high": 0.958, "ood_unseen": 0.2, "gflops": 39.06, "mb": 538.1}}
+    lines = readme_table(summary, {"sft": "teacher", "own": "my own"}).splitlines()
+    assert lines[2] == (
+        "| teacher | 0.938 [0.916, 0.958] | 0.200 | 39.1 | 538.1 | - | 7B RFT | 0.953 | 0.909 | 434.0 | 20.1 |"
+    )
+    assert lines[3] == "| my own" + " | -" * 10 + " |"
+
+
+def test_where_nothing_is_served_there_is_no_table_of_times(sft):
+    unserved = Results(title="fine-tuned", **(result_files() | {"bench": None}))
+    text = page(sft=unserved)
+    assert "Table 4" not in text and "Response time" not in text and "(paper Table 2)" in text

@@ -40,8 +40,8 @@ def test_what_the_model_of_the_kind_writes_is_searched_for(models, pool, kind, f
     ("kind", "missing", "stage"),
     [
         ("classifier", "retriever", "retriever"),
-        ("embedding", "encoder", "base@encoder"),
-        ("described", "llm", "base@llm"),
+        ("embedding", "encoder", "base"),
+        ("described", "llm", "base"),
         ("optimized", "describer", "describer"),
     ],
 )

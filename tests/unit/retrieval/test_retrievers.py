@@ -8,7 +8,8 @@ from supertiny.core.calls import Call, Function, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.model.encoder import HeadedEncoder
-from supertiny.retrieval.describe import DescribeConfig, Describer
+from supertiny.retrieval.config import DescribeConfig
+from supertiny.retrieval.describe import Describer
 from supertiny.retrieval.index import FunctionIndex
 from supertiny.retrieval.retrievers import ClassifierRetriever, EmbeddingRetriever, described_by, dialogues, queries
 

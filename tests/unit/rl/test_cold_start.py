@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Refusal
+from supertiny.core.prompt import Source, last_named, read
 from supertiny.core.records import Example
-from supertiny.core.thought import Source, last_named, read
 from supertiny.rl.rewards import Level, reward
 from supertiny.rl.thoughts import made_up, trace
 

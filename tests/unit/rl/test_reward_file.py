@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.code import Choices, Tree
+from supertiny.core.prompt import write
 from supertiny.core.records import Example
-from supertiny.core.thought import write
 from supertiny.engines.openrlhf.reward_file import label, read_label, reward_func
 from supertiny.rl.rewards import Level, reward
-from tests.house import PACKAGE, imported, profiles, reached
+from tests.house import PACKAGE, ROOT, imported
 
 POOL = {
     "dim": Function(
@@ -122,14 +123,14 @@ def test_no_label_and_no_query_raises(query, text):
 
 def test_it_loads_from_its_file_alone():
     """OpenRLHF executes the file under a name of its own and takes `reward_func`."""
-    spec = spec_from_file_location("reward_func", PACKAGE / "rl" / "reward_file.py")
+    spec = spec_from_file_location("reward_func", PACKAGE / "engines/openrlhf/reward_file.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.reward_func([PROMPT + RIGHT], [PROMPT], [LABEL])["rewards"] == 3.0
 
 
 def test_it_reaches_no_trainer():
-    start = PACKAGE / "rl" / "reward_file.py"
-    for file in {start, *reached(start, profiles()[0])}:
+    start = PACKAGE / "engines/openrlhf/reward_file.py"
+    for file in Tree(ROOT).reached(start, Choices({}, {})):
         heavy = {name.split(".")[0] for name in imported(file)} & {"torch", "transformers", "accelerate", "openrlhf"}
         assert not heavy, f"{file} imports {heavy}"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
+from supertiny.core.prompt import TAGS, write
 from supertiny.core.records import Example
-from supertiny.core.thought import TAGS, write
 from supertiny.judge.reference import judge
 from supertiny.rl.rewards import ANSWER_SCORES, NOTHING, Level, level_shares, reward
 

@@ -13,12 +13,14 @@ from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.engines.native.rl import rl
 from supertiny.model import checkpoint
+from supertiny.model.config import FitConfig, FrozenConfig, TrainMachine
 from supertiny.model.generate import Sampling, generate, rollouts
-from supertiny.model.train import FitConfig, FrozenConfig, TrainMachine
+from supertiny.model.train import Job
 from supertiny.rl import rollouts as module
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
 from supertiny.rl.rewards import NOTHING, Level, Reward
-from supertiny.sft.packs import PackConfig, TrainingSet
+from supertiny.sft.config import PackConfig
+from supertiny.sft.packs import TrainingSet
 from tests.house import ROOT
 from tests.project import killed_before_step
 
@@ -66,7 +68,8 @@ class Odd:
 
 
 def train(folder, out, cfg, **changes):
-    rl(folder, DATA, out / "policy", out / "log.csv", cfg, replace(MACHINE, **changes), RlMachine(batch_size=16))
+    job = Job(folder, out / "policy", out / "log.csv", replace(MACHINE, **changes))
+    rl(job, DATA, cfg, RlMachine(batch_size=16))
     return list(csv.DictReader((out / "log.csv").open())), checkpoint.load_model(out / "policy").state_dict()
 
 

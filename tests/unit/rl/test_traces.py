@@ -5,8 +5,8 @@ import json
 import pytest
 
 from supertiny.core.errors import UserError
+from supertiny.core.prompt import Source, Trace
 from supertiny.core.records import Example
-from supertiny.core.thought import Source, Trace
 from supertiny.rl.thoughts import counts, filled, read_traces, write_traces
 
 ROW = {"id": "1", "thought": "t", "answer": "a", "source": "rule"}

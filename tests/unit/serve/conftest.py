@@ -10,7 +10,8 @@ import uvicorn
 from supertiny.core.ask import Generation
 from supertiny.core.calls import Function, Parameter
 from supertiny.core.prompt import PromptConfig
-from supertiny.serve.app import ServiceConfig, application
+from supertiny.serve.app import application
+from supertiny.serve.config import ServiceConfig
 from supertiny.serve.path import Found, Site
 
 POOL = {

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from supertiny.compress.cut import keep_channels, loadable
 from supertiny.core.errors import UserError
 from supertiny.model import checkpoint
-from supertiny.serve.gguf import write_gguf
+from supertiny.serve.export import write_gguf
 from tests.unit.compress.conftest import llama_tokenizer, qwen2_tokenizer, random_model
 
 TEXT = "turn on the lamp, 21 degrees & héllo"

@@ -22,7 +22,7 @@ TEMPLATE = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endf
 @pytest.fixture
 def project(tmp_path):
     def change(params, profile):
-        profile["general"] = {"examples": 7, "dev_examples": 1}
+        profile["sizes"]["general"] = {"examples": 7, "dev_examples": 1}
 
     with smoke_project(tmp_path, change) as folder:
         yield folder

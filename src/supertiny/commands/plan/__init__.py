@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,10 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from supertiny.commands.plan.graph import GRAPH, stages
-from supertiny.commands.plan.page import page, planned
-from supertiny.commands.plan.setting import METRICS, read_setting
-from supertiny.commands.plan.work import models
-from supertiny.core.config import PARAMS
+from supertiny.core.config import PARAMS, profile_path, read_yaml
 from supertiny.core.errors import UserError
 
 
@@ -24,10 +22,14 @@ def main(profile: str | None = None, set: str | None = None) -> None:
     `set`: values in DVC's words, such as "rl.rollouts=8 profiles/paper.yaml:engines.rl=openrlhf", or files of them,
     one a line: what `dvc exp run -S ...` would be given; the last one of a key counts.
     """
+    # imported here, since stage `resolve` reads the graph and the GPUs from this package too, and has two seconds
+    from supertiny.commands.plan.page import page, planned
+    from supertiny.commands.plan.work import models, read_setting
+
     here = Path.cwd()
     with changed(overrides(set), profile) as (name, params):
-        setting = read_setting(params, here)
-        found = stages(_yaml(GRAPH), params)
+        setting = read_setting(here)
+        found = stages(read_yaml(GRAPH), params)
         sized = models(found, setting)
         print(page([planned(stage, sized, setting) for stage in found], name, setting))
 
@@ -35,9 +37,11 @@ def main(profile: str | None = None, set: str | None = None) -> None:
 @contextmanager
 def changed(overrides: list[str], profile: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
     """(the profile's name, the parameters), in a scratch copy of params and profiles with the new values."""
+    from supertiny.commands.plan.work import METRICS
+
     here = Path.cwd()
     with TemporaryDirectory() as scratch:
-        for path in (PARAMS, GRAPH, METRICS):
+        for path in (PARAMS, GRAPH, *METRICS):
             if path.is_file():
                 (Path(scratch) / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, Path(scratch) / path)
@@ -45,8 +49,7 @@ def changed(overrides: list[str], profile: str | None) -> Iterator[tuple[str, di
         os.chdir(scratch)
         try:
             _put([*overrides, *([f"profile={profile}"] if profile else [])])
-            params = _yaml(PARAMS)
-            yield str(params["profile"]), params
+            yield profile_path().stem, read_yaml(PARAMS)
         finally:
             os.chdir(here)
 
@@ -61,7 +64,7 @@ def overrides(given: str | None) -> list[str]:
 
 
 def _put(overrides: list[str]) -> None:
-    """The values into their files; a key that is not there is an error, as it is for DVC."""
+    """The values into their files; a key that is not there is an error, as it is for DVC, but behind its `++`."""
     files: dict[Path, dict[str, Any]] = {}
     for override in overrides:
         target, equals, text = override.partition("=")
@@ -69,22 +72,21 @@ def _put(overrides: list[str]) -> None:
         path = Path(file) if colon else PARAMS
         if not equals or not path.is_file():
             raise UserError(f"--set: expected key=value or profiles/<name>.yaml:key=value, got {override!r}")
-        if path not in files:
-            files[path] = _yaml(path)
-        *above, last = (key if colon else file).split(".")
-        section: Any = files[path]
+        values = files.setdefault(path, deepcopy(read_yaml(path)))
+        name = key if colon else file
+        added = name.startswith("++")
+        *above, last = name.removeprefix("++").split(".")
+        section: Any = values
         for part in above:
+            if added and isinstance(section, dict):
+                section.setdefault(part, {})
             section = section.get(part) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or last not in section:
-            raise UserError(f"--set: {override!r}: {path} has no such key")
+        if not isinstance(section, dict) or not (added or last in section):
+            raise UserError(f"--set: {override!r}: {path} has no such key; {PLUS}")
         section[last] = YAML(typ="safe").load(text)
     for path, values in files.items():
         with path.open("w", encoding="utf-8") as out:
             YAML(typ="safe").dump(values, out)
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; run from the project's top folder")
-    values = YAML(typ="safe").load(path)
-    return dict(values)
+PLUS = "mend its name, or write ++ before a key that a profile inherits"

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def _ordered(found: Sequence[Stage]) -> list[Stage]:
     """As in the file, but for those that must wait for a later one."""
     waiting, done, order = list(found), set[str](), list[Stage]()
     made = {out for stage in found for out in stage.outs}
-    needed = {stage.name: {out for dep in stage.deps if (out := _within(dep, made))} for stage in found}
+    needed = {stage.name: {out for dep in stage.deps for out in touched(dep, made)} for stage in found}
     while waiting:
         ready = next((one for one in waiting if needed[one.name] <= done), None)
         if ready is None:
@@ -89,6 +89,6 @@ def _ordered(found: Sequence[Stage]) -> list[Stage]:
     return order
 
 
-def _within(path: str, made: set[str]) -> str | None:
-    """The out that a path is, or lies in; None: no stage makes it."""
-    return next((part for one in (Path(path), *Path(path).parents) if (part := str(one)) in made), None)
+def touched(path: str, made: Iterable[str]) -> set[str]:
+    """The outs that a path is or lies in, and those that lie in it; empty: no stage makes it."""
+    return {out for out in made if out == path or path.startswith(f"{out}/") or out.startswith(f"{path}/")}

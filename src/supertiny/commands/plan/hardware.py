@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from supertiny.compress.shrink import StudentConfig
+from supertiny.compress.config import ShrinkConfig
 from supertiny.core.config import require, require_positive
 from supertiny.core.errors import UserError
 from supertiny.model.flops import ModelShape, gemm_flops, parameters
@@ -70,7 +70,7 @@ TRIMMED = 2048
 
 
 def of_source(source: str, folder: Path) -> Sized:
-    """What an entry of the profile's `models`, a name on the hub, or a folder, from the project's `folder`, will be."""
+    """What an entry of the profile's `base`, a name on the hub, or a folder, from the project's `folder`, will be."""
     scheme, _, rest = source.rpartition(":")
     name = rest.partition("@")[0].partition("==")[0]
     if name in KNOWN:
@@ -89,18 +89,19 @@ def of_config(config: Path) -> Sized:
     return Sized(ModelShape.from_config(found), bool(found.tie_word_embeddings), found.model_type)
 
 
-def of_student(base: Sized, cfg: StudentConfig) -> Sized:
-    """A student made of `base`, or random."""
+def shrunk(base: Sized, cfg: ShrinkConfig) -> Sized:
+    """What is made of `base`; of a shape that is searched for, only what the budget leaves is known."""
+    if cfg.of is not None:
+        counted = cfg.at_most / base.parameters if cfg.at_most and cfg.of == "parameters" else 1.0
+        return replace(base, share=base.share * min(1.0, cfg.share or counted))
     made = _random(cfg.init) if cfg.init else base
-    return replace(
-        made,
-        shape=replace(
-            made.shape,
-            num_layers=cfg.layers or made.shape.num_layers,
-            intermediate=cfg.inter or made.shape.intermediate,
-            vocab=min(TRIMMED, made.shape.vocab) if cfg.trim_vocabulary else made.shape.vocab,
-        ),
+    shape = replace(
+        made.shape,
+        num_layers=max(round(cfg.blocks * made.shape.num_layers), 1),
+        intermediate=max(round(cfg.channels * made.shape.intermediate), 1),
+        vocab=min(TRIMMED, made.shape.vocab) if cfg.trim_vocabulary else made.shape.vocab,
     )
+    return replace(made, shape=shape)
 
 
 def _random(sizes: str) -> Sized:

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field, replace
 from supertiny.core.calls import Answer, Call, Function, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.data.candidates import Oracle
-from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes
+from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, Oracle, lookup
 from supertiny.data.home import dialogue
 from supertiny.data.home.dialogue import follow_up, refused
 from supertiny.data.home.english import MARK, decorate, skeleton, surface
 from supertiny.data.home.functions import build_pool
-from supertiny.data.home.grammar import Template
+from supertiny.data.home.grammar import Template, split_plain, split_templates
 from supertiny.data.home.home import build_home, ordered, right_calls, twins
 from supertiny.data.home.speaker import Request, Speaker, enums, is_ood, weight
-from supertiny.data.home.split import split_plain, split_templates
-from supertiny.data.knowledge import lookup
 
 Meaning = tuple[str, tuple[tuple[str, str], ...]]
 """a call without its values: function, and where each argument's value comes from"""

@@ -1,8 +1,8 @@
 """What the workers are given: a whole training run, planned before any of them starts."""
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ from transformers import PreTrainedTokenizerBase
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file
 from supertiny.core.stage import resumable
-from supertiny.core.thought import THINKS
-from supertiny.distill.divergence import DistillConfig
+from supertiny.distill.config import DistillConfig
 from supertiny.distill.store import CacheReader
-from supertiny.distill.teacher import Teacher, with_mu
-from supertiny.engines.megatron.layout import Layout, MegatronConfig, command, planned, settings, start
-from supertiny.engines.native.train import recover
+from supertiny.distill.teacher import StoredTeacher
+from supertiny.engines.megatron.config import MegatronConfig
+from supertiny.engines.megatron.layout import Layout, command, planned, settings, start
+from supertiny.engines.native import train as native
+from supertiny.engines.training import AskedModel, StoredLogits, TrainingPlan
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack
-from supertiny.model.train import FitConfig, FrozenConfig, TrainMachine
+from supertiny.model.config import TrainingConfig, TrainMachine
+from supertiny.model.train import Job
 from supertiny.model.vocab import Vocabulary, vocabulary
-from supertiny.sft.general import GeneralSet, training_steps
-from supertiny.sft.packs import SftConfig, TrainingSet
 
 FILE = "job.pickle"
 ERROR = "error.txt"
@@ -39,79 +39,71 @@ class Teaching:
     cfg: DistillConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to train on, in which order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerJob:
+    """One run, as every worker reads it."""
 
+    job: Job
+    """its paths absolute"""
+    cfg: TrainingConfig
+    layout: Layout
+    seed: int
+    pad_id: int
     steps: Sequence[Sequence[Any]]
     """for every optimizer step its micro-batches: packs, or lessons where there is teaching"""
     dev: Sequence[Sequence[Pack]]
     """micro-batches whose mean cross-entropy is logged along the way"""
-    dev_points: int
-    """how often"""
-    teaching: Teaching | None = None
+    teaching: Teaching | None
     """None: what is minimized is the cross-entropy of the responses"""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any]
     """entries of the config.json of the model that comes of it"""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run, as every worker reads it."""
+def train(plan: TrainingPlan, job: Job) -> None:
+    """Train the job's base as `plan` says; write the model and its loss curve.
 
-    base: Path
-    out: Path
-    log: Path
-    plan: Plan
-    pad_id: int
-    fit: FitConfig
-    frozen: FrozenConfig
-    machine: TrainMachine
-    layout: Layout
-    seed: int
-
-
-def train(
-    verb: str,
-    base: Path,
-    plan: Callable[[PreTrainedTokenizerBase, TrainMachine], Plan],
-    out: Path,
-    log: Path,
-    fit: FitConfig,
-    frozen: FrozenConfig,
-    machine: TrainMachine,
-    seed: int,
-    *inputs: Any,
-) -> None:
-    """Train `base` along the plan made with its tokenizer; write the model to `out`, the loss curve to `log`.
-
-    A killed run of `verb` on the same `inputs` goes on where it was, on whatever number of processes.
+    A killed run goes on where it was, on whatever number of processes. A teacher that is asked along the way has its
+    student trained by the native engine: its logits are not shared.
     """
-    cfg, layout = settings(base, machine)
-    tokenizer = checkpoint.load_tokenizer(base)
-    shared = planned(machine, cfg)
-    made = plan(tokenizer, shared)
-    _warn_of_idle(made.steps, shared.processes)
-    job = Job(
-        base=base.resolve(),
-        out=out.resolve(),
-        log=log.resolve(),
-        plan=made,
-        pad_id=tokenizer.pad_token_id,
-        fit=fit,
-        frozen=frozen,
-        machine=machine,
+    if isinstance(plan.teacher, AskedModel):
+        native.train(plan, job)
+        return
+    machine, (cfg, layout) = job.machine, settings(job.base, job.machine)
+    tokenizer, shared = checkpoint.load_tokenizer(job.base), planned(job.machine, cfg)
+    steps, teaching = _laid_out(plan, job.base, tokenizer, shared)
+    _warn_of_idle(steps, shared.processes)
+    given = WorkerJob(
+        job=replace(job, base=job.base.resolve(), out=job.out.resolve(), log=job.log.resolve()),
+        cfg=plan.cfg,
         layout=layout,
-        seed=seed,
+        seed=plan.rows.seed,
+        pad_id=tokenizer.pad_token_id,
+        steps=steps,
+        dev=plan.rows.dev_batches(tokenizer, machine.max_tokens),
+        teaching=teaching,
+        record=plan.record,
     )
-    with resumable(f"megatron-{verb}", base, fit, frozen, machine.precision, seed, *inputs) as scratch:
-        _work(job, cfg, scratch)
+    with resumable(f"megatron-{job.out.name}", job.base, machine.precision, plan.rows.seed, *plan.inputs) as scratch:
+        _work(given, cfg, scratch)
 
 
-def read(folder: Path) -> Job:
-    """The job that `train` left in its scratch folder, for its own workers."""
+def read(folder: Path) -> WorkerJob:
+    """What `train` left in its scratch folder, for its own workers."""
     with (folder / FILE).open("rb") as file:
         return pickle.load(file)
+
+
+def _laid_out(
+    plan: TrainingPlan, base: Path, tokenizer: PreTrainedTokenizerBase, shared: TrainMachine
+) -> tuple[Sequence[Sequence[Any]], Teaching | None]:
+    """The steps of the run, and who teaches in them."""
+    if not isinstance(plan.teacher, StoredLogits):
+        return plan.rows.steps(tokenizer, plan.cfg, shared), None
+    assert plan.divergence
+    own, logits = vocabulary(base), plan.teacher.cache
+    with CacheReader(logits) as cache:
+        lessons = plan.lessons(StoredTeacher(cache, cache.align(own)), tokenizer, shared)
+    return lessons, Teaching(logits.resolve(), own, plan.divergence)
 
 
 def _warn_of_idle(steps: Sequence[Sequence[Any]], wanted: int) -> None:
@@ -123,13 +115,13 @@ def _warn_of_idle(steps: Sequence[Sequence[Any]], wanted: int) -> None:
         )
 
 
-def _work(job: Job, cfg: MegatronConfig, scratch: Path) -> None:
+def _work(given: WorkerJob, cfg: MegatronConfig, scratch: Path) -> None:
     """Start the workers and wait; what one of them told the user is the error."""
     with whole_file(scratch / FILE) as partial:
-        partial.write_bytes(pickle.dumps(job))
+        partial.write_bytes(pickle.dumps(given))
     told = scratch / ERROR
     told.unlink(missing_ok=True)
-    status = start(command(cfg.launcher, job.layout.processes, scratch, Path.cwd()))
+    status = start(command(cfg.launcher, given.layout.processes, scratch, Path.cwd()))
     if told.is_file():
         raise UserError(told.read_text(encoding="utf-8"))
     if status:
@@ -137,56 +129,3 @@ def _work(job: Job, cfg: MegatronConfig, scratch: Path) -> None:
             f"the workers of engine 'megatron' ended with status {status}; what went wrong stands above; "
             "run again, and training goes on from its last saved state"
         )
-
-
-def correct(base: Path, data: GeneralSet, out: Path, log: Path, cfg: SftConfig, machine: TrainMachine) -> None:
-    """Train `base` on the answers of `data`; write the model to `out`, the loss curve to `log`."""
-
-    def plan(tokenizer: PreTrainedTokenizerBase, shared: TrainMachine) -> Plan:
-        steps = training_steps(data.branches(tokenizer), cfg, shared)
-        return Plan(steps, data.dev_batches(tokenizer, machine.max_tokens), cfg.dev_points)
-
-    train("correct", base, plan, out, log, cfg.fit, cfg.frozen, machine, data.seed, cfg, data)
-
-
-def distill(
-    student: Path,
-    logits: Path,
-    data: TrainingSet,
-    out: Path,
-    log: Path,
-    cfg: DistillConfig,
-    teaching: SftConfig,
-    machine: TrainMachine,
-) -> None:
-    """Train `student` on the cached `logits` of its teacher; write the model to `out`, the loss curve to `log`.
-
-    The dev loss is cross-entropy, so that the curves of all losses, and of RFT, can be compared.
-    """
-    own = vocabulary(student)
-    with CacheReader(logits) as cache:
-        teacher = Teacher(cache, cache.align(own))
-
-        def plan(tokenizer: PreTrainedTokenizerBase, shared: TrainMachine) -> Plan:
-            steps = data.steps(tokenizer, teaching, shared)
-            every = {id(pack): pack for step in steps for packs in step for pack in packs}  # once, however many epochs
-            teacher.must_know(list(every.values()))
-            dev = data.dev_batches(tokenizer, machine.max_tokens)
-            return Plan(with_mu(steps, cfg), dev, teaching.dev_points, Teaching(logits.resolve(), own, cfg))
-
-        inputs = (logits, cfg, teaching, data)
-        train("distill", student, plan, out, log, teaching.fit, teaching.frozen, machine, data.seed, *inputs)
-
-
-__all__ = ["recover"]
-
-
-def sft(base: Path, data: TrainingSet, out: Path, log: Path, cfg: SftConfig, machine: TrainMachine) -> None:
-    """Train `base` on the reply to each example; write the model to `out`, the loss curve to `log`."""
-
-    def plan(tokenizer: PreTrainedTokenizerBase, shared: TrainMachine) -> Plan:
-        steps = data.steps(tokenizer, cfg, shared)
-        dev = data.dev_batches(tokenizer, machine.max_tokens)
-        return Plan(steps, dev, cfg.dev_points, record={THINKS: True} if data.replies else {})
-
-    train("sft", base, plan, out, log, cfg.fit, cfg.frozen, machine, data.seed, cfg, data)

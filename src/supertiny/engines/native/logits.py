@@ -9,22 +9,16 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from supertiny.core.code import file_hash
 from supertiny.core.files import digest, whole_folder
 from supertiny.core.stage import cache_home
-from supertiny.distill.rows import LogitsConfig
-from supertiny.distill.store import (
-    CacheReader,
-    CacheWriter,
-    LogitsSizes,
-    TeacherIdentity,
-    content_key,
-    nucleus,
-    real_log_probs,
-)
+from supertiny.distill.config import LogitsConfig, LogitsSizes
+from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
 from supertiny.model import checkpoint, hardware, sources
 from supertiny.model.batches import Branch, Pack, collate, micro_batches
+from supertiny.model.config import TrainMachine
 from supertiny.model.hardware import compute_dtype, device
-from supertiny.model.train import ResponseLogits, TrainMachine
+from supertiny.model.train import ResponseLogits
 from supertiny.model.vocab import vocabulary
 from supertiny.sft.packs import TrainingSet
 
@@ -48,7 +42,7 @@ def logits(
         vocabulary=vocabulary(teacher),
         padded_size=int(card["padded_vocabulary"]),
     )
-    code = [file for part in CODE for file in sorted((Path(__file__).parents[2] / part).glob("*.py"))]
+    code = [file_hash(file) for part in CODE for file in sorted((Path(__file__).parents[2] / part).glob("*.py"))]
     store = cache_home() / "logits" / digest(identity.to_json(), cfg, compute_dtype(machine.precision), *code)[:24]
     with _alone(store), CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
         _ask(teacher, packs, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine)

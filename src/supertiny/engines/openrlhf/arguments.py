@@ -51,7 +51,7 @@ class OpenrlhfConfig:
 
 MODULE = "openrlhf.cli.train_ppo_ray"
 BETAS = ("0.9", "0.95")
-"""AdamW's, as in `model/fit.py`"""
+"""AdamW's, as in `model/train.py`"""
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 """ours -> transformers'"""
 KL_CLAMP, VARIANCE_FLOOR = 10.0, 1e-8

@@ -18,14 +18,14 @@ import supertiny
 from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, whole_folder, write_csv, write_jsonl, write_text
+from supertiny.core.prompt import THINKS
 from supertiny.core.records import Example
 from supertiny.core.stage import resumable
-from supertiny.core.thought import THINKS
 from supertiny.engines.openrlhf.arguments import BEST, DEV_METRIC, MODULE, Files, OpenrlhfConfig, arguments, check
 from supertiny.engines.openrlhf.reward_file import label
 from supertiny.engines.servers.launch import LaunchConfig, launched, program, run_to_end
 from supertiny.model import checkpoint
-from supertiny.model.train import TrainMachine
+from supertiny.model.train import Job
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.rl.rewards import Level
 from supertiny.rl.rollouts import Task, tasks
@@ -132,16 +132,14 @@ def _number(value: Any) -> Any:
     return round(value, 5) if isinstance(value, int | float) and isfinite(value) else ""
 
 
-def rl(
-    base: Path, data: TrainingSet, out: Path, log: Path, cfg: RlConfig, machine: TrainMachine, rolling: RlMachine
-) -> None:
-    """Train `base` on the rewards of its own replies; write the best policy on dev to `out`, every batch to `log`.
+def rl(job: Job, data: TrainingSet, cfg: RlConfig, rolling: RlMachine) -> None:
+    """Train the job's base on the rewards of its own replies; write the best policy on dev, and every batch to the log.
 
-    `machine` and `rolling` stay unused: sections `openrlhf` and `launch` of the profile say on what.
+    `job.machine` and `rolling` stay unused: sections `openrlhf` and `launch` of the profile say on what.
     """
-    layout, launch = load_profile("openrlhf", OpenrlhfConfig), load_profile("launch", LaunchConfig)
+    base, layout, launch = job.base, load_profile("openrlhf", OpenrlhfConfig), load_profile("launch", LaunchConfig)
     check(cfg, layout)
-    with resumable(f"openrlhf-{out.name}", base, cfg, data) as state:
+    with resumable(f"openrlhf-{job.out.name}", base, cfg, data) as state:
         files = Files(base=base.absolute(), state=state.absolute())
         max_tokens = write_data(base, data, cfg, files)
         words = arguments(cfg, layout, files, max_tokens, data.seed)
@@ -151,8 +149,8 @@ def rl(
         words = launched(command, launch, layout.all_gpus, Path.cwd())
         run_to_end(words, output, f"openrlhf on {base.name}")
         rows = read_log(output.read_text(encoding="utf-8", errors="replace"))
-        write_csv(log, rows)
-        _bring_back(files, base, out)
+        write_csv(job.log, rows)
+        _bring_back(files, base, job.out)
 
 
 def _bring_back(files: Files, base: Path, out: Path) -> None:

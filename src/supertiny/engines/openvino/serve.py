@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_folder
+from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
-from supertiny.core.thought import THINKS
 from supertiny.engines.openvino.network import codes, network
 from supertiny.model import checkpoint
 from supertiny.model.checkpoint import E4M3Linear

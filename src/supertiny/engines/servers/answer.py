@@ -4,7 +4,8 @@ import atexit
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from supertiny.core.ask import (
     Request,
 )
 from supertiny.core.config import load_profile
-from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json
-from supertiny.core.thought import THINKS
-from supertiny.engines.servers.client import Server, chat_address
+from supertiny.core.prompt import THINKS
+from supertiny.engines.servers.client import Server
 from supertiny.engines.servers.hosted import Kind, by_content, hosted
 from supertiny.engines.servers.launch import ServersConfig
 from supertiny.model.answer import Asked, Config, Replies
@@ -183,29 +183,24 @@ def _writer(kind: Kind, model: Path, server: Server) -> Callable[[Request, Decod
     return write
 
 
-def chat(model: Path, machine: ChatMachine) -> AskChats:
-    """The same as the native engine's, from `machine.url`; `model` stays unused, for the server has its own."""
-    server = Server(chat_address(machine), machine.retries)
-    return kept_chats(digest(machine.url, machine.served_model, machine.structured), lambda: server, machine)
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One serving engine, with the verbs that every engine has."""
 
+    kind: Kind
 
-@contextmanager
-def serve(
-    model: Path, cfg: DecodeConfig, machine: ChatMachine | GenerateMachine
-) -> Iterator[Callable[[Chat], Generation]]:
-    """Give a thread-safe `ask(chat)` to the server at `machine.url`; `model` stays unused, for the server has its own.
+    def chat(self, model: Path, machine: ChatMachine) -> AskChats:
+        """Give `ask(chats, cfg, progress)`: a reply to each chat."""
+        return chats(self.kind, model, machine)
 
-    Nothing is asked twice: a busy server is an error of the load test, not a longer response time.
-    """
-    if not isinstance(machine, ChatMachine):
-        raise UserError(
-            "profile: engines.serve: engine 'endpoint' asks the large model's server, so it can bench the prototype "
-            f"alone; bench {model.name} with 'native'"
-        )
-    server = Server(chat_address(machine), retries=0)
-    server.check()
-    greedy = ChatConfig(temperature=0.0, max_new_tokens=cfg.max_new_tokens)
-    try:
-        yield lambda chat: server.reply(chat, greedy)
-    finally:
-        server.close()
+    def generate(
+        self, model: Path, requests: Sequence[Request], cfg: DecodeConfig, machine: GenerateMachine
+    ) -> list[Generation]:
+        """The greedy answer to each request, in the order given."""
+        return answers(self.kind, model, requests, cfg, machine)
+
+    def serve(
+        self, model: Path, cfg: DecodeConfig, machine: ChatMachine | GenerateMachine
+    ) -> AbstractContextManager[Callable[[Any], Generation]]:
+        """Give a thread-safe `ask(request)`, for chats `ask(chat)`, to a server of `model`, stopped after it."""
+        return asking(self.kind, model, cfg, machine)

@@ -203,3 +203,19 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@dataclass(kw_only=True, slots=True)
+class TrtllmConfig:
+    """Section `trtllm` of the profile."""
+
+    examples: str
+    """folder `examples` of TensorRT-LLM's repository, as its container has it"""
+    precision: str
+    """of what is not quantized: float16 | bfloat16"""
+    cuda_graphs: bool
+    """replay each batch size's kernels as one graph"""
+
+    def __post_init__(self) -> None:
+        known = ("float16", "bfloat16")
+        require(self.precision in known, f"precision: expected {' or '.join(known)}, got {self.precision!r}")

@@ -6,14 +6,14 @@ TensorRT-LLM's own tools, int8 by channel and FP8 by channel and token. Engines 
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from supertiny.compress.quantize import QuantizedConfig
-from supertiny.core.config import load_each, load_profile, require
+from supertiny.compress.config import QuantizedConfig
+from supertiny.core.config import load_each, load_profile
 from supertiny.core.errors import UserError
+from supertiny.engines.servers.answer import Hosted
 from supertiny.engines.servers.hosted import Kind, Plan, Start, Step, partial
-from supertiny.engines.servers.launch import program
+from supertiny.engines.servers.launch import TrtllmConfig, program
 
 MAX_NUM_TOKENS = 8192
 """of one forward pass, over all requests: TensorRT-LLM's own default"""
@@ -26,30 +26,15 @@ ANY_TEXT = "Turn on the light in the kitchen."
 ANY_TEXTS = 8
 
 
-@dataclass(kw_only=True, slots=True)
-class TrtllmConfig:
-    """Section `trtllm` of the profile."""
-
-    examples: str
-    """folder `examples` of TensorRT-LLM's repository, as its container has it"""
-    precision: str
-    """of what is not quantized: float16 | bfloat16"""
-    cuda_graphs: bool
-    """replay each batch size's kernels as one graph"""
-
-    def __post_init__(self) -> None:
-        known = ("float16", "bfloat16")
-        require(self.precision in known, f"precision: expected {' or '.join(known)}, got {self.precision!r}")
-
-
 def plan(start: Start) -> Plan:
     """`trtllm-serve serve ...`, after what builds its engine where the model is quantized."""
     cfg = load_profile("trtllm", TrtllmConfig)
     if start.cfg.data_parallel != 1:
         raise UserError("profile: servers: data_parallel: a TensorRT-LLM server holds one copy of a model; set it to 1")
-    made = load_each("quantized", QuantizedConfig, empty=True).get(Path(start.model).name)
+    made = load_each("trained.quantize", QuantizedConfig, empty=True).get(Path(start.model).name)
     if start.quantization and not made:
-        raise UserError(f"{start.model} is quantized, but params.yaml: quantized: has no {Path(start.model).name!r}")
+        name = Path(start.model).name
+        raise UserError(f"{start.model} is quantized, but params.yaml: trained.quantize has no {name!r}")
     options = start.scratch / "options.yaml"
     steps, files = _engine(start, cfg, made) if made else ([], {})
     model = steps[-1].out if made else start.model
@@ -125,4 +110,4 @@ def _converted(
     return [python, str(script), *common, *how], {}
 
 
-KIND = Kind("trtllm", plan, lambda ebnf: {"response_format": {"type": "ebnf", "ebnf": ebnf}}, prepares=True)
+TRTLLM = Hosted(Kind("trtllm", plan, lambda ebnf: {"response_format": {"type": "ebnf", "ebnf": ebnf}}, prepares=True))

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.report.rows import Row, Step
+from supertiny.report.rows import Row
+from supertiny.report.steps import Step, nothing, of_file
 from supertiny.report.tables import number, rate, table
 
 CHOSEN = "chosen"
@@ -13,7 +14,7 @@ TOKENS = ("prompt_tokens", "new_tokens")
 MEASURED = ("n", "ar", "ar_low", "ar_high", *DIFFERENCE, "function_accuracy", "needing_knowledge", *TOKENS)
 
 
-def summary(found: Row) -> Row:
+def figures(found: Row) -> Row:
     """`ablation.<variant>.ar`, ..., `.difference`, `.needing_knowledge.ar`, `.prompt_tokens`."""
     return {name: {key: row[key] for key in MEASURED} for name, row in found.items()}
 
@@ -87,11 +88,12 @@ def _change(row: Row) -> str:
 
 
 STEP = Step(
-    stage="ablation",
-    file="ablation.json",
     heading="The prototype's ablation",
-    summary=summary,
+    find=of_file("ablation", "ablation.json"),
+    figures=figures,
+    decides=nothing,
     section=section,
+    columns=("variant", "change", "n", "ar", "low", "high", *DIFFERENCE, "prompt_tokens"),
     rows=rows,
     draw=draw,
 )

@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.report.rows import Row, Step
+from supertiny.report.rows import Row
+from supertiny.report.steps import Step, of_file
 from supertiny.report.tables import number, table
 
 TITLES = {"before": "before teaching", "rft": "RFT", "kd": "KD"}
@@ -14,12 +15,18 @@ NATS = {"akl_nats": "AKL", "fkl_nats": "forward KL", "rkl_nats": "reverse KL"}
 ALL = "all tokens"
 
 
-def summary(found: Row) -> Row:
+def figures(found: Row) -> Row:
     """`distance.kd.akl_nats`, `distance.kd.alpha_mean`, ..., and `distance.top1_below_mu`, `distance.missing_mass`."""
     names = (*NATS, "alpha_mean")
     rows = {name: {key: one[key] for key in names} for name, one in found["models"].items()}
     first = next(iter(found["models"].values()))
     return {**rows, **{key: first[key] for key in ("tokens", "top1_below_mu", "missing_mass")}}
+
+
+def decides(found: Row) -> Row:
+    """How near KD brought the student, and at how many tokens mu decides anything."""
+    kd = found["models"]["kd"]
+    return {"kd_akl_nats": kd["akl_nats"], "top1_below_mu": kd["top1_below_mu"]}
 
 
 def rows(found: Row) -> list[Row]:
@@ -102,11 +109,12 @@ def _below(axes: Axes, points: list[Row]) -> None:
 
 
 STEP = Step(
-    stage="distance",
-    file="distance.json",
     heading="From teacher to student, token by token (paper Eq. 3-5)",
-    summary=summary,
+    find=of_file("distance", "distance.json"),
+    figures=figures,
+    decides=decides,
     section=section,
+    columns=("model", "kind", "slot", "tokens", *NATS),
     rows=rows,
     draw=draw,
 )

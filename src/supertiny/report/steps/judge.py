@@ -7,13 +7,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from supertiny.report.pictures import canvas
-from supertiny.report.rows import Row, Step
+from supertiny.report.rows import Row
+from supertiny.report.steps import Step, of_file
 from supertiny.report.tables import DASH, number, rate, table
 
 MEASURED = ("n", "agreement", "agreement_low", "agreement_high", "kappa", "precision", "recall", "unreadable")
 
 
-def summary(found: Row) -> Row:
+def figures(found: Row) -> Row:
     """`judge.<kind>.agreement`, `.kappa`, ..., `.judged_right.<kind of reply>`, `.injections_flipped`."""
     return {
         name: {
@@ -107,11 +108,12 @@ def _share(row: Row | None) -> float:
 
 
 STEP = Step(
-    stage="judge",
-    file="judge.json",
     heading="The judge against the experts (paper 3.1)",
-    summary=summary,
+    find=of_file("judge", "judge.json"),
+    figures=figures,
+    decides=lambda found: {"agreement": found["judges"][found["kind"]]["agreement"]},
     section=section,
+    columns=("judge", "kind", "experts", "n", "judged_right"),
     rows=rows,
     draw=draw,
 )

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from supertiny.core.errors import UserError
+from supertiny.core.files import read_json
+from supertiny.measure.compare import comparison, splits
+from supertiny.measure.systems import COMPRESSED, MODEL, POLICIES
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.report.rows import Row, Step
+from supertiny.report.rows import Facts, Row
+from supertiny.report.steps import Step
 from supertiny.report.tables import number, rate, table
 
 TITLES = {"teacher_rl": "teacher", "tiny_rl": "student, KD", "tiny_star_rl": "student, KD*"}
@@ -23,8 +27,32 @@ PANELS = {
 }
 
 
-def summary(found: Row) -> Row:
-    """`rl.teacher_rl.test_ar`, `ood_seen_ar`, ...; of a trained policy also `reward_first`, `best_dev_reward`, ..."""
+def find(facts: Facts) -> Row | None:
+    """Every model before and after RL on the queries that all answered; how each run went; what thoughts came of it."""
+    runs = history({name: facts.logs / f"{name}.csv" for name in facts.tables.trained.get("rl", {})})
+    policies = [name for name, one in facts.of_kind(MODEL).items() if one.asked == POLICIES]
+    traces = [
+        {"policy": one["policy"], **read_json(facts.results / "traces" / f"{name}.json")}
+        for name, one in facts.tables.traces.items()
+    ]
+    if not (runs or policies or traces):
+        return None
+    return {"models": _models(facts, policies) if policies else {}, "runs": runs, "traces": traces}
+
+
+def _models(facts: Facts, policies: Sequence[str]) -> dict[str, Any]:
+    """Each language model that is not compressed; a policy beside what it was trained from."""
+    names = [name for name, one in facts.of_kind(MODEL).items() if one.asked != COMPRESSED]
+    origins = {name: facts.tables.origin(name) for name in policies}
+    starts = {name: start for name, start in origins.items() if start in names}
+    verdicts = {name: facts.verdicts[name] for name in names}
+    rows = comparison(verdicts, splits(facts.test, facts.ood), starts, facts.seed)
+    tokens = {name: facts.systems[name].rates["workload"]["new_tokens"] for name in names}
+    return {name: {"title": facts.titles[name], "tokens": tokens[name], **row} for name, row in rows.items()}
+
+
+def figures(found: Row) -> Row:
+    """`teacher_rl.test_ar`, `ood_seen_ar`, ...; of a trained policy also `reward_first`, `best_dev_reward`, ..."""
     models = {
         name: {"tokens": one["tokens"]}
         | {f"{column}_{key}": one[column][key] for column in COLUMNS for key in ("n", "ar", "difference")}
@@ -41,6 +69,14 @@ def summary(found: Row) -> Row:
     return {name: models.get(name, {}) | runs.get(name, {}) for name in models | runs}
 
 
+def decides(found: Row) -> Row:
+    """Of each run its steps, and what the policy that is kept earns on dev."""
+    return {
+        name: {"steps": one["steps"], "best_dev_reward": one["best"]["dev_reward"] if one["best"] else None}
+        for name, one in found["runs"].items()
+    }
+
+
 def rows(found: Row) -> list[Row]:
     """A row a run and optimizer step; what was not measured there is empty."""
     return [
@@ -52,7 +88,12 @@ def rows(found: Row) -> list[Row]:
 
 def section(found: Row) -> str:
     """The rates of every model, then how each run began and ended."""
-    return "\n\n".join([_compared(found["models"]), _trained(found["runs"]), _taught(found["traces"])])
+    parts = [
+        *([_compared(found["models"])] if found["models"] else []),
+        *([_trained(found["runs"])] if found["runs"] else []),
+        *map(_taught, found["traces"]),
+    ]
+    return "\n\n".join(parts)
 
 
 def _compared(models: Row) -> str:
@@ -75,8 +116,9 @@ def _cells(row: Row) -> list[str]:
 
 
 def _taught(traces: Row) -> str:
+    who = TITLES.get(traces["policy"], traces["policy"])
     return (
-        f"The teacher was asked {traces['asked']:,} queries after RL. KD* learns {traces['kept']:,} of its thoughts, "
+        f"The {who} was asked {traces['asked']:,} queries after RL. KD* learns {traces['kept']:,} of its thoughts, "
         f"of {traces['words']} words on average, and {traces['rule_made']:,} that a rule made, where it was wrong."
     )
 
@@ -107,24 +149,18 @@ def draw(points: list[Row], out: Path) -> None:
                 curve = [(p["step"], p[key]) for p in points if p["run"] == name and p[key] != ""]
                 if curve:
                     marker = "o" if key == "dev_reward" else ""
-                    axes.plot(*zip(*curve, strict=True), color=COLOURS[at], marker=marker, label=TITLES.get(name, name))
+                    axes.plot(
+                        *zip(*curve, strict=True),
+                        color=COLOURS[at % len(COLOURS)],
+                        marker=marker,
+                        label=TITLES.get(name, name),
+                    )
             axes.set(title=title)
         for axes in grid[3:]:
             axes.set(xlabel="optimizer step")
         handles, labels = grid[0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-
-
-STEP = Step(
-    stage="rl_results",
-    file="rl.json",
-    heading="Reinforcement learning (paper Tables 3 and 11, App. E)",
-    summary=summary,
-    section=section,
-    rows=rows,
-    draw=draw,
-)
 
 
 ENDS = 3
@@ -172,3 +208,15 @@ def _best(measured: Sequence[Mapping[str, float | None]]) -> dict[str, float | N
 def _mean(rows: Sequence[Mapping[str, float | None]], name: str) -> float | None:
     values = [value for row in rows if (value := row[name]) is not None]
     return round(sum(values) / len(values), 5) if values else None
+
+
+STEP = Step(
+    heading="Reinforcement learning (paper Tables 3 and 11, App. E)",
+    find=find,
+    figures=figures,
+    decides=decides,
+    section=section,
+    columns=("run", "step", *FOLLOWED),
+    rows=rows,
+    draw=draw,
+)

@@ -24,7 +24,7 @@ def test_every_stage_is_dvcs_with_its_command_and_files():
     ours = {
         one.name: (one.command, set(one.deps), set(one.outs)) for one in stages(yaml("dvc.yaml"), yaml("params.yaml"))
     }
-    assert ours == theirs and len(ours) > 60
+    assert ours == theirs and len(ours) > 40
 
 
 def test_a_stage_stands_behind_those_that_make_what_it_reads():
@@ -34,7 +34,8 @@ def test_a_stage_stands_behind_those_that_make_what_it_reads():
     for stage in found:
         for dep in stage.deps:
             parts = {str(part) for part in (Path(dep), *Path(dep).parents)}
-            assert parts & every <= made, f"{stage.name} reads {dep}"
+            inside = {out for out in every if Path(dep) in Path(out).parents}
+            assert (parts & every) | inside <= made, f"{stage.name} reads {dep}"
         made.update(stage.outs)
 
 

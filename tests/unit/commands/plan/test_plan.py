@@ -12,15 +12,17 @@ import pytest
 from supertiny import commands
 from supertiny.commands import plan
 from supertiny.commands.plan import changed
-from supertiny.commands.plan.graph import stages
-from supertiny.commands.plan.page import BY_CONTENT, page, planned
-from supertiny.commands.plan.reckon import HOSTED
-from supertiny.commands.plan.setting import read_setting
-from supertiny.commands.plan.work import WORK, models, work
+from supertiny.commands.plan.graph import GRAPH, stages, touched
+from supertiny.commands.plan.page import BY_CONTENT, HOSTED, page, planned
+from supertiny.commands.plan.work import WORK, models, read_setting, work
+from supertiny.core.config import read_yaml
 from supertiny.core.errors import UserError
+from supertiny.core.files import write_csv
+from supertiny.measure.evaluate import SplitSizes
 from tests import flags
-from tests.house import ROOT, engine_keys, tree, yaml
+from tests.house import ROOT, calls, profiles, yaml
 from tests.pages import documented
+from tests.project import merged
 
 SETTINGS = {
     "cpu": ([], "cpu"),
@@ -34,7 +36,17 @@ SETTINGS = {
         None,
     ),
     "one node, all TensorRT-LLM": (
-        ["profiles/gpu.yaml:engines.serve=trtllm", "bench.models=[sft,tiny_kd,p30,w8a16,w4a16,w8a8]"],
+        [
+            "profiles/gpu.yaml:++engines.serve=trtllm",
+            *(
+                f"++served.{name}={{kind: model, model: {name}, asked: compressed, title: {title}}}"
+                for name, title in {
+                    "w8a16": '"pruned by 30 %, W8A16"',
+                    "w4a16": '"pruned by 30 %, W4A16"',
+                    "w8a8": '"pruned by 30 %, W8A8 (FP8)"',
+                }.items()
+            ),
+        ],
         "gpu",
     ),
 }
@@ -42,20 +54,30 @@ TRACKED = {"data/own", "data/massive", "data/general/instructions.jsonl"}
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory):
-    """Setting -> (its profile, the stages, what is planned, the setting)."""
+def folder(tmp_path_factory):
+    """A project with figures that somebody measured."""
     folder = tmp_path_factory.mktemp("plan")
     shutil.copytree(ROOT / "profiles", folder / "profiles")
-    for name in ("params.yaml", "dvc.yaml", "metrics/summary.json"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, folder / name)
+    columns = ("prompt_tokens", "uncached_tokens", "new_tokens")
+    tokens = {"prototype": (1103.1, 376.5, 21.4), "sft": (168.5, 168.5, 18.3), "thinking": (168.5, 168.5, 46.3)}
+    rows = [{"system": name} | dict(zip(columns, row, strict=True)) for name, row in tokens.items()]
+    write_csv(folder / "metrics/systems.csv", rows)
+    write_csv(folder / "metrics/steps.csv", [{"step": "logits", "figure": "bytes_per_token", "value": 46.21}])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plans(folder):
+    """Setting -> (its profile, the stages, what is planned, the setting)."""
     found = {}
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         for name, (overrides, profile) in SETTINGS.items():
             with changed(overrides, profile) as (chosen, params):
-                setting = read_setting(params, folder)
-                graph = stages(plan._yaml(Path("dvc.yaml")), params)
+                setting = read_setting(folder)
+                graph = stages(read_yaml(GRAPH), params)
                 sized = models(graph, setting)
                 found[name] = (chosen, graph, [planned(one, sized, setting) for one in graph], setting)
     return found
@@ -97,7 +119,7 @@ def test_every_path_is_made_by_an_earlier_stage_or_is_there(plans, name):
     made = set(TRACKED)
     for one in found:
         for dep in one.stage.deps:
-            assert _parts(dep) & made or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
+            assert touched(dep, made) or (ROOT / dep).exists(), f"{one.stage.name} reads {dep}"
         for program in one.programs:
             for path in _data_paths(program.own):
                 assert _parts(path) & made, f"{one.stage.name}: {program.engine} reads {path}, which nobody has made"
@@ -165,29 +187,31 @@ def test_the_papers_setting_has_an_engine_for_every_stage_and_says_what_does_not
 
 def test_a_model_too_large_for_one_gpu_is_shared_by_megatron(plans):
     stages_by_name = {one.stage.name: one for one in plans["paper.set"][2]}
-    (sft,) = stages_by_name["sft"].parts
+    (sft,) = stages_by_name["sft@sft"].parts
     assert sft.engine == "megatron" and sft.gpus == 8 and sft.memory_gb < 80
-    assert not stages_by_name["sft"].warnings and stages_by_name["sft"].programs
+    assert not stages_by_name["sft@sft"].warnings and stages_by_name["sft@sft"].programs
 
 
-def test_what_does_not_fit_and_what_no_engine_can_is_said():
+def test_what_does_not_fit_and_what_no_engine_can_is_said(folder):
     def warnings(*overrides):
         with pytest.MonkeyPatch.context() as patched:
-            patched.chdir(ROOT)
-            with changed([f"profiles/gpu.yaml:{one}" for one in overrides], "gpu") as (_, params):
-                setting = read_setting(params, ROOT)
-                graph = stages(plan._yaml(Path("dvc.yaml")), params)
+            patched.chdir(folder)
+            with changed([f"profiles/gpu.yaml:++{one}" for one in overrides], "gpu") as (_, params):
+                setting = read_setting(folder)
+                graph = stages(read_yaml(GRAPH), params)
                 sized = models(graph, setting)
                 return {one.name: planned(one, sized, setting).warnings for one in graph}
 
-    found = warnings("models.llm=Qwen/Qwen2.5-7B-Instruct")
-    assert "llm takes about" in found["sft"][0] and "a sharded engine" in found["sft"][0]
+    found = warnings("base.llm=Qwen/Qwen2.5-7B-Instruct")
+    assert "llm takes about" in found["sft@sft"][0] and "a sharded engine" in found["sft@sft"][0]
     assert not found["evaluate@tiny_kd"]
     many = warnings("servers.chat.tensor_parallel=16", "engines.chat=vllm")
     assert "vllm wants 128 GPUs of 8" in many["prototype"]
     none = warnings("engines.rl=vllm", "engines.chat=nobody")
-    assert any(one.startswith("engine vllm cannot rl; it can chat, generate, serve") for one in none["rl@tiny_rl"])
-    assert "engine nobody cannot chat; there is none" in none["prototype"]
+    assert any(one.startswith("engine 'vllm' cannot rl; it can chat, generate, serve") for one in none["rl@tiny_rl"])
+    assert any(one.startswith("there is no engine 'nobody'") for one in none["prototype"])
+    assert any(one.startswith("there is no engine 'nobody'") for one in none["bench@prototype"])
+    assert any("cannot train; it can" in one for one in warnings("engines.train=vllm")["recover@p20_general"])
     frozen = warnings("engines.rl=openrlhf")
     assert any("rl.frozen: engine openrlhf trains every weight" in one for one in frozen["rl@tiny_rl"])
 
@@ -220,16 +244,16 @@ def test_reinforcement_learning_here_takes_one_process(plans):
 def test_gpus_that_wait_are_in_the_hours_and_told(plans):
     """A step of one pack: three of a pipeline's four stages wait for one, seven of eight copies for one."""
     setting = plans["gpu"][3]
-    alone = of_gpu(plans, "sft").parts[0]
+    alone = of_gpu(plans, "sft@sft").parts[0]
     shared = {
-        "engines": replace(setting.engines, sft="megatron"),
+        "engines": replace(setting.engines, train="megatron"),
         "megatron": replace(setting.megatron, pipeline_parallel=4, micro_batches=4),
     }
     for gpus, changes in ((4, shared), (8, {"train": replace(setting.train, processes=8)})):
-        (part,) = of_gpu(plans, "sft", **changes).parts
+        (part,) = of_gpu(plans, "sft@sft", **changes).parts
         assert part.gpus == gpus and part.hours == pytest.approx(alone.hours)
-    slow = of_gpu(plans, "sft", **shared, gpus=replace(setting.gpus, tflops=3.12))
-    assert "a step has 1 packs; params.yaml: sft.groups_a_step: 4 would keep them busy" in slow.warnings[0]
+    slow = of_gpu(plans, "sft@sft", **shared, gpus=replace(setting.gpus, tflops=3.12))
+    assert "a step has 1 packs; params.yaml: training.common.groups_a_step: 4 would keep them busy" in slow.warnings[0]
 
 
 def test_a_server_whose_address_is_given_is_not_started(plans):
@@ -248,11 +272,11 @@ def test_command_lines_name_the_projects_folder(plans):
     changes = {
         "folder": folder,
         "servers": replace(setting.servers, answers=answers),
-        "engines": replace(setting.engines, sft="megatron", serve="vllm"),
+        "engines": replace(setting.engines, train="megatron", serve="vllm"),
         "megatron": replace(setting.megatron, launcher=launcher),
         "launch": replace(setting.launch, template='ssh -tt gpu1 "cd {folder} && {command}"'),
     }
-    for name in ("sft", "bench@sft"):
+    for name in ("sft@sft", "bench@sft"):
         (program,) = of_gpu(plans, name, **changes).programs
         assert program.words[-1].startswith("cd '/a project' && ")
     assert "--host 0.0.0.0 --port 30000" in program.words[-1]
@@ -266,11 +290,11 @@ def test_more_gpus_and_fewer_queries_take_less(plans):
 
 
 def test_the_verbs_that_are_planned_are_those_that_stages_ask_for():
-    """`WORK` names the engine of each stage as its script does."""
-    setting_verbs = {"chat", "generate", "serve", "sft", "distill", "logits", "rl"}
+    """`WORK` knows every stage whose script asks an engine, or a system."""
     for stage in stages(yaml("dvc.yaml"), yaml("params.yaml")):
-        keys = engine_keys(tree(ROOT / "stages" / f"{stage.script}.py")) & setting_verbs
-        assert bool(keys) <= (stage.script in WORK), f"{stage.name} asks engine {keys}, and no work is planned for it"
+        script = ROOT / "stages" / f"{stage.script}.py"
+        asks = [call for name in ("chosen", "open_system", "open_served") for call in calls(script, name)]
+        assert bool(asks) <= (stage.script in WORK), f"{stage.name} asks an engine, and no work is planned for it"
 
 
 def test_the_page_shows_each_stage(plans):
@@ -288,8 +312,8 @@ def test_the_page_shows_each_stage(plans):
         (documented('supertiny plan --set "profiles/paper.set profiles/paper.judge.set"'), "paper"),
     ],
 )
-def test_the_commands_of_the_pages_show_their_plans(line, profile, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def test_the_commands_of_the_pages_show_their_plans(line, profile, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", shlex.split(line))
     commands.main()
     assert capsys.readouterr().out.startswith(f"Profile {profile}: ")
@@ -301,13 +325,16 @@ def test_the_commands_of_the_pages_show_their_plans(line, profile, monkeypatch, 
         ("rl.rollouts", "expected key=value"),
         ("rl.rolouts=8", r"'rl\.rolouts=8': params\.yaml has no such key"),
         ("profiles/none.yaml:a=1", "expected key=value or profiles/"),
-        ("profiles/gpu.yaml:engines.sing=x", r"profiles/gpu\.yaml has no such key"),
+        ("profiles/gpu.yaml:engines.sing=x", r"profiles/gpu\.yaml has no such key; .*write \+\+ before a key"),
+        ("profiles/gpu.yaml:engines.chat=vllm", r"profiles/gpu\.yaml has no such key; .*write \+\+ before a key"),
+        ("profiles/gpu.yaml:++engines.sing=x", r"profiles/gpu\.yaml: engines\.sing: .*has no such key"),
+        ("profiles/gpu.yaml:++extends.sing=x", r"profiles/gpu\.yaml has no such key"),
     ],
 )
-def test_an_override_that_dvc_would_refuse_is_refused(override, message, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_an_override_that_dvc_or_the_profile_would_refuse_is_refused(override, message, folder, monkeypatch):
+    monkeypatch.chdir(folder)
     with pytest.raises(UserError, match=message):
-        plan.main(set=override)
+        plan.main(profile="gpu", set=override)
 
 
 @pytest.mark.parametrize("name", ["gpu.set", "paper.set"])
@@ -323,10 +350,10 @@ def test_dvc_reads_a_file_of_values_as_the_plan_does(name, tmp_path, monkeypatch
         file, _, value = override.partition(":") if override.startswith("profiles/") else ("params.yaml", "", override)
         by_file.setdefault(file, []).append(value)
     with changed(SETTINGS[name][0], None) as (_, params):
-        ours = {file: plan._yaml(Path(file)) for file in by_file} | {"params.yaml": params}
+        ours = {file: read_yaml(Path(file)) for file in by_file} | {"params.yaml": params}
     for file, values in by_file.items():
         apply_overrides(file, values)
-        assert plan._yaml(Path(file)) == ours[file]
+        assert read_yaml(Path(file)) == ours[file]
 
 
 @pytest.mark.parametrize("name", sorted({"openrlhf", *HOSTED}))
@@ -334,16 +361,32 @@ def test_every_program_has_an_environment_at_the_version_that_was_checked(name):
     text = (ROOT / "envs" / f"{name}.txt").read_text()
     program = {"trtllm": "trtllm-serve"}.get(name, name)
     assert f"=={flags.snapshot(program)['version']}" in text
-    for profile in ("cpu", "smoke", "gpu", "paper"):
-        assert name in yaml(f"profiles/{profile}.yaml")["launch"]["programs"]
+    for profile in profiles():
+        assert name in merged(profile)["launch"]["programs"]
 
 
 def test_work_of_a_stage_is_counted_from_its_profile(plans):
     _, graph, _, setting = plans["cpu"]
+    setting = replace(
+        setting,
+        dataset=replace(setting.dataset, train=20_000, dev=400, test=700, ood=500),
+        prototype=replace(setting.prototype, train=80, ablation=12),
+        rft=replace(setting.rft, labelled=3200),
+        sft=replace(setting.sft, examples=0),
+        evaluate=replace(setting.evaluate, models=SplitSizes(test=500, ood=160), prototype=SplitSizes(test=90, ood=0)),
+        bench=replace(setting.bench, clients=[1, 8, 16]),
+        bench_sizes=replace(setting.bench_sizes, requests=10, warmup=4, max_clients={"model": 16, "prototype": 8}),
+        rl=replace(setting.rl, batches=2, prompts_a_batch=16, rollouts=4),
+        variants=5,
+    )
     by_name = {stage.name: work(stage, setting) for stage in graph}
     assert by_name["prototype"][0].asked.count == 80 and by_name["ablation"][0].asked.count == 5 * 12
-    assert by_name["prototype_results"][0].asked.count == 90 + 20
+    assert by_name["evaluate@prototype"][0].asked.count == 90 + 500
     assert by_name["evaluate@sft"][0].asked.count == 500 + 160
+    assert by_name["bench@prototype"][0].asked.count == 4 + 10 + 16
+    assert by_name["bench@sft"][0].asked.count == 4 + 10 + 16 + 32
     assert by_name["rl@teacher_rl"][0].asked.count == 2 * 16 * 4
     assert setting.examples == 80 + 3200
+    assert [one.model for one in by_name["retrieval"]] == ["llm", "describer"]
+    assert by_name["evaluate@baseline"] == by_name["bench@baseline"] == []
     assert by_name["dataset"] == [] and by_name["report"] == []

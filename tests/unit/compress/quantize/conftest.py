@@ -2,9 +2,9 @@
 
 import pytest
 
-from supertiny.compress.quantize import QuantizationConfig
+from supertiny.compress.config import QuantizationConfig
 from supertiny.compress.vocab import trim_vocabulary
-from supertiny.core.thought import THINKS
+from supertiny.core.prompt import THINKS
 from supertiny.model import checkpoint
 from supertiny.model.batches import Branch, Pack
 from tests.unit.compress.conftest import CORPUS, llama_tokenizer, qwen2_tokenizer, random_model

@@ -14,7 +14,7 @@ from torch import nn
 from supertiny.compress.quantize import calibration, linear_inputs, quantize
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json
-from supertiny.core.thought import THINKS
+from supertiny.core.prompt import THINKS
 from supertiny.model import checkpoint
 from supertiny.model.checkpoint import E4M3Linear, dequantized, read_tensors
 from supertiny.model.hardware import compute_dtype
@@ -28,21 +28,37 @@ import json, sys
 from pathlib import Path
 import torch
 from supertiny.model import checkpoint
-from supertiny.model.hardware import compute_dtype
-folder = Path(sys.argv[1])
-model, encode = checkpoint.load_model(folder), checkpoint.encoder(checkpoint.load_tokenizer(folder))
-ids = torch.tensor([encode(sys.argv[2])])
-with torch.inference_mode():
-    logits = model(ids).logits[0].tolist()
-    answer = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)[0].tolist()
-print(json.dumps([logits, answer]))
+found = []
+for folder in map(Path, sys.argv[2:]):
+    model, encode = checkpoint.load_model(folder), checkpoint.encoder(checkpoint.load_tokenizer(folder))
+    ids = torch.tensor([encode(sys.argv[1])])
+    with torch.inference_mode():
+        logits = model(ids).logits[0].tolist()
+        whole = torch.ones_like(ids)
+        answer = model.generate(ids, attention_mask=whole, do_sample=False, max_new_tokens=12)[0].tolist()
+    found.append([logits, answer])
+print(json.dumps(found))
 """
 
 
+@pytest.fixture(scope="session")
+def make(tmp_path_factory):
+    """Quantize a base by a scheme, once: scheme, folder, report."""
+
+    known = {}
+
+    def quantized(base, scheme, packs):
+        if (base, scheme) not in known:
+            out = tmp_path_factory.mktemp("made") / scheme
+            known[base, scheme] = scheme, out, quantize(base, scheme, packs, out, CFG)
+        return known[base, scheme]
+
+    return quantized
+
+
 @pytest.fixture(scope="module", params=SCHEMES)
-def made(request, base, packs, tmp_path_factory):
-    out = tmp_path_factory.mktemp("made") / request.param
-    return request.param, out, quantize(base, request.param, packs, out, CFG)
+def made(request, base, packs, make):
+    return make(base, request.param, packs)
 
 
 def logits(model, ids):
@@ -94,16 +110,18 @@ def test_embeddings_stay_tied_where_they_were(made, base):
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
 
 
-def test_a_fresh_process_answers_as_this_one(made):
-    _, out, _ = made
-    command = [sys.executable, "-c", READER, str(out), TEXT]
+def test_a_fresh_process_answers_as_this_one(base, packs, make):
+    """One process for all schemes: it is the slow part."""
+    schemes = ["w8a16", "w8a8", *(["w4a16"] if find_spec("gptqmodel") else [])]
+    folders = [make(base, scheme, packs)[1] for scheme in schemes]
+    command = [sys.executable, "-c", READER, TEXT, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    read, answer = json.loads(done.stdout.splitlines()[-1])
-    model, prompt = checkpoint.load_model(out), ids(out)
-    assert torch.equal(torch.tensor(read), logits(model, prompt)[0])
-    mask = torch.ones_like(prompt)
-    ours = model.generate(prompt, attention_mask=mask, do_sample=False, max_new_tokens=12)
-    assert answer == ours[0].tolist() and len(answer) > prompt.shape[1]
+    for out, (read, answer) in zip(folders, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        model, prompt = checkpoint.load_model(out), ids(out)
+        assert torch.equal(torch.tensor(read), logits(model, prompt)[0])
+        mask = torch.ones_like(prompt)
+        ours = model.generate(prompt, attention_mask=mask, do_sample=False, max_new_tokens=12)
+        assert answer == ours[0].tolist() and len(answer) > prompt.shape[1]
 
 
 def test_what_is_loaded_is_an_ordinary_model_with_the_weights_that_the_codes_stand_for(made, base):

@@ -1,6 +1,7 @@
 import pytest
 
-from supertiny.compress.quantize import SIZES, QuantizationConfig, QuantizedConfig, group_size
+from supertiny.compress.config import SIZES, QuantizationConfig, QuantizedConfig
+from supertiny.compress.quantize import group_size
 from supertiny.core.errors import UserError
 
 

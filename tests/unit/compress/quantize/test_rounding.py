@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from supertiny.compress.schemes import fp8_by_channel, int8_by_group
+from supertiny.compress.quantize import fp8_by_channel, int8_by_group
 from supertiny.model.checkpoint import gptq_weight, to_e4m3
 
 weights = st.integers(0, 2**20).map(

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from supertiny.engines.megatron.train import read
+from supertiny.engines.megatron.worker.model import export, master
 from supertiny.engines.megatron.worker.parallel import join, leave
 from supertiny.engines.megatron.worker.run import exported, prepare
-from supertiny.engines.megatron.worker.weights import export, master
 from supertiny.model import checkpoint
 
 
@@ -17,12 +17,12 @@ def main(folders: list[Path]) -> None:
     """All jobs are of one layout."""
     place = join(read(folders[0]).layout, seed=0)
     for folder in folders:
-        job = read(folder)
-        config = checkpoint.load_config(job.base)
-        model, trainer = prepare(job, place, folder)
+        given = read(folder)
+        config = checkpoint.load_config(given.job.base)
+        model, trainer = prepare(given, place, folder)
         (folder / "loaded").mkdir(exist_ok=True)
         export(model, config, place, folder / "loaded" / exported(place.stage))
-        loss = trainer._run(trainer._share(job.plan.steps[0]), learn=True)
+        loss = trainer._run(trainer._share(given.steps[0]), learn=True)
         dev = trainer._dev_loss()
         for parameter in model.parameters():
             if parameter.requires_grad:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.engines.megatron.layout import SOURCE, command, must_start_workers, start
+from supertiny.engines.megatron.config import must_start_workers
+from supertiny.engines.megatron.layout import SOURCE, command, start
 
 JOB, PROJECT = Path("/scratch/a job"), Path("/a project")
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from transformers import LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.core.errors import UserError
 from supertiny.engines.megatron.layout import Layout, planned, settings
-from supertiny.model.train import TrainMachine
+from supertiny.model.config import TrainMachine
 from tests.house import ROOT, profiles
 
 SHAPE = {
@@ -148,9 +149,8 @@ def test_every_profile_can_share_its_models(profile, tmp_path, monkeypatch):
     """Of Qwen2.5 these are the heads, key heads, FFN channels and blocks of 0.5B, 1.5B and 7B."""
     for heads, key_heads, channels, blocks in ((14, 2, 4864, 24), (12, 2, 8960, 28), (28, 4, 18944, 28)):
         folder = tmp_path / f"{blocks}-{heads}"
-        (folder / "profiles").mkdir(parents=True)
-        (folder / "params.yaml").write_text("profile: mine\n")
-        (folder / "profiles/mine.yaml").write_bytes((ROOT / f"profiles/{profile}.yaml").read_bytes())
+        shutil.copytree(ROOT / "profiles", folder / "profiles")
+        (folder / "params.yaml").write_text(f"profile: {profile}\n")
         Qwen2Config(
             hidden_size=64 * heads,
             num_attention_heads=heads,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from supertiny.distill.divergence import KINDS, Divergence
+from supertiny.distill.config import KINDS
+from supertiny.distill.divergence import Divergence
 from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.engines.megatron.layout import SOURCE
 

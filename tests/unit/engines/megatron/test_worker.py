@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config
 
 from supertiny.engines.megatron.layout import SOURCE, Layout
-from supertiny.engines.megatron.train import FILE, Job, Plan
+from supertiny.engines.megatron.train import FILE, WorkerJob
 from supertiny.model.batches import Branch, Pack, collate
+from supertiny.model.config import FitConfig, FrozenConfig, TrainingConfig, TrainMachine
 from supertiny.model.finetune import freeze
-from supertiny.model.train import FitConfig, FrozenConfig, ResponseLogits, TrainMachine, cross_entropy
+from supertiny.model.train import Job, ResponseLogits, cross_entropy
 
 pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
 
@@ -96,8 +97,13 @@ def _job(top, name, kind, layout, frozen, precision="float32", gradient_checkpoi
         save_minutes=60.0,
         processes=layout.data,
     )
-    plan = Plan([STEP], DEV, 1)
-    job = Job(top / name, folder, folder, plan, PAD, FIT, FROZEN[frozen], machine, layout, 0)
+    job = WorkerJob(
+        job=Job(top / name, folder, folder, machine),
+        cfg=TrainingConfig(
+            shuffle_seed=0, epochs=1, groups_a_step=1, frozen=FROZEN[frozen], dev_points=1, fit=FIT
+        ),
+        layout=layout, seed=0, pad_id=PAD, steps=[STEP], dev=DEV, teaching=None, record={},
+    )  # fmt: skip
     (folder / FILE).write_bytes(pickle.dumps(job))
     return folder
 

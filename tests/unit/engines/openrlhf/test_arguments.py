@@ -7,7 +7,7 @@ import pytest
 
 from supertiny.core.errors import UserError
 from supertiny.engines.openrlhf.arguments import Files, OpenrlhfConfig, arguments
-from supertiny.model.train import FitConfig, FrozenConfig
+from supertiny.model.config import FitConfig, FrozenConfig
 from supertiny.rl.config import CollapseConfig, RlConfig
 from tests import flags, openrlhf
 

@@ -8,14 +8,8 @@ from supertiny.core.ask import ChatConfig, Generation
 from supertiny.core.calls import Call, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.retrieval.describe import (
-    GUIDELINES,
-    DescribeConfig,
-    Describer,
-    cleaned,
-    description_chat,
-    examples_to_show,
-)
+from supertiny.retrieval.config import DescribeConfig
+from supertiny.retrieval.describe import GUIDELINES, Describer, cleaned, description_chat, examples_to_show
 
 GREEDY = ChatConfig(temperature=0.0, max_new_tokens=8)
 CONFIG = DescribeConfig(num_examples=1, max_chars=20, chat=GREEDY)

@@ -8,8 +8,9 @@ import pytest
 from supertiny.core.errors import UserError
 from supertiny.model.answer import chat_text
 from supertiny.model.checkpoint import encoder
+from supertiny.model.train import Job
 from supertiny.retrieval.describe import description_chat
-from supertiny.retrieval.describer import packs, read_lessons, train_describer
+from supertiny.retrieval.train import packs, read_lessons, train_describer
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
@@ -39,4 +40,4 @@ def test_lessons_are_of_queries_of_the_pool(pool, need, tmp_path):
 
 def test_without_any_kept_description_there_is_nothing_to_train_on(tmp_path):
     with pytest.raises(UserError, match=r"kept no description.*describe\.queries"):
-        train_describer(tmp_path, [], tmp_path / "out", tmp_path / "log.csv", None, None, 0)
+        train_describer(Job(tmp_path, tmp_path / "out", tmp_path / "log.csv", None), [], None, 0)

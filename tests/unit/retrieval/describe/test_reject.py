@@ -11,7 +11,8 @@ from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.judge.reference import Verdict, by_reference
 from supertiny.model.answer import Replies
-from supertiny.retrieval.describe import DescribeConfig, Describer, DescriberConfig, DescribeSizes, RejectConfig
+from supertiny.retrieval.config import DescribeConfig, DescriberConfig, DescribeSizes, RejectConfig
+from supertiny.retrieval.describe import Describer
 from supertiny.retrieval.index import FunctionIndex
 from supertiny.retrieval.reject import Attempt, attempt, calls_by, counts, pairs_to_learn, rank_in, sampled_and_labelled
 

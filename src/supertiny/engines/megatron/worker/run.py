@@ -11,45 +11,45 @@ from torch import distributed as dist
 from transformers import PreTrainedConfig
 
 from supertiny.core.files import whole_folder, write_csv
-from supertiny.engines.megatron.train import Job
+from supertiny.engines.megatron.train import WorkerJob
 from supertiny.engines.megatron.worker.loss import Shard
-from supertiny.engines.megatron.worker.model import ResponseHead, blocks_of, build, padded
+from supertiny.engines.megatron.worker.model import Folder, ResponseHead, adopt, blocks_of, build, export, fill, padded
 from supertiny.engines.megatron.worker.parallel import Place, join, leave
 from supertiny.engines.megatron.worker.trainer import Lessons, State, Trainer
-from supertiny.engines.megatron.worker.weights import Folder, adopt, export, fill
 from supertiny.model import checkpoint
+from supertiny.model.config import FitConfig, FrozenConfig
 from supertiny.model.hardware import compute_dtype
-from supertiny.model.train import FitConfig, FrozenConfig
 
 
-def run(job: Job, scratch: Path) -> None:
-    """Train as `job` says, with the other workers that share it; `scratch` is a folder that all of them see."""
-    place = join(job.layout, job.seed)
-    model, trainer = prepare(job, place, scratch)
+def run(given: WorkerJob, scratch: Path) -> None:
+    """Train as `given` says, with the other workers that share it; `scratch` is a folder that all of them see."""
+    place = join(given.layout, given.seed)
+    model, trainer = prepare(given, place, scratch)
     trainer.train()
-    export(model, checkpoint.load_config(job.base), place, scratch / exported(place.stage))
+    export(model, checkpoint.load_config(given.job.base), place, scratch / exported(place.stage))
     dist.barrier()
     if place.is_first:
-        _write(job, scratch)
-        write_csv(job.log, trainer.rows)
+        _write(given, scratch)
+        write_csv(given.job.log, trainer.rows)
     leave()
 
 
-def prepare(job: Job, place: Place, scratch: Path) -> tuple[GPTModel, Trainer]:
+def prepare(given: WorkerJob, place: Place, scratch: Path) -> tuple[GPTModel, Trainer]:
     """This process's part of the base model, and what trains it."""
+    job, layout = given.job, given.layout
     config = checkpoint.load_config(job.base)
     in_bfloat16 = place.first_says(compute_dtype(job.machine.precision) is torch.bfloat16)
     dtype = torch.bfloat16 if in_bfloat16 else torch.float32
-    model = build(config, job.layout, place, dtype, job.machine.gradient_checkpointing)
-    freeze(model, config, job.frozen)
+    model = build(config, layout, place, dtype, job.machine.gradient_checkpointing)
+    freeze(model, config, given.cfg.frozen)
     head, parallel = ResponseHead(model), parallelised(model)
-    optimizer = adamw(parallel, job.fit)
+    optimizer = adamw(parallel, given.cfg.fit)
     fill(model, config, Folder(job.base), place)
-    rows = padded(config.vocab_size, job.layout.tensor) // job.layout.tensor
+    rows = padded(config.vocab_size, layout.tensor) // layout.tensor
     shard = Shard(place.tensor_rank * rows, place.tensor_group)
-    lessons = Lessons(job.plan.teaching, place.is_last_stage, job.pad_id, config.vocab_size, shard)
+    lessons = Lessons(given.teaching, place.is_last_stage, given.pad_id, config.vocab_size, shard)
     state = State(scratch / "state", model, optimizer)
-    return model, Trainer(job, place, parallel, head, optimizer, lessons, state)
+    return model, Trainer(given, place, parallel, head, optimizer, lessons, state)
 
 
 def freeze(model: GPTModel, config: PreTrainedConfig, frozen: FrozenConfig) -> None:
@@ -95,11 +95,12 @@ def exported(stage: int) -> str:
     return f"stage-{stage}.safetensors"
 
 
-def _write(job: Job, scratch: Path) -> None:
+def _write(given: WorkerJob, scratch: Path) -> None:
     """The base model with the weights of all stages, as any other engine writes it."""
+    job = given.job
     tokenizer, model = checkpoint.load_tokenizer(job.base), checkpoint.load_model(job.base)
-    for stage in range(job.layout.pipeline):
+    for stage in range(given.layout.pipeline):
         adopt(model, scratch / exported(stage))
-    model.config.update(dict(job.plan.record))
+    model.config.update(dict(given.record))
     with whole_folder(job.out) as partial:
         checkpoint.save(model, tokenizer, partial)

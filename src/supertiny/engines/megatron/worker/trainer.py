@@ -21,13 +21,13 @@ from tqdm import tqdm
 from supertiny.core.errors import UserError
 from supertiny.distill.divergence import Divergence
 from supertiny.distill.store import CacheReader
-from supertiny.distill.teacher import Lesson, TaughtBatch, Teacher
-from supertiny.engines.megatron.train import Job, Teaching
+from supertiny.distill.teacher import Lesson, StoredTeacher, TaughtBatch
+from supertiny.engines.megatron.train import Teaching, WorkerJob
 from supertiny.engines.megatron.worker.loss import Shard, cross_entropy_sum, divergence_sum
 from supertiny.engines.megatron.worker.model import ResponseHead
 from supertiny.engines.megatron.worker.parallel import Place
 from supertiny.model.batches import Batch, Pack, collate
-from supertiny.model.train import SCHEDULES
+from supertiny.model.config import SCHEDULES
 
 Micro = Sequence[Pack] | Lesson
 """a micro-batch before its tensors are made"""
@@ -40,10 +40,10 @@ class Lessons:
         self, teaching: Teaching | None, is_last_stage: bool, pad_id: int, vocabulary_size: int, shard: Shard
     ) -> None:
         self._teaching, self._pad_id, self._vocabulary_size, self._shard = teaching, pad_id, vocabulary_size, shard
-        self._teacher: Teacher | None = None
+        self._teacher: StoredTeacher | None = None
         if teaching and is_last_stage:  # no other has logits to compare
             cache = CacheReader(teaching.logits)
-            self._teacher = Teacher(cache, cache.align(teaching.student))
+            self._teacher = StoredTeacher(cache, cache.align(teaching.student))
 
     def load(self, micro: Micro) -> Batch:
         """The packs as tensors, with the teacher's distributions where there are logits."""
@@ -137,7 +137,7 @@ class Trainer:
 
     def __init__(
         self,
-        job: Job,
+        given: WorkerJob,
         place: Place,
         model: DistributedDataParallel,
         head: ResponseHead,
@@ -145,18 +145,18 @@ class Trainer:
         lessons: Lessons,
         state: State,
     ) -> None:
-        self.job, self.place, self.state = job, place, state
+        self.given, self.place, self.state = given, place, state
         self.model, self.head, self.optimizer, self.lessons = model, head, optimizer, lessons
         self.schedule = get_forward_backward_func()
         self.rows: list[Row] = []
 
     def train(self) -> None:
-        """Go through the plan's steps from the last saved one on."""
+        """Go through the run's steps from the last saved one on."""
         done, self.rows = self.state.load()
-        steps, points = self.job.plan.steps, self.job.plan.dev_points
+        steps, points = self.given.steps, self.given.cfg.dev_points
         total = len(steps)
         dev_steps = {round(total * point / points) for point in range(1, points + 1)}
-        saved, seconds = time.monotonic(), self.job.machine.save_minutes * 60
+        saved, seconds = time.monotonic(), self.given.job.machine.save_minutes * 60
         bar = tqdm(total=total, initial=done, desc="train", unit="step", disable=not self.place.is_first)
         if done and self.place.is_first:
             bar.write(f"resuming after step {done}")
@@ -173,14 +173,14 @@ class Trainer:
 
     def _step(self, number: int, total: int) -> Row:
         """One optimizer step: its row of the log."""
-        cfg = self.job.fit
+        cfg = self.given.cfg.fit
         rate = cfg.learning_rate * SCHEDULES[cfg.schedule](number, total, cfg.warmup_share)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
             group["weight_decay"] = cfg.weight_decay * group["wd_mult"]
         self.model.zero_grad_buffer()
         self.optimizer.zero_grad()
-        mean = self._run(self._share(self.job.plan.steps[number]), learn=True)
+        mean = self._run(self._share(self.given.steps[number]), learn=True)
         _, norm, _ = self.optimizer.step()
         if not isfinite(mean) or not isfinite(norm):
             raise UserError(
@@ -190,14 +190,14 @@ class Trainer:
 
     def _share(self, step: Sequence[Micro]) -> list[Weighted]:
         """The micro-batches of this copy of the model; one that is short of some repeats the first at weight 0."""
-        copies = self.job.layout.data
+        copies = self.given.layout.data
         mine = [(micro, 1) for micro in step[self.place.copy :: copies]]
         return mine + [(step[0], 0)] * (-(-len(step) // copies) - len(mine))
 
     @torch.no_grad()
     def _dev_loss(self) -> float:
         """Mean cross-entropy of the dev responses."""
-        mine: list[Weighted] = [(packs, 1) for packs in self.job.plan.dev[self.place.copy :: self.job.layout.data]]
+        mine: list[Weighted] = [(packs, 1) for packs in self.given.dev[self.place.copy :: self.given.layout.data]]
         self.model.eval()
         mean = self._run(mine, learn=False)
         self.model.train()

@@ -1,1 +1,0 @@
-"""SGLang: continuous batching with a tree of shared prefixes, started as a server in its own environment."""

@@ -1,1 +1,0 @@
-"""TensorRT-LLM: the paper's deployment (App. H), started as a server in its own environment."""

@@ -1,0 +1,1 @@
+from tests.unit.compress.conftest import bpe  # noqa: F401
