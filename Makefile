@@ -5,7 +5,7 @@ READY := .venv/.ready
 # for the stages' own commands; make 3.81 does not look here for its recipes' programs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder
 
 .PHONY: repro status test test-all check env readme
 repro: $(READY)

@@ -9,7 +9,24 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+FIRST = ("whole", "short", "init", "experiments", "small")
+"""groups of tests that take minutes; the longest first, so that no worker is left alone with one at the end"""
 TINY = "hidden_size=32,num_hidden_layers=2,num_attention_heads=4,num_key_value_heads=2,intermediate_size=64"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all of a module, unless the module is of a larger group: its fixtures are built once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("xdist_group")
+    group = mark.args[0] if mark else ""
+    return FIRST.index(group) if group in FIRST else len(FIRST) + ("stages" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")

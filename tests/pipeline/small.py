@@ -1,4 +1,4 @@
-"""A graph of two quick stages whose results look like ours: what DVC, git and remotes do with it takes seconds."""
+"""A graph of three quick stages whose results look like ours: what DVC, git and remotes do with it takes seconds."""
 
 import shutil
 from pathlib import Path
@@ -18,16 +18,20 @@ gates:
 DVC = """\
 params: [params.yaml]
 stages:
+  resolve:
+    cmd: python -m stages.resolve
+    deps: [profiles, stages/resolve.py]
+    outs: [data/machine.json: {cache: false}, data/code: {cache: false}]
   distill:
     desc: "The student: better the nearer mu, here ${distill.mu}, is to .7"
     cmd: python -m stages.distill
     deps: [stages/distill.py]
     params: [distill]
-    outs: [data/model]
+    outs: [data/model, data/results/model.json]
   report:
     desc: "Its figures"
     cmd: python -m stages.report
-    deps: [stages/report.py, data/model]
+    deps: [stages/report.py, data/model, data/results]
     params: [profile]
     outs:
       - metrics: {cache: false}
@@ -43,6 +47,13 @@ plots:
   - metrics/pareto.svg
   - metrics/same.svg
 """
+RESOLVE = """\
+from pathlib import Path
+
+Path("data/code").mkdir(parents=True)
+Path("data/code/distill").write_text("0")
+Path("data/machine.json").write_text("{}")
+"""
 DISTILL = """\
 from pathlib import Path
 from ruamel.yaml import YAML
@@ -50,11 +61,14 @@ from ruamel.yaml import YAML
 mu = float(YAML(typ="safe").load(Path("params.yaml"))["distill"]["mu"])
 Path("data/model").mkdir(parents=True)
 Path("data/model/weights").write_text(f"{round(0.9 - abs(mu - 0.7), 4)}")
+Path("data/results").mkdir(parents=True, exist_ok=True)
+Path("data/results/model.json").write_text(f'{{"mu": {mu}}}')
 """
 REPORT = """\
 import json
 from pathlib import Path
 
+assert Path("data/results/model.json").is_file()
 ar, out = float(Path("data/model/weights").read_text()), Path("metrics")
 out.mkdir()
 rate = lambda value: {"n": 100, "ar": value, "ar_low": round(value - 0.05, 4), "ar_high": round(value + 0.05, 4)}
@@ -75,7 +89,12 @@ def build(checkout: Checkout) -> Checkout:
     """Write the project into an empty folder, run it, commit it to branch main."""
     folder = checkout.path
     files = {"params.yaml": PARAMS, "profiles/smoke.yaml": "{}\n", "dvc.yaml": DVC}
-    files |= {"stages/__init__.py": "", "stages/distill.py": DISTILL, "stages/report.py": REPORT}
+    files |= {
+        "stages/__init__.py": "",
+        "stages/resolve.py": RESOLVE,
+        "stages/distill.py": DISTILL,
+        "stages/report.py": REPORT,
+    }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

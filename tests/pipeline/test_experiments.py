@@ -15,9 +15,9 @@ from supertiny.commands import settings
 from supertiny.commands.plan import overrides
 from tests.pages import commands, documented
 
-from .conftest import Checkout, ran
+from .conftest import ROOT, Checkout, ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("experiments")]
 NARROW = documented(
     "dvc exp show --only-changed --sort-by tiny_kd.ar --sort-order desc "
     r"--drop '^(?!Experiment$|State$|distill\.|tiny_kd\.(ar|gflops)$)'"
@@ -42,7 +42,7 @@ LONG = {
     documented(
         "dvc exp run -S profile=gpu -S 'profiles/gpu.yaml:++engines.train=megatron' "
         "-S 'profiles/gpu.yaml:++megatron.tensor_parallel=2' sft"
-    ): "sft",
+    ): "sft@sft",
 }
 """experiments of the pages that take minutes at least, or other machines -> the last stage that each would run"""
 
@@ -52,12 +52,19 @@ def table(checkout: Checkout, line: str = "dvc exp show") -> list[dict[str, str]
     return list(csv.DictReader(io.StringIO(said.strip())))
 
 
+@pytest.fixture(scope="module")
+def queue_run(small_built, tmp_path_factory) -> Checkout:
+    """Three values of mu, queued, then run; not to be changed."""
+    checkout = small_built.copied(tmp_path_factory.mktemp("tried") / "small")
+    checkout.documented("for mu in 0.5 0.6 0.8; do dvc exp run --queue -S distill.mu=$mu; done")
+    assert checkout.documented("dvc exp run --run-all && dvc queue status").count("Success") == 3
+    return checkout
+
+
 @pytest.fixture
-def tried(small) -> Checkout:
-    """Three values of mu, queued, then run."""
-    small.documented("for mu in 0.5 0.6 0.8; do dvc exp run --queue -S distill.mu=$mu; done")
-    assert small.documented("dvc exp run --run-all && dvc queue status").count("Success") == 3
-    return small
+def tried(queue_run, tmp_path) -> Checkout:
+    """A copy of it."""
+    return queue_run.copied(tmp_path / "small")
 
 
 @pytest.fixture
@@ -95,23 +102,63 @@ def test_two_experiments_are_compared_by_their_metrics_and_parameters(tried, nam
 
 
 @pytest.fixture
-def project(clone, tmp_path) -> Checkout:
+def project(uncut, tmp_path) -> Checkout:
     """The real graph, nothing built."""
-    shutil.copytree(clone.path, tmp_path / "project", symlinks=True)
-    return Checkout(tmp_path / "project", clone.env)
+    return uncut.copied(tmp_path / "project")
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("line", LONG)
+def test_a_long_experiment_of_the_pages_is_one_that_the_real_graph_takes(project, line):
+    """Without its stages' work: DVC takes its values and lists the stages."""
+    assert LONG[line] in ran(project.run("bash", "-ec", f"{line} --dry --force"))
 
 
 @pytest.mark.parametrize("line", LONG)
-def test_a_long_experiment_of_the_pages_is_one_that_the_real_graph_takes(project, monkeypatch, line):
-    """Without its stages' work: DVC takes its values and lists the stages, and every parameter is in its range."""
-    assert LONG[line] in ran(project.run("bash", "-ec", f"{line} --dry --force"))
+def test_every_parameter_of_a_long_experiment_of_the_pages_is_in_its_range(project, monkeypatch, line):
     monkeypatch.chdir(project.path)
     words = [word for command in commands(line) for word in command]
     values = [value for option, value in pairwise(words) if option == "-S"]
-    values += overrides(" ".join(re.findall(r"profiles/\w+\.set", line)))
-    for file, given in to_path_overrides(values).items():
-        apply_overrides(file, given)
+    given(*values, *overrides(" ".join(re.findall(r"profiles/\w+\.set", line))))
     assert settings.wrong() == []
+
+
+def given(*values: str) -> None:
+    """The project in the current folder with other values, as DVC puts them in for `-S`."""
+    for file, changes in to_path_overrides(list(values)).items():
+        apply_overrides(file, changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("training.sft.fit.learning_rate", "abc"),
+        ("training.sft.epochs", "many"),
+        ("++training.sft.fit.schedule", "up"),
+        ("distill.mu", "abc"),
+        ("distill.loss", "ce"),
+        ("trained.shrink.tiny.blocks", "few"),
+        ("profiles/smoke.yaml:train.max_tokens", "all"),
+        ("profiles/smoke.yaml:++engines.train", "trainer"),
+        ("profiles/smoke.yaml:++train.max_token", "1"),
+    ],
+)
+def test_an_ill_typed_value_is_refused_with_the_names_of_its_file_and_field(project, monkeypatch, name, value):
+    """What `resolve` says; through DVC it is tried once, in test_pipeline.py."""
+    monkeypatch.chdir(project.path)
+    assert settings.wrong() == []
+    given(f"{name}={value}")
+    said = settings.wrong()
+    file, _, field = name.rpartition(":")
+    assert said and len(said) <= 2 and "\n" not in said[0]
+    assert (file or "params.yaml") in said[0] and field.split(".")[-1] in said[0]
+    assert value in said[0] or value == "1", "a key that nobody knows is named, whatever its value"
+
+
+def test_a_cold_default_run_starts_at_most_60_processes(project):
+    """With the parameters as they are in this checkout, not those of the tests."""
+    shutil.copy2(ROOT / "params.yaml", project.path)
+    assert 40 < len(ran(project.documented("dvc repro", "--dry --force"))) <= 60
 
 
 def test_an_impossible_override_far_down_the_graph_is_refused_before_any_stage_works(project):

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import ROOT, SHORT, Checkout, ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.graph, pytest.mark.xdist_group("init")]
 
 FIRST = {"dataset", "base", "prototype", "judge", "rft"}
 """stages up to the training set"""
@@ -66,7 +66,7 @@ def test_a_new_project_runs_to_its_training_set_and_no_further_the_second_time(p
     project.commit()
     assert ran(project.dvc("repro", "rft")) == []
     said = project.dvc("exp", "run", "--temp", "-S", "dataset.num_candidates=2", "dataset")
-    assert ran(said) == ["dataset"], "an experiment elsewhere has the files too"
+    assert ran(said) == ["resolve", "dataset"], "an experiment elsewhere has the files too"
     doctor = Checkout(project.path, project.env | {"PYTHONPATH": str(project.path / "src")})
     assert "ok       dvc cache" in doctor.documented("supertiny doctor")
     project.run("git", "rm", "--quiet", "--cached", "data/own/queries.jsonl")

@@ -8,7 +8,7 @@ import yaml
 
 from .conftest import ROOT, Checkout, compare
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("small")]
 
 
 def branch(checkout: Checkout, mu: float) -> None:
@@ -114,6 +114,7 @@ def steps(workflow: Path) -> dict[str, str]:
     return {step["name"]: step["run"] for step in job["steps"] if "run" in step}
 
 
+@pytest.mark.graph
 def test_the_commands_of_both_workflows_run_here(small, tmp_path):
     """In a clone without data, as a runner has it; only the installation and the comment itself are left out."""
     branch(small, 0.6)

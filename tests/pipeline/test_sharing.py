@@ -12,7 +12,7 @@ from tests.pages import documented
 
 from .conftest import Checkout, ran
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("small")]
 KEYS = {"access_key_id": "somebody", "secret_access_key": "secret"}
 
 
@@ -48,6 +48,7 @@ def clone(checkout: Checkout, folder: Path) -> Checkout:
     return other
 
 
+@pytest.mark.graph
 def test_a_second_clone_with_an_s3_remote_rebuilds_nothing(small, tmp_path, bucket):
     add_remote(small, "s3://team/store", bucket)
     small.documented("dvc push")
@@ -85,11 +86,11 @@ def test_a_clone_that_changes_one_stage_pulls_what_it_needs_and_runs_the_rest(sm
     second = clone(small, tmp_path / "second")
     add_remote(second, str(tmp_path / "store"), {})
     second.edit("stages/report.py", "20.0", "19.0")
-    assert ran(second.documented("dvc repro --pull")) == ["report"]
+    assert ran(second.documented("dvc repro --pull")) == ["report"], "with the folder of others' outs that it reads"
     assert json.loads((second.path / "metrics/summary.json").read_text())["sft"]["gflops"] == 19.0
 
 
-@pytest.mark.parametrize("store", ["folder", "s3"])
+@pytest.mark.parametrize("store", ["folder", pytest.param("s3", marks=pytest.mark.graph)])
 def test_a_colleague_fetches_one_experiment_without_running_it(small, tmp_path, store, request):
     settings = request.getfixturevalue("bucket") if store == "s3" else {}
     url = "s3://team/store" if store == "s3" else str(tmp_path / "store")

@@ -16,6 +16,8 @@ from supertiny.core.files import read_json, read_jsonl, write_jsonl
 from tests.project import TOP, have_base, have_dataset, smoke_project
 from tests.stages.test_serve import started
 
+pytestmark = pytest.mark.engine
+
 MODELS = Path("data/models")
 ENGINES = ["native", *(["openvino"] if find_spec("openvino_genai") else [])]
 

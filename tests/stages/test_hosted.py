@@ -17,6 +17,8 @@ from supertiny.engines.servers.answer import stop_all
 from tests.environment import environment
 from tests.project import have_base, have_dataset, smoke_project
 
+pytestmark = pytest.mark.engine
+
 MODELS, DATA = Path("data/models"), Path("data/dataset")
 ENCODER = MODELS / "encoder"
 FAKE = "tests.fakes.openai_server"

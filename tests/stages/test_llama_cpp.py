@@ -27,6 +27,7 @@ from tests.project import TOP, have_base, have_dataset, smoke_project
 from tests.unit.compress.conftest import llama_tokenizer, random_model
 
 pytest.importorskip("xllamacpp")
+pytestmark = pytest.mark.engine
 
 DATA, MODEL = Path("data/dataset"), Path("data/models/llm")
 ENCODER = Path("data/models/encoder")

@@ -18,7 +18,10 @@ from supertiny.model.checkpoint import load_config
 from tests.house import ROOT
 from tests.project import bytes_of, have_base, have_dataset, smoke_project
 
-pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed"),
+]
 
 DATA, MODELS, LOGS = Path("data/dataset"), Path("data/models"), Path("data/logs")
 RESUME = Path("cache/supertiny/resume")

@@ -58,6 +58,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(project):
     assert same == {name for name in before if "embed_tokens" in name or ".layers.0." in name}
 
 
+@pytest.mark.engine
 def test_two_processes_train_to_the_weights_of_one(project):
     """Data parallel over gloo: the profile says processes: 2, the stage starts itself twice."""
     arguments = ["--name=sft", *(f"--{key}={value}" for key, value in TRAIN.items())]

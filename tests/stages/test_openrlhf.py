@@ -25,6 +25,8 @@ from tests.environment import environment
 from tests.fakes.openrlhf_trainer import CHANGED
 from tests.project import have_base, have_dataset, smoke_project
 
+pytestmark = pytest.mark.engine
+
 MODELS, DATA = Path("data/models"), Path("data/dataset")
 EXAMPLES = {"rows": DATA / "train.reference.jsonl", "data": DATA}
 STATE = "cache/supertiny/resume"

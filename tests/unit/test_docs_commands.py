@@ -121,7 +121,7 @@ def dvc(words: list[str]) -> None:
 
 def names_of(file: str) -> tuple[set[str], set[str]]:
     """The parameters in a file, and those it takes over: of the profile it extends, of section `shrink`."""
-    values = yaml(file)
+    values = dict(yaml(file))
     if base := values.pop("extends", None):
         return set(leaves(values)), set().union(*names_of(f"profiles/{base}.yaml"))
     entries = values.get("trained", {}).get("shrink", {})

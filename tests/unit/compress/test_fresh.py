@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from supertiny.compress.cut import keep_channels, keep_layers, loadable
@@ -32,6 +33,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.engine
 def test_a_fresh_process_reads_what_was_pruned(tmp_path):
     made = {}
     for name, full, tied in (("llama", llama_tokenizer(), False), ("qwen2", qwen2_tokenizer(), True)):

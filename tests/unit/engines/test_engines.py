@@ -76,3 +76,14 @@ def test_the_loop_is_closed_and_every_answer_is_checked():
     assert found["requests"] == len(seen) == 21
     assert found["differing"] == 11
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
+
+
+def test_every_verb_of_the_table_is_there():
+    """The table is written by hand: what it names, a module or an object in one, has a function of the verb's name."""
+    missing = [
+        f"{engine}: {verb}"
+        for engine, verbs in engines.ENGINES.items()
+        for verb in verbs
+        if not callable(getattr(engines.home(engine, verb), verb, None))
+    ]
+    assert missing == []

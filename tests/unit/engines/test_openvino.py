@@ -28,6 +28,8 @@ from supertiny.model.batches import Branch, Pack
 from supertiny.model.generate import Sampling
 from tests.unit.compress.conftest import WORDS, llama_tokenizer, qwen2_tokenizer, random_model
 
+pytestmark = pytest.mark.engine
+
 GPTQ = pytest.mark.skipif(not find_spec("gptqmodel"), reason="needs gptqmodel")
 MACHINE = GenerateMachine(precision="float32", batch_size=4)
 POOL = {

@@ -6,7 +6,8 @@ from importlib.metadata import packages_distributions
 
 from packaging.requirements import Requirement
 
-from tests.house import PACKAGE, ROOT, imported, reached, yaml
+from supertiny.core.code import Choices, Tree
+from tests.house import PACKAGE, ROOT, imported
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUP = {Requirement(one).name: one for one in PROJECT["dependency-groups"]["review"]}
@@ -16,7 +17,7 @@ def test_the_group_holds_what_the_commands_import():
     starts = {PACKAGE / "commands" / f"{command}.py" for command in ("compare", "page")}
     files = {PACKAGE / "__init__.py", PACKAGE / "commands/__init__.py", *starts}
     for start in starts:
-        files |= reached(start, yaml("params.yaml")["profile"])
+        files |= set(Tree(ROOT).reached(start, Choices(engines={}, chosen={})))
     tops = {name.split(".")[0] for file in files for name in imported(file)}
     owners = packages_distributions()
     theirs = tops - sys.stdlib_module_names - {"supertiny", ""}

@@ -229,6 +229,7 @@ def test_health_metrics_schema_and_page(url):
     assert b"//" not in page, "the page needs nothing from elsewhere"
 
 
+@pytest.mark.engine
 def test_ten_thousand_requests_of_128_clients_are_all_answered_each_with_its_own(url):
     numbers, lock, wrong = iter(range(10_000)), threading.Lock(), []
 

@@ -7,7 +7,6 @@ their prompt's first part, every reply is as long as the mean.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from supertiny.commands.plan.graph import Stage
 from supertiny.commands.plan.hardware import GpusConfig, Requests, Sized, of_source, shrunk
@@ -57,7 +56,7 @@ class Measured:
 
 
 def measured() -> Measured:
-    """From the metrics that are committed."""
+    """From the metrics that are committed; without a policy there, a reply that thinks is as long as it may be."""
     systems = {row["system"]: row for row in read_curve(SYSTEMS)}
     steps = {(row["step"], row["figure"]): row["value"] for row in read_curve(STEPS)}
     try:
@@ -67,7 +66,7 @@ def measured() -> Measured:
             full_new=float(systems["prototype"]["new_tokens"]),
             prompt=float(systems["sft"]["prompt_tokens"]),
             new=float(systems["sft"]["new_tokens"]),
-            thought_new=float(systems["thinking"]["new_tokens"]),
+            thought_new=float(steps.get(("rl", "thinking.tokens"), load("rl", RlConfig).max_new_tokens)),
             logits_bytes=float(steps["logits", "bytes_per_token"]),
         )
     except KeyError as error:
@@ -136,7 +135,6 @@ class Setting:
 
 def read_setting(folder: Path) -> Setting:
     """From params.yaml and the profile of the current folder, for the project in `folder`."""
-    trained = read_yaml(PARAMS)["trained"]
     return Setting(
         folder=folder,
         models=load_profile("base", ModelsConfig),
@@ -163,21 +161,26 @@ def read_setting(folder: Path) -> Setting:
         general=load_profile("sizes.general", GeneralSizes),
         rl=load("rl", RlConfig),
         rollouts=load_profile("rollouts", RlMachine),
-        learning=_learning_of(trained),
+        learning=_learning_of(),
         described=load("describe", DescribeConfig).chat.max_new_tokens,
         variants=1 + len(load_each("ablation", ChangeConfig, empty=True)),
         systems=load_each("systems", SystemConfig),
-        shrunk={
-            name: load_over(("shrink", f"trained.shrink.{name}"), ShrinkConfig) for name in trained["shrink"] or {}
-        },
+        shrunk=_shrunk(),
         quantized=load_each("trained.quantize", QuantizedConfig, empty=True),
         quantization=load("quantization", QuantizationConfig),
         known=measured(),
     )
 
 
-def _learning_of(trained: Mapping[str, Any]) -> dict[str, TrainingConfig | DescriberConfig]:
+def _shrunk() -> dict[str, ShrinkConfig]:
+    """How each model that is made smaller is."""
+    names = read_yaml(PARAMS)["trained"]["shrink"] or {}
+    return {name: load_over(("shrink", f"trained.shrink.{name}"), ShrinkConfig) for name in names}
+
+
+def _learning_of() -> dict[str, TrainingConfig | DescriberConfig]:
     """How each model that is fine-tuned is, by its name."""
+    trained = read_yaml(PARAMS)["trained"]
     ways: dict[str, TrainingConfig | DescriberConfig] = {DESCRIBER: load(DESCRIBER, DescriberConfig)}
     return ways | {name: training(table, name) for table in TABLES for name in trained[table] or {}}
 

@@ -22,9 +22,10 @@ from supertiny.core.ask import (
     Request,
 )
 from supertiny.core.config import load_profile
+from supertiny.core.errors import UserError
 from supertiny.core.files import digest, read_json
 from supertiny.core.prompt import THINKS
-from supertiny.engines.servers.client import Server
+from supertiny.engines.servers.client import Server, chat_address
 from supertiny.engines.servers.hosted import Kind, by_content, hosted
 from supertiny.engines.servers.launch import ServersConfig
 from supertiny.model.answer import Asked, Config, Replies
@@ -204,3 +205,31 @@ class Hosted:
     ) -> AbstractContextManager[Callable[[Any], Generation]]:
         """Give a thread-safe `ask(request)`, for chats `ask(chat)`, to a server of `model`, stopped after it."""
         return asking(self.kind, model, cfg, machine)
+
+
+def chat(model: Path, machine: ChatMachine) -> AskChats:
+    """The verb of engine endpoint: as the native engine's, from `machine.url`; the server has a model of its own."""
+    server = Server(chat_address(machine), machine.retries)
+    return kept_chats(digest(machine.url, machine.served_model, machine.structured), lambda: server, machine)
+
+
+@contextmanager
+def serve(
+    model: Path, cfg: DecodeConfig, machine: ChatMachine | GenerateMachine
+) -> Iterator[Callable[[Chat], Generation]]:
+    """Give a thread-safe `ask(chat)` to the server at `machine.url`; `model` stays unused, for the server has its own.
+
+    Nothing is asked twice: a busy server is an error of the load test, not a longer response time.
+    """
+    if not isinstance(machine, ChatMachine):
+        raise UserError(
+            "profile: engines.serve: engine 'endpoint' asks the large model's server, so it can bench the prototype "
+            f"alone; bench {model.name} with 'native'"
+        )
+    server = Server(chat_address(machine), retries=0)
+    server.check()
+    greedy = ChatConfig(temperature=0.0, max_new_tokens=cfg.max_new_tokens)
+    try:
+        yield lambda chat: server.reply(chat, greedy)
+    finally:
+        server.close()

@@ -21,7 +21,10 @@ from supertiny.model.hardware import compute_dtype
 from supertiny.model.vocab import vocabulary
 from tests.unit.compress.quantize.conftest import CFG, TEXT
 
-GPTQ = pytest.param("w4a16", marks=pytest.mark.skipif(not find_spec("gptqmodel"), reason="needs gptqmodel"))
+GPTQ = pytest.param(
+    "w4a16",
+    marks=[pytest.mark.engine, pytest.mark.skipif(not find_spec("gptqmodel"), reason="needs gptqmodel")],
+)
 SCHEMES = ["w8a16", "w8a8", GPTQ]
 READER = """
 import json, sys
@@ -110,6 +113,7 @@ def test_embeddings_stay_tied_where_they_were(made, base):
     assert (model.get_output_embeddings().weight is model.get_input_embeddings().weight) is tied
 
 
+@pytest.mark.engine
 def test_a_fresh_process_answers_as_this_one(base, packs, make):
     """One process for all schemes: it is the slow part."""
     schemes = ["w8a16", "w8a8", *(["w4a16"] if find_spec("gptqmodel") else [])]

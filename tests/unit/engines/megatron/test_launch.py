@@ -61,6 +61,7 @@ def test_the_exit_status_is_that_of_the_command():
     assert start([sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
+@pytest.mark.engine
 def test_whoever_is_told_to_end_ends_what_it_started(tmp_path):
     """SIGTERM to the stage alone, as a queue sends it: its workers must not go on."""
     child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"

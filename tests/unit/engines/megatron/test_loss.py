@@ -91,6 +91,7 @@ def alone(case):
     return value.item(), leaf.grad
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_loss_and_its_gradient_are_those_of_one_process(count, tmp_path):
     cases = [*divergence_cases(), *answer_cases()]

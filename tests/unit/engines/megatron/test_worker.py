@@ -20,7 +20,10 @@ from supertiny.model.config import FitConfig, FrozenConfig, TrainingConfig, Trai
 from supertiny.model.finetune import freeze
 from supertiny.model.train import Job, ResponseLogits, cross_entropy
 
-pytestmark = pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(find_spec("megatron") is None, reason="Megatron-Core is not installed"),
+]
 
 SHAPE = {
     "hidden_size": 32,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from supertiny.rl.loss import advantages, k2
@@ -16,6 +17,7 @@ TOKENS = [[4, 2, 3], [1, 5, 2], [3, 3, 1]]
 """of each reply"""
 
 
+@pytest.mark.engine
 def test_advantages_and_k2_are_openrlhfs():
     generator = torch.Generator().manual_seed(0)
     log_p, reference = (torch.randn(2, 6, generator=generator) * 4 for _ in range(2))
