@@ -1,4 +1,4 @@
-"""Recover: a pruned student learns general instructions from its corrected teacher, step one of two (paper App. I)."""
+"""Recover: a pruned student learns from the general teacher's logits at general instructions, step one of two (paper App. I)."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def of_no_account(checkout: Checkout) -> None:
     appended(checkout, DIVERGENCE, "# a comment\n")
     text = (checkout.path / DIVERGENCE).read_text()
     (checkout.path / DIVERGENCE).write_text(text.replace('"""', '"""In other words: ', 1))
-    for name in ("servers/vllm.py", "megatron/train.py", "megatron/worker/trainer.py", "openrlhf/rl.py"):
+    for name in ("servers/kinds.py", "megatron/train.py", "megatron/worker/trainer.py", "openrlhf/rl.py"):
         code(f"src/supertiny/engines/{name}")(checkout)
 
 

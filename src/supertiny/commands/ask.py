@@ -14,7 +14,7 @@ from supertiny.data.dataset import DatasetConfig, read_knowledge
 from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
 from supertiny.retrieval.describe import describer
 from supertiny.retrieval.retrievers import Describe, Retriever, retriever
-from supertiny.serve.path import Mind, think
+from supertiny.serve.path import Setup, steps
 
 HOME, DATA = Path("data/models"), Path("data/dataset")
 
@@ -25,31 +25,32 @@ def main(
     time: str | None = None,
     earlier: str | None = None,
     earlier_answer: str | None = None,
-    model: Path = HOME / "sft",
+    model: str = "sft",
     by: str = "classifier",
 ) -> None:
     """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
 
-    `by`: the retriever: classifier, embedding (of the dialogue), described or optimized (by an API description that
+    `model`: a name under data/models; `by`: the retriever: classifier, embedding (of the dialogue), described or optimized (by an API description that
     the base model or the trained describer writes).
     """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.chosen("generate")
     pool = read_functions(DATA / "functions.json")
+    folder = model_folder(HOME, model, "--model")
     answer = _answer(earlier_answer, pool) if earlier_answer else None
     if isinstance(answer, Malformed) or (answer is None) != (earlier is None):
         raise UserError(f"--earlier and --earlier-answer: expected a query and a valid answer to it, got {answer}")
-    mind = Mind(
+    setup = Setup(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
         retriever=named_retriever(by, HOME, DATA / "expert.jsonl", pool),
         num_candidates=load("dataset", DatasetConfig).num_candidates,
         prompt=load("prompt", PromptConfig),
-        ask=lambda request: generate(model, [request], decode, machine)[0],
+        ask=lambda request: generate(folder, [request], decode, machine)[0],
     )
     context = {key: value for key, value in {"room": room, "time": time}.items() if value}
     history = (Turn(earlier, answer),) if earlier and answer else ()
-    for step, found in think(Example(id="terminal", query=query, context=context, history=history), mind):
+    for step, found in steps(Example(id="terminal", query=query, context=context, history=history), setup):
         print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)
 
 

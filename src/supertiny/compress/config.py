@@ -66,7 +66,7 @@ class ShrinkConfig:
     channels: float
     """share of the feed-forward channels that each of them keeps, in the same way"""
     trim_vocabulary: bool
-    """keep only the tokens that the domain reads or writes; before anything is counted"""
+    """keep only the tokens that the domain reads or writes; before a search, so that a share is of what is left"""
     general_texts: bool
     """keep the tokens of the general texts too: a model that is to recover on them must spell them"""
     init: str | None

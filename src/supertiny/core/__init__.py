@@ -1,1 +1,1 @@
-"""Floor 1: what every chapter stands on. Nothing here imports torch."""
+"""Floor 1 of 6, the lowest: what every chapter stands on. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Functions, calls, and the one strict reader of what a model wrote (paper 3.1; algorithms section 2).
+"""Functions, calls, and the one strict reader of what a model wrote (paper 3.1).
 
 Model output is data. `parse_reply` never raises and never evaluates: whatever is wrong with a
 reply comes back as a `Malformed` that names its kind.

@@ -1,4 +1,4 @@
-"""How far a student is from its teacher at one token: the adaptive divergence (paper Eq. 3-5; algorithms section 7).
+"""How far a student is from its teacher at one token: the adaptive divergence (paper Eq. 3-5).
 
 Shapes: N response tokens, C categories of the next token: every id, or the kept ids and last the rest bucket, which
 holds all other ids together. Nothing is ever renormalised: p and q sum to one over the C categories as they are.
@@ -97,7 +97,7 @@ def mixture(pair: Pair, alpha: Tensor | float) -> Tensor:
 
 
 def slope(pair: Pair, alpha_N: Tensor) -> Tensor:
-    """[N, C] derivative of `fixed` in log q, but for a multiple of q, which a softmax under it takes away."""
+    """[N, C] derivative of `mixture` in log q, but for a multiple of q, which a softmax under it takes away."""
     alpha_N1 = alpha_N[:, None]
     return (1 - alpha_N1) * pair.q_NC * (pair.log_q_NC - pair.log_p_NC) - alpha_N1 * pair.p_NC
 

@@ -1,4 +1,4 @@
-"""What is stored of the teacher for one response, and its bytes (algorithms section 8).
+"""What is stored of the teacher for one response, and its bytes.
 
 Shapes: T response tokens, N kept ids of all of them together (ragged: token t has `counts[t]`, one behind another).
 """

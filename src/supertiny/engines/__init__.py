@@ -1,4 +1,4 @@
-"""Floor 5: who does the work. The table says which module has which verb of which engine; the profile chooses."""
+"""Floor 5 of 6: who does the work. The table says which module has which verb of which engine; the profile chooses."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -37,7 +37,7 @@ class TrainingPlan:
     cfg: TrainingConfig
     teacher: StoredLogits | AskedModel | None
     """None: what is minimized is the cross-entropy of the responses"""
-    divergence: DistillConfig | None
+    divergence: DistillConfig | None  # section `distill`
     """from the teacher, where there is one"""
 
     def __post_init__(self) -> None:

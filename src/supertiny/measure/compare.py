@@ -8,7 +8,7 @@ from supertiny.core.records import Example
 from supertiny.core.stats import interval, paired, share
 
 GATES = {8: 0.98, 4: 0.95}
-"""least share of the base's AR that a model of so many bits a weight keeps (algorithms section 11)"""
+"""least share of the base's AR that a model of so many bits a weight keeps"""
 WITHIN = 0.01
 """AR that the smallest model worth its name may lose against the teacher"""
 

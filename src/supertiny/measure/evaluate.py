@@ -65,7 +65,7 @@ def _function(answer: Answer) -> str:
 
 
 def token_means(generations: Sequence[Generation]) -> dict[str, float]:
-    """Mean tokens a request: s_t, s_u and n_out of the cost formula (algorithms section 12)."""
+    """Mean tokens a request: s_t, s_u and n_out of the cost formula."""
     n = len(generations)
     return {
         "prompt_tokens": round(sum(g.prompt_tokens for g in generations) / n, 2),

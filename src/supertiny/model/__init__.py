@@ -1,1 +1,1 @@
-"""Floor 2: checkpoints, tokens, batches, the one training loop, generation."""
+"""Floor 2 of 6: checkpoints, tokens, batches, the one training loop, generation."""

@@ -225,7 +225,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
 
 
 def tokenizer_identity(tokenizer: PreTrainedTokenizerBase) -> str:
-    """sha256 of the id -> token map: two models may exchange logits only where it is equal (algorithms section 8)."""
+    """sha256 of the id -> token map: two models may exchange logits only where it is equal."""
     tokens = sorted((index, token) for token, index in tokenizer.get_vocab().items())
     return sha256(json.dumps(tokens, ensure_ascii=False).encode()).hexdigest()
 

@@ -28,7 +28,7 @@ class CollapseConfig:
 
 @dataclass(kw_only=True, slots=True)
 class RlConfig:
-    """Section `rl` of params.yaml: REINFORCE++-baseline with k2 in the loss (algorithms section 9)."""
+    """Section `rl` of params.yaml: REINFORCE++-baseline with k2 in the loss."""
 
     shuffle_seed: int
     """order of the prompts"""

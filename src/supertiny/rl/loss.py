@@ -1,4 +1,4 @@
-"""The loss of one step: PPO's clipped objective plus k2 (algorithms section 9).
+"""The loss of one step: PPO's clipped objective plus k2.
 
 Shapes: N response tokens, V ids. Log-probabilities are in nats, those of the softmax that was sampled from.
 

@@ -1,4 +1,4 @@
-"""What a reply earns: S_format + S_answer (paper App. B; algorithms section 9). Rules alone, no trainer, no model.
+"""What a reply earns: S_format + S_answer (paper App. B). Rules alone, no trainer, no model.
 
 A reply out of the format holds no answer: it earns 0 + -2. The six totals are 3, -0.2, -0.25, -0.5, -1 and -2.
 A refusal is an answer like any other, named in a thought by its words. It has no parameters: it is right, or -1.5.

@@ -1,4 +1,4 @@
-"""From a query to its call, a function a step: a terminal and a service show the same path (paper Figure 2c)."""
+"""From a query to its call, a function a step: `steps` for `supertiny ask`, `serve` for the service (paper Figure 2c)."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mind:
+class Setup:
     """Everything an answer rests on."""
 
     pool: Pool
@@ -125,25 +125,25 @@ class Mind:
     ask: Ask
 
 
-def think(example: Example, mind: Mind) -> Iterator[tuple[str, str]]:
+def steps(example: Example, setup: Setup) -> Iterator[tuple[str, str]]:
     """(step, what came of it), each as soon as it is known."""
     yield "query", example.query
     yield "context", "\n".join(f"{key}: {value}" for key, value in example.context.items()) or "(none)"
-    example = with_knowledge(example, mind.knowledge)
+    example = with_knowledge(example, setup.knowledge)
     yield "knowledge", "\n".join(example.knowledge) or "(no term of the query is in the knowledge base)"
-    (found,) = find([example], mind.retriever, mind.num_candidates)
+    (found,) = find([example], setup.retriever, setup.num_candidates)
     if found.searched_for is not None:
         yield "searched for", found.searched_for
     yield "candidates", "\n".join(f"{score:7.3f}  {name}" for name, score in found.ranked)
-    request = to_request(offered(example, found), mind.pool, mind.prompt)
+    request = to_request(offered(example, found), setup.pool, setup.prompt)
     yield "prompt", request.prompt.shared + request.prompt.own
-    generation, reply = answered(request, mind.ask)
+    generation, reply = answered(request, setup.ask)
     yield "tokens", f"{generation.prompt_tokens} in the prompt, {generation.new_tokens} written"
     yield "answer", generation.text.strip()
     if isinstance(reply, Malformed):
         yield "call", f"none: {reply.fault} ({reply.detail})"
         return
     yield "call", answer_text(reply)
-    frame = to_frame(reply, mind.pool)
+    frame = to_frame(reply, setup.pool)
     slots = "".join(f", {name}={text}" for name, text in frame.slots.items())
     yield "legacy frame", f"domain={frame.domain}, intent={frame.intent}{slots}"

@@ -1,4 +1,4 @@
-"""The formula: the worked values of algorithms section 7, and the laws that hold for any teacher and student.
+"""The formula: the values worked by hand, and the laws that hold for any teacher and student.
 
 p = (.1, .2, .3, .4), q = (.4, .3, .2, .1): |p - q| = (.3, .1, .1, .3), .8 in all. At mu = .4 the head is {.4}, so
 alpha = .3 / .8 = .375; at .5 and at .7 {.3, .4}: .4 / .8 = .5; at .9 {.2, .3, .4}: .5 / .8 = .625.

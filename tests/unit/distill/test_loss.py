@@ -340,7 +340,7 @@ def test_no_tokens_no_loss():
 
 
 def test_stats_worked_by_hand():
-    """The worked pair of algorithms section 7; then its likeliest two tokens kept: the rest is .3 to .7, still .5."""
+    """The pair worked by hand; then its likeliest two tokens kept: the rest is .3 to .7, still .5."""
     p, q = torch.tensor([[0.1, 0.2, 0.3, 0.4]]), torch.tensor([[0.4, 0.3, 0.2, 0.1]])
     divergence = Divergence(loss="akl", mu=0.7, alpha=0.5)
     dense = token_stats(q.log(), Signal(p.log()), divergence, 1)

@@ -1,4 +1,4 @@
-"""Every row of the reward table of algorithms section 9, what tries to cheat it, and that it is total."""
+"""Every row of the reward table, what tries to cheat it, and that it is total."""
 
 import json
 

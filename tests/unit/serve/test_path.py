@@ -9,7 +9,7 @@ from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.retrieval.index import FunctionIndex
 from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever
-from supertiny.serve.path import Mind, think
+from supertiny.serve.path import Setup, steps
 
 POOL = {"dim": Function("dim", "Dims", {"level": Parameter("integer")}, "light"), "lock": Function("lock", "Locks")}
 
@@ -24,17 +24,17 @@ class First(Retriever):
         raise NotImplementedError
 
 
-def steps(written, k=2, retriever=None):
-    mind = Mind(
+def shown(written, k=2, retriever=None):
+    setup = Setup(
         pool=POOL, knowledge=[("the troll", "the troll: a lamp")], retriever=retriever or First(), num_candidates=k,
         prompt=PromptConfig(describe=False, history_turns=1),
         ask=lambda request: Generation(written, 40, 40, 9),
     )  # fmt: skip
-    return list(think(Example(id="1", query="dim the troll to 5", context={"room": "hall"}), mind))
+    return list(steps(Example(id="1", query="dim the troll to 5", context={"room": "hall"}), setup))
 
 
 def test_a_call_is_shown_from_the_query_to_the_legacy_frame():
-    found = steps(' {"name":"dim","arguments":{"level":5}}')
+    found = shown(' {"name":"dim","arguments":{"level":5}}')
     assert [step for step, _ in found] == [
         "query", "context", "knowledge", "candidates", "prompt", "tokens", "answer", "call", "legacy frame",
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_a_call_is_shown_from_the_query_to_the_legacy_frame():
 
 @pytest.mark.parametrize("written", ["", '{"name":"lock","arguments":{}}', "turn it on"])
 def test_what_is_no_call_of_a_candidate_ends_with_the_reason(written):
-    assert steps(written, k=1)[-1][0] == "call" and steps(written, k=1)[-1][1].startswith("none: ")
+    assert shown(written, k=1)[-1][0] == "call" and shown(written, k=1)[-1][1].startswith("none: ")
 
 
 def test_what_is_searched_for_is_written_once_after_the_lookup_and_shown():
@@ -60,7 +60,7 @@ def test_what_is_searched_for_is_written_once_after_the_lookup_and_shown():
         return np.array([[1, 0] if "ocks" in text else [0, 1] for text in texts], dtype=np.float32)
 
     retriever = EmbeddingRetriever(FunctionIndex(embed, POOL.values(), "description"), describe)
-    found = steps("?", retriever=retriever)
+    found = shown("?", retriever=retriever)
     assert [step for step, _ in found][2:5] == ["knowledge", "searched for", "candidates"]
     said = dict(found)
     assert said["searched for"] == "Locks" and said["candidates"].splitlines() == ["  1.000  lock", "  0.000  dim"]

@@ -1,4 +1,4 @@
-"""Reinforcement learning in this process: REINFORCE++-baseline (paper App. B, E; algorithms section 9)."""
+"""Reinforcement learning in this process: REINFORCE++-baseline (paper App. B, E)."""
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder

@@ -1,4 +1,4 @@
-"""Our reinforcement learning in OpenRLHF's words (0.11.2): REINFORCE++-baseline, k2 in the loss (algorithms section 9).
+"""Our reinforcement learning in OpenRLHF's words (0.11.2): REINFORCE++-baseline, k2 in the loss.
 
 What OpenRLHF fixes, ours must be equal to: the clamp of k2 (10) and the floor of the variance (1e-8). It trains every
 weight, and does not stop on a collapse.
