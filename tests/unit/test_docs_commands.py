@@ -22,7 +22,7 @@ from tests.pages import LINES, OURS, TYPED, commands
 SHELL = {"git", "cd", "source", "for", "done", "sed", "grep", "export", "mkdir"}
 """programs and words that are not of this project"""
 LEFT = {
-    "make test": "it runs most tests, this one too; make test-all holds all of it",
+    "make test": "it runs most tests, this one too; make test-all, which .ci/run runs, holds all of it",
     "dvc queue start": "its workers would outlive the test; tests/pipeline/test_experiments.py runs a queue to its end",
     "dvc import-url": "wants the file's address; tests/unit/data/test_massive.py reads such a file",
     "dvc exp run $(grep -v '^#' ../supertiny/benchmarks/massive.set": "three quarters of an hour of real models, "
