@@ -16,11 +16,12 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
+from supertiny.measure.compare import clusters
 from supertiny.measure.load import machine_summary
 from supertiny.prototype.ablation import ablate
 from supertiny.prototype.config import ChangeConfig, PrototypeConfig
 from supertiny.prototype.prototype import prototype
-from supertiny.report.steps.ablation import section
+from supertiny.report.steps.ablation import measured, section
 
 MORE = {
     "two_examples": ChangeConfig(num_examples=2),
@@ -41,7 +42,8 @@ def main(llm: Path, encoder: Path, dataset: Path, queries: str, out: Path) -> No
     chat = engines.chosen("chat")(llm, load_profile("chat", ChatMachine))
     pool = read_functions(dataset / "functions.json")
     model = prototype(encoder, dataset / "expert.jsonl", pool, chat, cfg, seed())
-    found = ablate(model, read_examples(dataset / "dev.jsonl", pool)[: int(queries)], variants, seed())
+    dev = read_examples(dataset / "dev.jsonl", pool)[: int(queries)]
+    found = measured(ablate(model, dev, variants, seed()), clusters(dev), seed())
     write_json(out.with_suffix(".json"), {"machine": machine_summary(), "variants": found})
     write_text(out.with_suffix(".md"), section(found) + "\n")
 

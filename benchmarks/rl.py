@@ -22,8 +22,8 @@ from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
 from supertiny.core.records import Example
 from supertiny.core.stage import run
-from supertiny.core.stats import paired
 from supertiny.engines.native.rl import rl
+from supertiny.measure.compare import difference
 from supertiny.measure.compare import splits as columns
 from supertiny.measure.evaluate import SplitSizes, read_splits
 from supertiny.model.config import TrainMachine
@@ -68,11 +68,11 @@ def measure(
         with log.open(encoding="utf-8", newline="") as file:
             curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
         before, after = (_answered(model, data, splits) for model in (base, out))
-    ids = columns(splits["test"], splits["ood"])
-    gains = {
-        name: paired([after[1][one] for one in ids[name]], [before[1][one] for one in ids[name]], data.seed)
-        for name in COLUMNS
-    }
+    of = columns(splits["test"], splits["ood"])
+    gains = {}
+    for name in COLUMNS:
+        now, then = ([verdicts[one] for one in of[name]] for _, verdicts in (after, before))
+        gains[name] = difference(list(of[name].values()), now, then, data.seed)
     return {
         **{"what": dict(what), "batches": cfg.batches, "replies_a_batch": cfg.prompts_a_batch * cfg.rollouts},
         **{"minutes": round(minutes, 2), "before": before[0], "after": after[0], "difference": gains, "curve": curve},

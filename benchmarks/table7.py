@@ -13,6 +13,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ import numpy as np
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
+from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.core.stats import mean_interval
+from supertiny.measure.compare import clusters, spread
 from supertiny.measure.load import machine_summary
 from supertiny.report.tables import number, table
 
@@ -59,7 +61,7 @@ def main(seeds: str, out: Path, jobs: str = "1") -> None:
         raise UserError(f"{failed[0]} failed; `dvc queue logs {failed[0]}` says why")
     runs = [run for experiment, of in wanted.items() for run in _runs(experiment, *of)]
     found = summary(runs)
-    kept = [{key: value for key, value in run.items() if key != "right"} for run in runs]
+    kept = [{key: value for key, value in run.items() if key not in ("right", "clusters")} for run in runs]
     content = {"machine": machine_summary(), "commit": _commit(), "student": STUDENT, "runs": kept, "summary": found}
     write_json(out.with_suffix(".json"), content)
     write_text(out.with_suffix(".md"), _table(found))
@@ -79,7 +81,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each variant and figure mean, least and most over seeds; and its AR less that of each of BASES.
 
     A difference is over the test queries, of each the share of seeds that answer it right; its 95 % interval is that of
-    a bootstrap over queries.
+    a bootstrap over their templates.
     """
     groups = {
         name: [run for run in runs if run["variant"] == name] for name in dict.fromkeys(r["variant"] for r in runs)
@@ -94,7 +96,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         for base in BASES:
             if base != variant:
                 gained = (shares[variant] - shares[base]).tolist()
-                low, high = mean_interval(range(len(gained)), gained, 0)
+                low, high = spread(group[0]["clusters"], gained, 0)
                 row[f"less {base}"] = {"mean": round(statistics.mean(gained), 5), "low": low, "high": high}
         found.append(row)
     return found
@@ -114,7 +116,7 @@ def _runs(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
     """What one experiment says; RFT is the same under every divergence, so it is taken of the first."""
     models = {"RFT": f"{STUDENT}_rft"} if variant == next(iter(VARIANTS)) else {}
     models[variant] = f"{STUDENT}_kd"
-    found = []
+    found, of = [], _clusters(experiment)
     for title, model in models.items():
         rates = json.loads(_read(f"data/results/{model}/rates.json", experiment))
         answers = _read(f"data/results/{model}/answers.jsonl", experiment).splitlines()[: rates["test"]["n"]]
@@ -122,8 +124,17 @@ def _runs(experiment: str, variant: str, seed: int) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"variant": title, "seed": seed}
         row |= {split: rates[split]["ar"] for split in SPLITS}
         row["dev_cross_entropy"] = [float(point["dev_loss"]) for point in curve if point["dev_loss"]][-1]
-        found.append(row | {"right": [json.loads(line)["correct"] for line in answers]})
+        said = {one["id"]: one["correct"] for one in map(json.loads, answers)}
+        found.append(row | {"right": list(said.values()), "clusters": [of[one] for one in said]})
     return found
+
+
+def _clusters(experiment: str) -> dict[str, str]:
+    """The cluster of each test query of an experiment."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("functions.json", "test.jsonl"):
+            Path(scratch, name).write_text(_read(f"data/dataset/{name}", experiment), encoding="utf-8")
+        return clusters(read_examples(Path(scratch, "test.jsonl"), read_functions(Path(scratch, "functions.json"))))
 
 
 def _read(path: str, experiment: str) -> str:

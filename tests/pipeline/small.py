@@ -78,7 +78,8 @@ table = f"## Quality\\n\\n| AR |\\n|--:|\\n| {ar} |"
 (out / "results.md").write_text(f"# Results\\n\\n{table}\\n\\nMeasured with one box.\\n")
 (out / "pareto.csv").write_text(f"model,gflops,ar\\nsft,20,0.9\\ntiny_kd,20,{ar}\\n")
 (out / "same.csv").write_text("step,loss\\n1,2.0\\n2,1.0\\n")
-(out / "functions.csv").write_text(f"model,split,function,n,ar\\nsft,test,lock,9,0.9\\ntiny_kd,ood,lock,9,{ar}\\n")
+columns = "queries,model,split,function,n,ar"
+(out / "functions.csv").write_text(f"{columns}\\n9,sft,test,lock,9,0.9\\n9,tiny_kd,ood,lock,9,{ar}\\n")
 (out / "response.csv").write_text("model,of,clients,p50,p95\\nsft,sft,1,1.0,1.0\\n")
 (out / "pareto.svg").write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{int(100 * ar)}" height="9"/>')
 (out / "same.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')

@@ -1,6 +1,5 @@
 """README.md shows the results of this checkout, and never others."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,20 +7,19 @@ import pytest
 from supertiny.commands.page import BEGIN, END, filled, main
 from supertiny.core.errors import UserError
 from supertiny.measure.systems import declared
-from supertiny.report.tables import readme_table
+from supertiny.report.rows import read_curve
+from supertiny.report.tables import readme_tables
 
 TOP = Path(__file__).resolve().parents[2]
 README = f"# A\n\n## Results\n\n{BEGIN}old\n{END}\nmore\n"
 TABLE = "| a |\n|--:|\n| # |"
+POINTS = "queries,model,n,gflops,mb,qps,ar,low,high,unseen,n_unseen\nall,sft,90,9.0,8.0,0.0,0.9,0.8,1.0,0.5,40\n"
 
 
-def test_the_readme_shows_the_figures_of_the_summary(monkeypatch):
+def test_the_readme_shows_the_figures_of_this_checkout(monkeypatch):
     monkeypatch.chdir(TOP)
-    readme, summary = (
-        Path("README.md").read_text(encoding="utf-8"),
-        json.loads(Path("metrics/summary.json").read_text()),
-    )
-    shown = readme_table(summary, {name: config.title for name, config in declared().items()})
+    readme, points = Path("README.md").read_text(encoding="utf-8"), read_curve(Path("metrics/pareto.csv"))
+    shown = readme_tables(points, {name: config.title for name, config in declared().items()})
     assert filled(readme, shown) == readme, "README.md shows other results than metrics/: run `make readme`"
 
 
@@ -34,13 +32,13 @@ def test_filling_again_changes_nothing_and_writes_nothing_else(tmp_path, monkeyp
     for name in ("dvc.yaml", "metrics/results.md", "metrics/functions.csv", "metrics/response.csv"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("")
-    Path("metrics/summary.json").write_text(json.dumps({"sft": {"ar": 0.9, "ar_low": 0.8, "ar_high": 1.0}}))
+    Path("metrics/pareto.csv").write_text(POINTS)
     Path("params.yaml").write_text("systems: {sft: {kind: model, model: sft, asked: models, title: teacher}}\n")
     Path("README.md").write_text(README)
     for _ in range(2):
         main(readme=Path("README.md"))
-    table = readme_table({"sft": {"ar": 0.9, "ar_low": 0.8, "ar_high": 1.0}}, {"sft": "teacher"})
-    assert Path("README.md").read_text() == filled(README, table) and "0.900 [0.800, 1.000]" in table
+    table = readme_tables(read_curve(Path("metrics/pareto.csv")), {"sft": "teacher"})
+    assert Path("README.md").read_text() == filled(README, table) and "| 0.900 [0.800, 1.000] | 0.500 |" in table
     assert not Path("metrics/report.html").exists()
 
 

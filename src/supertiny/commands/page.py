@@ -8,15 +8,15 @@ from dvc.repo import Repo
 
 from supertiny.core.config import EXTENDS, PARAMS, PROFILES, profile_path, read_yaml
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json, write_text
+from supertiny.core.files import write_text
 from supertiny.core.git import provenance
 from supertiny.measure.systems import declared
 from supertiny.report import html
 from supertiny.report.html import Project, html_page
 from supertiny.report.rows import GRAPH, read_curve
-from supertiny.report.tables import readme_table
+from supertiny.report.tables import readme_tables
 
-READ = ("results.md", "functions.csv", "response.csv", "summary.json")
+READ = ("results.md", "functions.csv", "response.csv", "pareto.csv")
 """of the folder of metrics, with all its pictures"""
 
 
@@ -36,7 +36,7 @@ def main(metrics: Path = Path("metrics"), out: Path = Path("metrics/report.html"
     titles = {name: config.title for name, config in declared().items()}
     if readme is not None:
         text = readme.read_text(encoding="utf-8")
-        write_text(readme, filled(text, readme_table(read_json(metrics / READ[-1]), titles)))
+        write_text(readme, filled(text, readme_tables(read_curve(metrics / READ[-1]), titles)))
         return
     drawn = _drawn(metrics, titles)
     kept = {path.stem: path.read_bytes() for path in sorted(metrics.glob("*.svg"))}

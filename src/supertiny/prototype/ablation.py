@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from supertiny.core.records import Example
-from supertiny.core.stats import paired
 from supertiny.judge.reference import judge
 from supertiny.measure.evaluate import achievable_rate, token_means
 from supertiny.prototype.config import ChangeConfig
@@ -13,7 +12,7 @@ from supertiny.prototype.prototype import Prototype, parsed
 
 CHOSEN = "chosen"
 """the prototype as it is"""
-KEPT = ("n", "ar", "ar_low", "ar_high", "function_accuracy", "failures")
+KEPT = ("n", "ar", "function_accuracy", "failures")
 
 
 def ablate(
@@ -21,24 +20,22 @@ def ablate(
 ) -> dict[str, dict[str, Any]]:
     """The rate and mean tokens of the prototype as it is (CHOSEN) and of each variant, on the same queries.
 
-    `difference` is a variant's AR less that of CHOSEN, with the 95 % interval of a bootstrap over queries, each with
-    both of its verdicts: what is hard about a query is hard for both and tells nothing. None for CHOSEN itself.
+    `right` holds the verdict on each query, so that a variant is held against CHOSEN query by query: what is hard about
+    one is hard for both and tells nothing.
     """
     changes = {CHOSEN: ChangeConfig(), **variants}
     models = {name: replace(model, cfg=replace(model.cfg, **_of_prompt(one))) for name, one in changes.items()}
     rows: dict[str, dict[str, Any]] = {}
-    right: dict[str, list[bool]] = {}
     for name, one in changes.items():
         asked = fewer(queries, one.candidates)
         generations = models[name].answer(asked, f"ablation: {name}")
         replies = parsed(asked, generations, model.pool)
         verdicts = list(map(judge, asked, replies))
-        right[name] = [verdict.correct for verdict in verdicts]
         rate = achievable_rate(asked, replies, verdicts, seed)
         rows[name] = {
             "change": one.changed(),
             **{key: rate[key] for key in KEPT},
-            **paired(right[name], right[CHOSEN] if name != CHOSEN else [], seed),
+            "right": {query.id: verdict.correct for query, verdict in zip(asked, verdicts, strict=True)},
             "needing_knowledge": rate["by_tag"].get("knowledge", {"n": 0, "ar": None}),
             **token_means(generations),
         }

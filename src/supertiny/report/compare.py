@@ -166,7 +166,7 @@ def _figure(figures: Figures, model: str, measure: Measure) -> str:
     value = measure.value(figures, model)
     if not measure.rate or value is None:
         return number(value)
-    return rate({"ar": value, **{f"ar_{end}": figures.get(f"{model}.ar_{end}") for end in ("low", "high")}})
+    return rate({name: figures.get(f"{model}.{name}") for name in ("n", "ar", "ar_low", "ar_high")})
 
 
 def _change(measure: Measure, before: float, after: float) -> str:

@@ -32,8 +32,10 @@ PLACES = {
 HEADINGS = {"learning": "Learning curves"}
 """of those"""
 CAPTIONS = {
-    "pareto": "Achievable Rate against cost; the line joins the models that no other beats in both (paper Figure 3)",
-    "functions": "Achievable Rate of each function by each model, the easiest first",
+    "pareto": "Achievable Rate against cost, panels for each set of queries; the line joins the models that no other "
+    "beats in both (paper Figure 3)",
+    "functions": "Achievable Rate of each function by each model, the easiest first; lines part the sets of queries, "
+    "and in brackets is how many each has: most are too few to lean on",
     "response": "Response times as ratios to those of one system (paper Figure 5)",
     "learning": "Learning curves of every run: fine-tuning, distillation, recovery",
     "distance": "Divergence from the teacher, the histogram of alpha, and where mu decides anything",
@@ -116,18 +118,26 @@ TIMES = {"p50": "median", "p95": "95th percentile"}
 
 
 def functions(points: list[Point], titles: dict[str, str], out: Path) -> None:
-    """AR of each function (down, the easiest first) by each model (across), in domain and out of it, with its n."""
-    models = list(dict.fromkeys(point["model"] for point in points))
-    panels = {split: _grid([one for one in points if one["split"] == split], models) for split in SPLITS}
+    """AR of each function (down, the easiest first) by each model (across), in domain and out of it.
+
+    A block of columns for each table, whose models answered the same queries; how many of them a function has in each
+    block stands behind its name.
+    """
+    columns = list(dict.fromkeys((point["queries"], point["model"]) for point in points))
+    panels = {split: _grid([one for one in points if one["split"] == split], columns) for split in SPLITS}
     tallest = max(1, *(len(names) for names, _ in panels.values()))
-    with canvas(out, 5.5 + 0.55 * len(models), 1.8 + 0.17 * tallest) as figure:
+    with canvas(out, 5.5 + 0.55 * len(columns), 1.8 + 0.17 * tallest) as figure:
         for axes, (split, (names, grid)) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
             axes.grid(visible=False)
             axes.set_facecolor("#e8e8e8")
             if grid.size:
                 axes.pcolormesh(grid, vmin=0, vmax=1, cmap="viridis", edgecolors="white", linewidth=0.5)
+            for at, ((queries, _), (before, _)) in enumerate(zip(columns[1:], columns, strict=False), 1):
+                if queries != before:
+                    axes.axvline(at, color="black", linewidth=1.5)
             axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=7)
-            axes.set_xticks(np.arange(len(models)) + 0.5, [titles[name] for name in models], rotation=90, fontsize=8)
+            ticks = [titles[name] for _, name in columns]
+            axes.set_xticks(np.arange(len(columns)) + 0.5, ticks, rotation=90, fontsize=8)
             axes.xaxis.tick_top()
             axes.set_ylim(tallest, 0)  # both panels in the same scale
             axes.set_xlabel(f"{SPLITS[split]} (queries)", fontsize=10)
@@ -136,17 +146,18 @@ def functions(points: list[Point], titles: dict[str, str], out: Path) -> None:
         figure.colorbar(colours, ax=figure.axes, label="Achievable Rate; grey: not asked", shrink=0.4, anchor=(0, 1))
 
 
-def _grid(points: list[Point], models: list[str]) -> tuple[list[str], NDArray[np.float64]]:
-    """Labels and AR (function, model), NaN where a model was not asked; easiest first, by the mean over models."""
-    rates: dict[str, dict[str, float]] = {}
-    asked: dict[str, int] = {}
+def _grid(points: list[Point], columns: list[tuple[str, str]]) -> tuple[list[str], NDArray[np.float64]]:
+    """Labels and AR (function, column), NaN where a model was not asked; easiest first, by the mean over columns."""
+    rates: dict[str, dict[tuple[str, str], float]] = {}
+    asked: dict[str, dict[str, str]] = {}
     for point in points:
-        name = point["function"]
-        rates.setdefault(name, {})[point["model"]] = float(point["ar"])
-        asked[name] = max(asked.get(name, 0), int(point["n"]))
+        name, queries = point["function"], point["queries"]
+        rates.setdefault(name, {})[queries, point["model"]] = float(point["ar"])
+        asked.setdefault(name, {})[queries] = point["n"]
     order = sorted(rates, key=lambda name: (-sum(rates[name].values()) / len(rates[name]), name))
-    grid = [[rates[name].get(model, float("nan")) for model in models] for name in order]
-    return [f"{name} ({asked[name]})" for name in order], np.array(grid).reshape(len(order), len(models))
+    grid = [[rates[name].get(column, float("nan")) for column in columns] for name in order]
+    labels = [f"{name} ({', '.join(asked[name].values())})" for name in order]
+    return labels, np.array(grid).reshape(len(order), len(columns))
 
 
 def response(points: list[Point], titles: dict[str, str], out: Path) -> None:

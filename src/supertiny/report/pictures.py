@@ -43,16 +43,23 @@ LEAST_LOSS = 1e-3
 
 
 def pareto(points: list[Row], titles: dict[str, str], out: Path) -> None:
-    """AR against GFLOPs a request and against QPS; the line joins the models that no other beats in both."""
-    with canvas(out, 10, 4.2) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
-        _scatter(left, points, titles, "gflops", cheaper_is="less")
-        _scatter(right, points, titles, "qps", cheaper_is="more")
-        left.set(xlabel="GFLOPs a request (log)", ylabel="Achievable Rate, 95 % interval")
-        right.set(xlabel="queries a second, best load (log)")
-        handles, labels = left.get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside right center")
+    """AR against GFLOPs a request and against QPS; the line joins the models that no other beats in both.
+
+    A row of panels for each table, whose systems answered the same queries; a model looks the same in all of them.
+    """
+    sheets = list(dict.fromkeys(point["queries"] for point in points)) or [""]
+    with canvas(out, 10, 0.6 + 3.6 * len(sheets)) as figure:
+        labels: dict[str, Any] = {}
+        for (left, right), queries in zip(figure.subplots(len(sheets), 2, squeeze=False), sheets, strict=True):
+            own = [point for point in points if point["queries"] == queries]
+            _scatter(left, own, titles, "gflops", cheaper_is="less")
+            _scatter(right, own, titles, "qps", cheaper_is="more")
+            left.set(xlabel="GFLOPs a request (log)", ylabel="Achievable Rate, 95 % interval", title=queries)
+            right.set(xlabel="queries a second, best load (log)")
+            handles, names = left.get_legend_handles_labels()
+            labels.update(zip(names, handles, strict=True))
+        if labels:
+            figure.legend(list(labels.values()), list(labels), loc="outside right center")
 
 
 def learning(curves: dict[str, list[Point]], titles: dict[str, str], out: Path) -> None:
@@ -83,22 +90,23 @@ def front(points: list[Row], axis: str, cheaper_is: str) -> list[Row]:
 
 
 def _scatter(axes: Axes, points: list[Row], titles: dict[str, str], axis: str, cheaper_is: str) -> None:
-    measured = [(number, point) for number, point in enumerate(points) if point[axis] > 0]
-    for number, point in measured:  # a model's colour and marker are the same in both panels
+    measured, order = [point for point in points if point[axis] > 0], list(titles)
+    for point in measured:
+        at = order.index(point["model"])
         errors = [[point["ar"] - point["low"]], [point["high"] - point["ar"]]]
         axes.errorbar(
             point[axis],
             point["ar"],
             yerr=errors,
-            fmt=MARKERS[number % len(MARKERS)],
-            color=COLOURS[number % len(COLOURS)],
+            fmt=MARKERS[at % len(MARKERS)],
+            color=COLOURS[at % len(COLOURS)],
             label=titles[point["model"]],
             capsize=3,
             markersize=7,
         )
-    best = front([point for _, point in measured], axis, cheaper_is)
+    best = front(measured, axis, cheaper_is)
     axes.plot([p[axis] for p in best], [p["ar"] for p in best], color="grey", linewidth=1, linestyle="--", zorder=0)
-    _log_axis(axes, [point[axis] for _, point in measured])
+    _log_axis(axes, [point[axis] for point in measured])
     axes.set_ylim(0, 1.02)
 
 

@@ -1,22 +1,29 @@
 """The figures as rows: of each system all of them, of each table and picture its own, of each run its loss curve."""
 
 import csv
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Pool
+from supertiny.baseline.frames import Frame, from_frame
+from supertiny.core.calls import Answer, Malformed, Pool
+from supertiny.core.chat_prompt import parse_full
 from supertiny.core.config import seed
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_json
+from supertiny.core.files import read_json, read_jsonl
+from supertiny.core.prompt import read_answer
 from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.judge.reference import Failure, Judge, Verdict, judge
+from supertiny.measure.compare import Answered, Clusters, bare, rates, splits
 from supertiny.measure.evaluate import read_verdicts
-from supertiny.measure.systems import SystemConfig, Tables, tables
+from supertiny.measure.systems import MODEL, PROTOTYPE, TRADITIONAL, SystemConfig, Tables, tables
 from supertiny.model.flops import cost
 
 Row = dict[str, Any]
+TEACHER = "sft"
+"""the system whose logits are stored: it stands in every table, for what is made of it to be held against"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,7 @@ class Results:
 
     title: str
     rates: Row
+    """over its queries, or over those of a table; and the mean tokens of all of its queries"""
     cost: Row
     bench: Row | None
     """None where the system is not served"""
@@ -36,11 +44,12 @@ class Facts:
 
     tables: Tables
     systems: dict[str, Results]
-    verdicts: dict[str, dict[str, bool]]
-    """system -> query id -> whether the answer was right"""
+    answers: dict[str, dict[str, Answered]]
+    """system -> query id -> its answer"""
     stats: Row
     """of the dataset"""
     pool: Pool
+    dev: list[Example]
     test: list[Example]
     ood: list[Example]
     results: Path
@@ -54,100 +63,133 @@ class Facts:
         """Of the systems."""
         return {name: one.title for name, one in self.systems.items()}
 
+    @property
+    def verdicts(self) -> dict[str, dict[str, bool]]:
+        """System -> query id -> whether the answer was right."""
+        return {
+            name: {query: one.verdict.correct for query, one in answers.items()}
+            for name, answers in self.answers.items()
+        }
+
     def of_kind(self, kind: str) -> dict[str, SystemConfig]:
         """The systems of a kind."""
         return {name: one for name, one in self.tables.systems.items() if one.kind == kind}
 
 
-def read_facts(data: Path, results: Path, logs: Path) -> Facts:
-    """From the dataset in `data` and the files in `results` and `logs`."""
+def read_facts(data: Path, results: Path, logs: Path, judges: Mapping[str, Judge]) -> Facts:
+    """From the dataset in `data` and the files in `results` and `logs`; `judges` judge every answer once more."""
     found, pool = tables(), read_functions(data / "functions.json")
-    systems = {
-        name: read_results(results / name, config, name in found.served) for name, config in found.systems.items()
+    dev, test, ood = (read_examples(data / f"{split}.jsonl", pool) for split in ("dev", "test", "ood"))
+    asked = {row.id: row for row in (*test, *ood, *bare(test))}
+    answers = {
+        name: read_answers(results / name / "answers.jsonl", READERS[config.kind], asked, pool, judges)
+        for name, config in found.systems.items()
     }
+    columns = splits(test, ood)
     return Facts(
         tables=found,
-        systems=systems,
-        verdicts={name: read_verdicts(results / name / "answers.jsonl") for name in systems},
+        systems={
+            name: read_results(results / name, config, rates(answers[name], columns, seed()), name in found.served)
+            for name, config in found.systems.items()
+        },
+        answers=answers,
         stats=read_json(data / "stats.json"),
         pool=pool,
-        test=read_examples(data / "test.jsonl", pool),
-        ood=read_examples(data / "ood.jsonl", pool),
+        dev=dev,
+        test=test,
+        ood=ood,
         results=results,
         logs=logs,
         seed=seed(),
     )
 
 
-def read_results(folder: Path, config: SystemConfig, served: bool) -> Results:
-    """The result files in `folder`."""
-    rates, size = (read_json(folder / f"{name}.json") for name in ("rates", "size"))
+def read_results(folder: Path, config: SystemConfig, measured: Row, served: bool) -> Results:
+    """The result files in `folder`, with the rates that were `measured` from its answers."""
+    workload = read_json(folder / "rates.json")["workload"]
     return Results(
         title=config.title,
-        rates=rates,
-        cost=cost(size, rates["workload"]),
+        rates={**measured, "workload": workload},
+        cost=cost(read_json(folder / "size.json"), workload),
         bench=read_json(folder / "bench.json") if served else None,
     )
 
 
-GRAPH = Path("dvc.yaml")
+Reader = Callable[[str, Pool], Answer | Malformed]
 
 
-def made(graph: Mapping[str, Any], params: Mapping[str, Any]) -> set[str]:
-    """The outs of every stage of a dvc.yaml under the values of params.yaml.
-
-    >>> sorted(made({"stages": {"sft": {"foreach": "${trained}", "do": {"outs": ["a/${key}.csv"]}},
-    ...                         "rl": {"outs": [{"b.json": {"cache": False}}]}}}, {"trained": {"x": {}, "y": {}}}))
-    ['a/x.csv', 'a/y.csv', 'b.json']
-    """
-    return {out for stage in graph["stages"].values() for out in _outs(stage, params)}
+def _read_frame(text: str, pool: Pool) -> Answer | Malformed:
+    return from_frame(Frame(**json.loads(text)), pool)
 
 
-def _outs(stage: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
-    if "foreach" not in stage:
-        yield from _paths(stage, params)
-        return
-    items = _filled_value(stage["foreach"], params) if isinstance(stage["foreach"], str) else stage["foreach"]
-    pairs = items.items() if isinstance(items, Mapping) else [(item, item) for item in items or ()]
-    for key, item in pairs:
-        yield from _paths(stage["do"], {**params, "key": key, "item": item})
+READERS: dict[str, Reader] = {MODEL: read_answer, PROTOTYPE: parse_full, TRADITIONAL: _read_frame}
+"""kind of system -> how what it wrote is read"""
 
 
-def _paths(stage: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
-    for kind in ("outs", "metrics", "plots"):
-        for out in stage.get(kind, ()):
-            path = out if isinstance(out, str) else next(iter(out))
-            yield re.sub(r"\$\{[^}]+\}", lambda place: str(_filled_value(place[0], values)), path)
-
-
-def _filled_value(place: str, values: Mapping[str, Any]) -> Any:
-    """What stands at ${a.b} of the parameters."""
-    found: Any = values
-    for key in place[2:-1].split("."):
-        found = found[key]
+def read_answers(
+    path: Path, reader: Reader, asked: Mapping[str, Example], pool: Pool, judges: Mapping[str, Judge]
+) -> dict[str, Answered]:
+    """The answers of one system as stage evaluate wrote them: its verdict stands, `judges` give theirs beside it."""
+    correct, rows = read_verdicts(path), [row for _, row in read_jsonl(path)]
+    if strange := [name for name in correct if name not in asked]:
+        raise UserError(f"{path}: {strange[0]!r} is no query of the tests; run stage evaluate again")
+    examples = [asked[row["id"]] for row in rows]
+    replies = [
+        reader(row["written"], {name: pool[name] for name in example.candidates})
+        for row, example in zip(rows, examples, strict=True)
+    ]
+    said = {name: [one.correct for one in other(examples, replies)] for name, other in judges.items()}
+    found = {}
+    for at, (row, example, reply) in enumerate(zip(rows, examples, replies, strict=True)):
+        failure = Failure(row["failure"]) if row["failure"] else None
+        verdict = Verdict(correct[example.id], failure, judge(example, reply).exact)
+        found[example.id] = Answered(example, reply, verdict, {name: of[at] for name, of in said.items()})
     return found
 
 
-def clear(folder: Path, outs: set[str]) -> list[str]:
-    """Remove from `folder` the files that are no out, nor in one, with the folders that nothing is left in; say which.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The systems of one table: all their rates are over the same queries, which every one of them answered."""
 
-    DVC writes a .gitignore beside what it caches: it goes where no out is declared beside it any more.
+    systems: dict[str, Results]
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The figures of each system."""
+        return {name: system_row(results) for name, results in self.systems.items()}
+
+    @property
+    def queries(self) -> str:
+        """How many there are: what the table goes by."""
+        first = next(iter(self.systems.values())).rates
+        return f"{first['test']['n']:,} in-domain and {first['ood']['n']:,} OOD queries"
+
+
+def compared(facts: Facts) -> list[Compared]:
+    """A table for each set of queries that some systems were asked, the largest first.
+
+    In it are those systems and, where they answered more and so these queries too, the teacher and what the systems
+    were made of.
     """
-    homes = {str(parent) for out in outs for parent in Path(out).parents}
-    files = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    gone = [path for path in files if not _is_kept(path, outs, homes)]
-    for path in gone:
-        path.unlink()
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        if not any(path.iterdir()):
-            path.rmdir()
-    return [path.as_posix() for path in gone]
+    columns = splits(facts.test, facts.ood)
+    asked = {name: frozenset(answers) for name, answers in facts.answers.items()}
+    found = []
+    for queries in sorted(dict.fromkeys(asked.values()), key=len, reverse=True):
+        own = [name for name, ids in asked.items() if ids == queries]
+        beside = {TEACHER, *map(facts.tables.origin, own)}
+        names = [name for name, ids in asked.items() if ids == queries or (name in beside and ids > queries)]
+        found.append(Compared({name: _over(facts, name, queries, columns) for name in names}))
+    return found
 
 
-def _is_kept(path: Path, outs: set[str], homes: set[str]) -> bool:
-    if path.name.startswith(".") and str(path.parent) in homes:
-        return True
-    return any(str(one) in outs for one in (path, *path.parents))
+def _over(facts: Facts, name: str, queries: frozenset[str], columns: Mapping[str, Clusters]) -> Results:
+    """The results of a system over some of its queries."""
+    results = facts.systems[name]
+    answers = {query: one for query, one in facts.answers[name].items() if query in queries}
+    return replace(results, rates={**results.rates, **rates(answers, columns, facts.seed)})
+
+
+GRAPH = Path("dvc.yaml")
 
 
 Point = dict[str, str]
@@ -199,15 +241,15 @@ def data_row(stats: dict[str, Any]) -> Row:
 
 def system_row(results: Results) -> Row:
     """All figures of one system, its in-domain rates at the top: `ar`, `ood.ar`, `qps.cc64`."""
-    rates = results.rates
+    found = results.rates
     row = {
-        **_rate(rates["test"]),
-        "function_accuracy": rates["test"]["function_accuracy"],
-        "failures": rates["test"]["failures"],
-        **{split: _rate(rates[split]) for split in ("ood", "ood_seen", "ood_unseen", "without_knowledge")},
-        "with_knowledge": rates["test"]["by_tag"].get("knowledge", {"n": 0}),
+        **_rate(found["test"]),
+        "function_accuracy": found["test"]["function_accuracy"],
+        "failures": found["test"]["failures"],
+        **{split: _rate(found[split]) for split in ("ood", "ood_seen", "ood_unseen", "without_knowledge")},
+        "with_knowledge": found["test"]["by_tag"].get("knowledge", {"n": 0}),
         **results.cost,
-        **rates["workload"],
+        **found["workload"],
         **(_served(results.bench) if results.bench else {}),
     }
     return known(row)
@@ -236,18 +278,31 @@ def _served(bench: Row) -> Row:
     }
 
 
-def pareto_rows(rows: dict[str, Row]) -> list[Row]:
-    """Quality against cost: AR with its interval, GFLOPs a request (GEMM count), the best QPS of any load (or 0)."""
+PARETO = ("queries", "model", "n", "gflops", "mb", "qps", "ar", "low", "high", "unseen", "n_unseen")
+
+
+def pareto_rows(sheets: Sequence[Compared]) -> list[Row]:
+    """Quality against cost, a row for each system of each table.
+
+    AR with its interval, AR of functions never trained on (empty: none was asked), GFLOPs a request (GEMM count), the
+    best QPS of any load (or 0).
+    """
     return [
         {
+            "queries": sheet.queries,
             "model": name,
+            "n": row["n"],
             "gflops": row["gflops_gemm"],
+            "mb": row["weights_mb"],
             "qps": max(row.get("qps", {}).values(), default=0.0),
             "ar": row["ar"],
             "low": row["ar_low"],
             "high": row["ar_high"],
+            "unseen": row["ood_unseen"].get("ar", ""),
+            "n_unseen": row["ood_unseen"]["n"],
         }
-        for name, row in rows.items()
+        for sheet in sheets
+        for name, row in sheet.rows.items()
         if "ar" in row
     ]
 
@@ -268,11 +323,15 @@ def response_rows(rows: dict[str, Row]) -> list[Row]:
     ]
 
 
-def function_rows(models: dict[str, Results]) -> list[Row]:
-    """AR of each model on each function of the in-domain and the OOD test, by the reference answer."""
+FUNCTIONS = ("queries", "model", "split", "function", "n", "ar")
+
+
+def function_rows(sheets: Sequence[Compared]) -> list[Row]:
+    """AR of each system of each table on each function of the in-domain and the OOD test, by the reference answer."""
     return [
-        {"model": name, "split": split, "function": function, "n": one["n"], "ar": one["ar"]}
-        for name, results in models.items()
+        dict(zip(FUNCTIONS, (sheet.queries, name, split, function, one["n"], one["ar"]), strict=True))
+        for sheet in sheets
+        for name, results in sheet.systems.items()
         for split in ("test", "ood")
         for function, one in results.rates[split]["by_function"].items()
     ]
@@ -304,4 +363,4 @@ def known(row: Row) -> Row:
 
 
 def _rate(rate: Row) -> Row:
-    return {name: rate[name] for name in ("n", "ar", "ar_low", "ar_high", "exact_match")}
+    return {name: rate[name] for name in ("n", "clusters", "ar", "ar_low", "ar_high", "exact_match", "ar_by")}

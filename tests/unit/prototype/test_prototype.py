@@ -158,7 +158,7 @@ def test_each_variant_changes_one_thing_and_is_rated_on_the_same_queries():
     assert found["two"]["change"] == {"num_examples": 2} and found["chosen"]["change"] == {}
     assert [len(chats[0].messages) for chats in model.asked] == [4, 6, 4]
     assert found["chosen"]["needing_knowledge"] == {"n": 1, "ar": 0.0}
-    assert [found[name]["difference"] for name in found] == [None, 0.0, 0.0]
+    assert [found[name]["right"] for name in found] == [{"1": True, "2": False}] * 3
 
 
 def test_a_bad_variant_is_an_error_before_anything_is_asked():

@@ -177,6 +177,7 @@ FOUND = {
     "ablation": {
         name: {
             "change": change,
+            "right": {"d1": name == "chosen"},
             **{"n": 60, "ar": ar, "ar_low": ar - 0.1, "ar_high": ar + 0.1, "function_accuracy": 0.6, "failures": {}},
             **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
             "needing_knowledge": {"n": 0, "ar": None},
@@ -202,6 +203,7 @@ def rate(n: int, ar: float | None, functions: dict[str, float] | None = None) ->
     known = ar is not None
     return {
         "n": n,
+        "clusters": n // 4,
         "ar": ar,
         "ar_low": ar - 0.05 if known else None,
         "ar_high": ar + 0.05 if known else None,
@@ -210,6 +212,7 @@ def rate(n: int, ar: float | None, functions: dict[str, float] | None = None) ->
         "failures": {"unparseable": 0.0 if known else None, "wrong value": 1 - ar if known else None},
         "by_function": {name: {"n": 5, "ar": value} for name, value in (functions or {}).items()},
         "by_tag": {"knowledge": {"n": 11, "ar": 0.75}} if n == 400 else {},
+        "ar_by": {},
     }
 
 
@@ -250,6 +253,18 @@ SEARCH = FOUND["compression"]["searches"]["p30"] | {"searched": True, "importanc
 PARAMS = """\
 seed: 1
 profile: smoke
+judge:
+  kind: reference
+  calibrate: [reference]
+  min_agreement: 0.93
+  max_flipped: 0.0
+  threshold: 0.5
+  chat: {temperature: 0.0, max_new_tokens: 160}
+  classifier:
+    epochs: 3
+    texts_a_step: 16
+    dev_points: 1
+    fit: {learning_rate: 3.0e-4, warmup_share: 0.1, schedule: linear, weight_decay: 0.01, max_grad_norm: 1.0}
 trained:
   sft: {sft: {base: llm}}
   shrink: {tiny_cut: {base: sft, of: parameters}, small: {base: sft}}
@@ -266,15 +281,28 @@ traces: {}
 LOCK = {"name": "lock", "domain": "home", "description": "Locks", "parameters": {}}
 
 
-def write_results(folder: Path, **changed: float) -> None:
+CALL = '{"name": "lock", "arguments": {}}'
+FRAME = '{"domain": "home", "intent": "lock", "slots": {}}'
+
+
+def answer(name: str, *, correct: bool = True, written: str = CALL) -> dict:
+    """A row of answers.jsonl."""
+    return {"id": name, "correct": correct, "written": written, "failure": None if correct else "wrong refusal"}
+
+
+def write_answers(folder: Path, rows: list[dict]) -> None:
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_results(folder: Path, written: str = CALL, **changed: float) -> None:
     """The result files of one system, with the answers to two queries."""
     folder.mkdir(parents=True)
     files = result_files(**changed)
     del files["cost"]
     for kind, value in {**files, "size": {"config": CONFIG, "weights_mb": 0.5}}.items():
         (folder / f"{kind}.json").write_text(json.dumps(value))
-    rows = [{"id": "t1", "correct": True}, {"id": "t1-bare", "correct": False}, {"id": "o1", "correct": True}]
-    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bare = answer("t1-bare", correct=False, written=written)
+    write_answers(folder, [answer("t1", written=written), bare, answer("o1", written=written)])
 
 
 def write_log(path: Path, columns: list[str], steps: int) -> None:
@@ -307,9 +335,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("data").mkdir()
     Path("data/stats.json").write_text(json.dumps(STATS))
     Path("data/functions.json").write_text(json.dumps([{"type": "function", "function": LOCK}]))
-    for name, tag in {"test": "knowledge", "ood": "unseen"}.items():
-        answer = {"name": "lock", "arguments": {}}
-        row = {"id": f"{name[0]}1", "query": "q", "candidates": ["lock"], "answers": [answer], "tags": [tag]}
+    for name, tag in {"dev": "room", "test": "knowledge", "ood": "unseen"}.items():
+        row = {"id": f"{name[0]}1", "query": "q", "candidates": ["lock"], "answers": [json.loads(CALL)], "tags": [tag]}
         Path(f"data/{name}.jsonl").write_text(json.dumps(row) + "\n")
     write_log(Path("logs/sft.csv"), ["step", "loss", "learning_rate", "grad_norm", "dev_loss"], 1001)
     write_log(Path("logs/tiny_rl.csv"), ["step", *FOLLOWED, *KEPT], 4)

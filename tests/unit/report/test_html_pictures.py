@@ -6,10 +6,10 @@ import pytest
 from supertiny.report.html import _grid, functions, response
 
 POINTS = [
-    {"model": "sft", "split": "test", "function": "lock", "n": "5", "ar": "0.5"},
-    {"model": "tiny", "split": "test", "function": "lock", "n": "9", "ar": "0.25"},
-    {"model": "sft", "split": "test", "function": "light_on", "n": "3", "ar": "1.0"},
-    {"model": "sft", "split": "ood", "function": "vacuum", "n": "2", "ar": "0.0"},
+    {"queries": "many", "model": "sft", "split": "test", "function": "lock", "n": "9", "ar": "0.5"},
+    {"queries": "many", "model": "sft", "split": "test", "function": "light_on", "n": "3", "ar": "1.0"},
+    {"queries": "many", "model": "sft", "split": "ood", "function": "vacuum", "n": "2", "ar": "0.0"},
+    {"queries": "few", "model": "tiny", "split": "test", "function": "lock", "n": "5", "ar": "0.25"},
 ]
 TITLES = {"sft": "teacher", "tiny": "student"}
 RATIOS = [
@@ -21,8 +21,9 @@ RATIOS = [
 
 def test_functions_are_ordered_by_their_mean_and_show_how_many_queries_they_had():
     """By hand: light_on 1.0 (one model), lock (.5 + .25) / 2."""
-    labels, grid = _grid([point for point in POINTS if point["split"] == "test"], ["sft", "tiny"])
-    assert labels == ["light_on (3)", "lock (9)"]
+    columns = [("many", "sft"), ("few", "tiny")]
+    labels, grid = _grid([point for point in POINTS if point["split"] == "test"], columns)
+    assert labels == ["light_on (3)", "lock (9, 5)"]
     np.testing.assert_array_equal(grid, [[1.0, np.nan], [0.5, 0.25]])
 
 

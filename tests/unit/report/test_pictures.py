@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.report.pictures import COLOURS, front, learning, pareto
-from supertiny.report.rows import pareto_rows, system_row
+from supertiny.report.rows import Compared, pareto_rows
 
 TITLES = {"sft": "fine-tuned", "tiny": "tiny"}
 
@@ -17,7 +17,7 @@ def curve(n):
 @pytest.mark.parametrize("num_models", [0, 1, 2])
 def test_the_same_numbers_make_the_same_bytes(num_models, sft, tiny, tmp_path):
     models = dict(list({"sft": sft, "tiny": tiny}.items())[:num_models])
-    points = pareto_rows({name: system_row(results) for name, results in models.items()})
+    points = pareto_rows([Compared(models)] if models else [])
     curves = {name: curve(20) for name in models}
     written = []
     for out in ("1.svg", "2.svg"):

@@ -7,11 +7,14 @@ from subprocess import run
 import pytest
 
 from stages.report import main
+from supertiny.core.calls import Call, Function
 from supertiny.core.errors import UserError
 from supertiny.measure.systems import declared
-from supertiny.report.rows import flat, made
+from supertiny.prototype.judges import LABELS
+from supertiny.report.page import made
+from supertiny.report.rows import READERS, flat
 
-from .conftest import PARAMS, write_log, write_results
+from .conftest import CALL, FRAME, PARAMS, answer, write_answers, write_log, write_results
 
 TABLES = [
     "logits",
@@ -40,7 +43,7 @@ POLICY = "  star: {kind: model, model: tiny_rl, asked: policies, title: star}\n"
 
 
 def report(out="metrics"):
-    main(Path("data"), Path("results"), Path("logs"), Path(out))
+    main(Path("data"), Path("results"), Path("logs"), Path("judge"), Path(out))
     return {path.name: path.read_bytes() for path in sorted(Path(out).iterdir())}
 
 
@@ -60,7 +63,7 @@ def declare(*pairs):
 def add(name, line):
     """One more system with all its files, the first of them all."""
     declare(("systems:\n", f"systems:\n{line}"))
-    write_results(Path("results", name))
+    write_results(Path("results", name), FRAME if "traditional" in line else CALL)
 
 
 def test_writes_every_file_and_the_same_bytes_twice(project):
@@ -92,7 +95,18 @@ def test_what_is_no_language_model_is_a_row_too_and_has_an_adapter(project):
 def test_summary_holds_what_decides_and_the_tables_all_of_it(project):
     files = report()
     found = summary(files)
-    assert set(found["sft"]) >= {"n", "ar", "ar_low", "ar_high", "ood_ar", "ood_seen", "gflops", "mb", "qps", "p50_ms"}
+    assert set(found["sft"]) >= {
+        "n",
+        "ar",
+        "ar_low",
+        "ar_high",
+        "ood_ar",
+        "ood_unseen",
+        "gflops",
+        "mb",
+        "qps",
+        "p50_ms",
+    }
     assert len(flat(found)) < 50
     rows = {row["system"]: row for row in csv.DictReader(files["systems.csv"].decode().splitlines())}
     assert (
@@ -115,10 +129,71 @@ def test_a_compressed_model_is_compared_with_what_it_was_made_of(project):
     files = report()
     assert summary(files)["compression"] == {"tiny": {"recovery": 1.0}, "smallest": {"name": "sft", "weights_mb": 0.5}}
     page = files["results.md"].decode()
-    assert "| tiny | fine-tuned | 1.000 [1.000, 1.000] | 1 |" in page and "1.000 | 0.98, kept |" in page
+    assert "| tiny | fine-tuned | 1.000 [0.206, 1.000] † | 1 | 1.000 † |" in page
+    assert "1.000 † | 0.98, kept |" in page
     assert "Shapes of *tiny*: at most 0.7" in page and "Shapes of *small*" not in page
     blocks = [row for row in csv.DictReader(files["compression.csv"].decode().splitlines()) if row["kind"] == "block"]
     assert [row["value"] for row in blocks] == ["0.5", "0.125"]
+
+
+def test_systems_that_were_asked_fewer_have_a_table_of_their_own_with_the_teacher(project):
+    """All rows of a table are over the same queries: of the teacher, which answered two, one counts there."""
+    row = json.loads(Path("data/test.jsonl").read_text())
+    Path("data/test.jsonl").write_text("".join(json.dumps(row | {"id": name}) + "\n" for name in ("t1", "t2")))
+    few = [answer("t1"), answer("t1-bare", correct=False), answer("t2-bare", correct=False), answer("o1")]
+    write_answers(Path("results/tiny"), few)
+    write_answers(Path("results/sft"), [*few, answer("t2", correct=False)])
+    files = report()
+    lines = files["pareto.csv"].decode().splitlines()
+    points = {(row["model"], row["queries"][0]): row for row in csv.DictReader(lines)}
+    assert list(points) == [("sft", "2"), ("sft", "1"), ("tiny", "1")]
+    assert [row["ar"] for row in points.values()] == ["0.5", "1.0", "1.0"]
+    assert (summary(files)["sft"]["n"], summary(files)["tiny"]["n"]) == (2, 1), "its own row is over all it was asked"
+    quality = files["results.md"].decode().split("## Where")[0]
+    told = "On 1 in-domain and 1 OOD queries, of 1 templates in domain, 1 for 1 functions never trained on:"
+    assert quality.index("| fine-tuned | 0.500") < quality.index(told) < quality.index("| fine-tuned | 1.000")
+    functions = csv.DictReader(files["functions.csv"].decode().splitlines())
+    assert [row["ar"] for row in functions if row["split"] == "test"] == ["0.5", "1.0", "1.0"]
+
+
+def test_the_classifier_judges_every_answer_once_more_where_it_was_held_against_the_experts(project, monkeypatch):
+    """It takes each text for right that calls a function, and is asked no text twice."""
+    declare(("calibrate: [reference]", "calibrate: [reference, classifier]"))
+    asked = []
+
+    def label(texts):
+        asked.extend(texts)
+        sure, unsure = [0.0] + [-9.0] * (len(LABELS) - 1), [-9.0] * (len(LABELS) - 1) + [0.0]
+        return [sure if text.startswith("lock") else unsure for text in texts]
+
+    monkeypatch.setattr("stages.report._labeller", lambda folder: label)
+    write_answers(Path("results/tiny"), [answer("t1", written="Request unclear"), answer("t1-bare"), answer("o1")])
+    files = report()
+    rows = {row["system"]: row for row in csv.DictReader(files["systems.csv"].decode().splitlines())}
+    assert (rows["sft"]["ar_by.classifier"], rows["tiny"]["ar_by.classifier"]) == ("1.0", "0.0")
+    assert (rows["tiny"]["ar"], rows["tiny"]["ood.ar_by.classifier"]) == ("1.0", "1.0")
+    assert len(asked) == len(set(asked)) == 2
+    assert "## The same answers by other judges" in files["results.md"].decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("model", f"<think>lock it</think><answer>{CALL}</answer>"),
+        ("model", CALL),
+        ("prototype", f'{{"thought": "lock it", "answer": {CALL}}}'),
+        ("traditional", FRAME),
+    ],
+)
+def test_what_each_kind_of_system_wrote_is_read_as_it_was(kind, written):
+    pool = {"lock": Function("lock", "Locks", domain="home")}
+    assert READERS[kind](written, pool) == Call("lock", {})
+
+
+def test_an_answer_to_a_query_that_the_tests_have_not_is_named(project):
+    write_answers(Path("results/tiny"), [answer("t1"), answer("t9")])
+    with pytest.raises(UserError, match=r"results/tiny/answers\.jsonl: 't9' is no query of the tests"):
+        report()
 
 
 def test_a_policy_is_compared_with_the_system_it_was_trained_from(project):
@@ -132,8 +207,8 @@ def test_a_policy_is_compared_with_the_system_it_was_trained_from(project):
     Path("results/traces/star.json").write_text(json.dumps({"asked": 9, "kept": 7, "rule_made": 2, "words": 3.5}))
     write_log(Path("logs/tiny.csv"), ["step", "loss"], 3)
     page = report()["results.md"].decode()
-    assert "| star | 18.0 | 1.000 [1.000, 1.000] | 1 | 0.000 [0.000, 0.000] |" in page
-    assert "| fine-tuned | 18.0 | 1.000 [1.000, 1.000] | 1 | - |" in page
+    assert "| star | 18.0 | 1.000 [0.206, 1.000] † | 1 | 0.000 [-0.793, 0.793] † |" in page
+    assert "| fine-tuned | 18.0 | 1.000 [0.206, 1.000] † | 1 | - |" in page
     assert "The star was asked 9 queries after RL." in page
 
 

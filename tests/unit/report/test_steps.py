@@ -68,12 +68,13 @@ def test_a_table_without_a_row_has_the_columns_of_one_with_some(name):
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("retrieval", ["| classifier, fine-tuned | no | 0.900 | 1.000 | 40 | 0.300 | 0.300 | 30 | 0.000 | 20 |"]),
-        ("retrieval", ["| API description | yes | 0.500 | 0.750 | 4 | - | - | - | - | - |"]),
-        ("judge", ["| reference (used) | 0.950 [0.900, 1.000] | 0.900 | 1.000 | 0.900 | 20 | 0.000 | 7 | 0 |"]),
-        ("judge", ["| llm | 0.500 [0.250, 0.750] | 0.000 | - | 0.000 | 12 | 0.125 | 7 | 3 |"]),
-        ("judge", ["| right | right | 1.000 of 9 | 0.250 of 4 |", "| equivalent | right | 0.000 of 1 | - |"]),
-        ("judge", ["| wrong value | wrong | 0.000 of 10 | - |"]),
+        ("retrieval", ["| classifier, fine-tuned | no | 0.900 | 1.000 | 40 | 0.300 | 0.300 | 30 | 0.000 † | 20 |"]),
+        ("retrieval", ["| API description | yes | 0.500 † | 0.750 † | 4 | - | - | - | - | - |"]),
+        ("judge", ["| reference (used) | 0.950 [0.900, 1.000] † | 0.900 † | 1.000 † | 0.900 † | 0.000 † | 7 | 0 |"]),
+        ("judge", ["| llm | 0.500 [0.250, 0.750] † | 0.000 † | - | 0.000 † | 0.125 † | 7 | 3 |"]),
+        ("judge", ["On 20 replies to 6 examples:\n\n| judge |", "On 12 replies to 6 examples:\n\n| judge |"]),
+        ("judge", ["| right | right | 1.000 of 9 † |", "| equivalent | right | 0.000 of 1 † |"]),
+        ("judge", ["| right | right | 0.250 of 4 † |", "| wrong value | wrong | - |"]),
         ("descriptions", ["| 5 | 20 | 16 | 0.500 | 7 | 6 | 3 | 30 |"]),
         ("rft", ["| reference | 10 | 4 | 0.750 | - | 60 | 1,234.5 | 150.2 |"]),
         ("ablation", ["| chosen | none | 0.400 [0.300, 0.500] | - | 60 | 0.600 | - | 0 | 900.5 | 20.0 |"]),
@@ -81,11 +82,11 @@ def test_a_table_without_a_row_has_the_columns_of_one_with_some(name):
         ("adapter", ["| 71 | 12 | 700 | 699 | 1 |"]),
         (
             "compression",
-            ["| pruned | teacher | 0.800 [0.600, 0.950] | 20 | 0.900 | -0.100 [-0.200, 0.000] | 0.889 | - |"],
+            ["| pruned | teacher | 0.800 [0.600, 0.950] † | 20 | 0.900 † | -0.100 [-0.200, 0.000] † | 0.889 † | - |"],
         ),
         (
             "compression",
-            ["| 0.875 | 0.95, missed | 50.0 | 10.0 | 10.0 |", "of the teacher's: teacher, 500.0 MB, 1.0 times"],
+            ["| 0.875 † | 0.95, missed | 50.0 | 10.0 | 10.0 |", "of the teacher's: teacher, 500.0 MB, 1.0 times"],
         ),
         ("compression", ["| **chosen** | 20 | 576 | 1,536 | 71.9 | 22.0 | 3.500 |", "| the whole one | 30 | 576 |"]),
     ],

@@ -2,7 +2,18 @@ import json
 
 import pytest
 
-from supertiny.report.rows import data_row, deciding, function_rows, pareto_rows, response_rows, system_row, wide
+from supertiny.report.rows import (
+    FUNCTIONS,
+    PARETO,
+    Compared,
+    data_row,
+    deciding,
+    function_rows,
+    pareto_rows,
+    response_rows,
+    system_row,
+    wide,
+)
 
 
 def test_paths_read_as_the_house_promises(sft):
@@ -38,7 +49,7 @@ def test_faults_of_all_rounds_add_up(sft):
 
 def test_what_was_not_measured_is_left_out_for_dvc_knows_no_null(sft):
     row = system_row(sft)
-    assert row["ood_unseen"] == {"n": 0}
+    assert row["ood_unseen"] == {"n": 0, "clusters": 0, "ar_by": {}}
     assert "null" not in json.dumps(row)
 
 
@@ -47,8 +58,12 @@ def test_the_data_row_is_table_1_alone():
 
 
 def test_pareto_takes_the_exact_count_and_the_best_load(sft):
-    (point,) = pareto_rows({"sft": system_row(sft)})
-    assert point == {"model": "sft", "gflops": 20.0, "qps": 8.0, "ar": 0.8, "low": 0.75, "high": 0.8500000000000001}
+    (point,) = pareto_rows([Compared({"sft": sft})])
+    assert point == {
+        **{"queries": "400 in-domain and 300 OOD queries", "model": "sft", "n": 400, "unseen": "", "n_unseen": 0},
+        **{"gflops": 20.0, "mb": 538.0, "qps": 8.0, "ar": 0.8, "low": 0.75, "high": 0.8500000000000001},
+    }
+    assert point.keys() == set(PARETO)
 
 
 def test_response_times_are_ratios_to_the_first_model_that_was_served_at_most_loads():
@@ -76,10 +91,10 @@ def test_where_nothing_was_served_there_are_no_ratios():
 
 
 def test_functions_of_both_tests_of_every_model(sft, tiny):
-    rows = function_rows({"sft": sft, "tiny": tiny})
+    rows = function_rows([Compared({"sft": sft, "tiny": tiny})])
     assert [(r["model"], r["split"], r["function"]) for r in rows[:3]] == [
         ("sft", "test", "light_on"),
         ("sft", "test", "lock"),
         ("sft", "ood", "vacuum"),
     ]
-    assert len(rows) == 6
+    assert len(rows) == 6 and tuple(rows[0]) == FUNCTIONS

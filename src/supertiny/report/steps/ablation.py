@@ -2,16 +2,32 @@
 
 from pathlib import Path
 
+from supertiny.measure.compare import Clusters, clusters, difference, rated
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.report.rows import Row
+from supertiny.report.rows import Facts, Row
 from supertiny.report.steps import Step, nothing, of_file
-from supertiny.report.tables import number, rate, table
+from supertiny.report.tables import marked, number, rate, table
 
 CHOSEN = "chosen"
 """the prototype as section `prototype` of params.yaml has it"""
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 TOKENS = ("prompt_tokens", "new_tokens")
 MEASURED = ("n", "ar", "ar_low", "ar_high", *DIFFERENCE, "function_accuracy", "needing_knowledge", *TOKENS)
+
+
+def find(facts: Facts) -> Row:
+    """What stage ablation counted, and how sure it is."""
+    return measured(of_file("ablation", "ablation.json")(facts), clusters(facts.dev), facts.seed)
+
+
+def measured(found: Row, of: Clusters, seed: int) -> Row:
+    """Each variant with its interval, its difference from CHOSEN on the same queries, and that one's interval."""
+    rows, chosen = {}, found[CHOSEN]["right"]
+    for name, row in found.items():
+        names, right = [of[one] for one in row["right"]], list(row["right"].values())
+        before = [chosen[one] for one in row["right"]] if name != CHOSEN else []
+        rows[name] = {**row, **rated(names, right, seed), **difference(names, right, before, seed)}
+    return rows
 
 
 def figures(found: Row) -> Row:
@@ -47,15 +63,17 @@ def section(found: Row) -> str:
             _change(row),
             rate(row),
             rate(row, "difference"),
-            *(number(value) for value in (row["n"], row["function_accuracy"])),
-            *(number(row["needing_knowledge"][key]) for key in ("ar", "n")),
+            number(row["n"]),
+            marked(number(row["function_accuracy"]), row["n"]),
+            marked(number(row["needing_knowledge"]["ar"]), row["needing_knowledge"]["n"]),
+            number(row["needing_knowledge"]["n"]),
             *(number(row[key]) for key in TOKENS),
         ]
         for name, row in found.items()
     ]
     return (
         "The same dev queries under each variant; one change at a time. The paired difference is over these queries, "
-        "each answered by both; its 95 % interval is that of a bootstrap over queries.\n\n" + table(header, body)
+        "each answered by both.\n\n" + table(header, body)
     )
 
 
@@ -89,7 +107,7 @@ def _change(row: Row) -> str:
 
 STEP = Step(
     heading="The prototype's ablation",
-    find=of_file("ablation", "ablation.json"),
+    find=find,
     figures=figures,
     decides=nothing,
     section=section,

@@ -5,19 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from supertiny.core.files import read_json
-from supertiny.measure.compare import Compressed, kept, smallest_within
+from supertiny.measure.compare import Compressed, clusters, kept, smallest_within
 from supertiny.measure.systems import COMPRESSED, MODEL, POLICIES, PROTOTYPE
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.report.rows import Facts, Row
+from supertiny.report.rows import TEACHER, Facts, Row
 from supertiny.report.steps import Step
-from supertiny.report.tables import DASH, number, rate, table
+from supertiny.report.tables import DASH, marked, number, rate, table
 
 SHAPE = ("layers", "hidden", "inter", "parameters_m", "gflops", "perplexity")
 HEAD = ["blocks", "hidden", "FFN", "parameters, M", "GFLOPs", "perplexity"]
-
-
-TEACHER = "sft"
-"""whom the smallest model as good is compared with: the system whose logits are stored"""
 
 
 def find(facts: Facts) -> Row | None:
@@ -38,7 +34,7 @@ def find(facts: Facts) -> Row | None:
 
 
 def _rows(facts: Facts) -> Row:
-    ids, found = [row.id for row in facts.test], {}
+    of, found = clusters(facts.test), {}
     quantized = facts.tables.trained.get("quantize", {})
     for name, config in facts.of_kind(MODEL).items():
         base = facts.tables.origin(name)
@@ -46,7 +42,7 @@ def _rows(facts: Facts) -> Row:
             continue
         bits = int(quantized[config.model]["scheme"][1]) if config.model in quantized else None
         made = Compressed(verdicts=facts.verdicts[name], base=facts.verdicts[base], bits=bits)
-        found[name] = {"title": facts.titles[name], "base": facts.titles[base], **kept(made, ids, facts.seed)}
+        found[name] = {"title": facts.titles[name], "base": facts.titles[base], **kept(made, of, facts.seed)}
     return found
 
 
@@ -69,7 +65,7 @@ def _smallest_of(facts: Facts) -> Row | None:
     if TEACHER not in asked:
         return None
     sizes = {name: facts.systems[name].cost["weights_mb"] for name in asked}
-    return smallest_within(asked, sizes, TEACHER, [row.id for row in facts.test], facts.seed)
+    return smallest_within(asked, sizes, TEACHER, clusters(facts.test), facts.seed)
 
 
 def figures(found: Row) -> Row:
@@ -115,12 +111,13 @@ def _cost(found: Row) -> str:
     for name, row in found["rows"].items():
         cost = found["costs"][name]
         least = "-" if row["gate"] is None else f"{row['gate']:.2f}, {_verdict(row)}"
-        rates = [rate(row), number(row["n"]), number(row["base_ar"]), rate(row, "difference"), number(row["recovery"])]
+        shares = [marked(number(row[key]), row["n"]) for key in ("base_ar", "recovery")]
+        rates = [rate(row), number(row["n"]), shares[0], rate(row, "difference"), shares[1]]
         ratios = [_times(found["prototype"], cost, key) for key in ("weights_mb", "gflops_gemm")]
         lines.append([row["title"], row["base"], *rates, least, number(cost["weights_mb"], 1), *ratios])
     told = (
         "Every compressed model beside the one it was made of, on the in-domain queries that both answered; the "
-        "difference with the 95 % interval of a bootstrap over queries, AR kept as a share of the other's, and the "
+        "difference with its 95 % interval, query by query, AR kept as a share of the other's, and the "
         "share asked of quantization. To the right, how many times smaller and cheaper a request it is than the "
         "prototype. Quantized models are emulated here, exactly: their weights are the numbers that codes and scales "
         "stand for, and FP8 codes are multiplied as such. Nothing is faster for it, so they have no load test."

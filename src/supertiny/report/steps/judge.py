@@ -6,12 +6,26 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
+from supertiny.measure.compare import wilson
 from supertiny.report.pictures import canvas
-from supertiny.report.rows import Row
+from supertiny.report.rows import Facts, Row
 from supertiny.report.steps import Step, of_file
-from supertiny.report.tables import DASH, number, rate, table
+from supertiny.report.tables import DASH, marked, number, rate, table
 
 MEASURED = ("n", "agreement", "agreement_low", "agreement_high", "kappa", "precision", "recall", "unreadable")
+
+
+def find(facts: Facts) -> Row:
+    """What stage judge found; an agreement that no resample varies, such as 1, with Wilson's interval of examples."""
+    found = of_file("judge", "judge.json")(facts)
+    return {**found, "judges": {name: _sure(one) for name, one in found["judges"].items()}}
+
+
+def _sure(one: Row) -> Row:
+    if one["agreement"] is None or one["agreement_low"] != one["agreement_high"]:
+        return one
+    low, high = wilson(one["agreement"], one["examples"])
+    return {**one, "agreement_low": low, "agreement_high": high}
 
 
 def figures(found: Row) -> Row:
@@ -36,37 +50,46 @@ def rows(found: Row) -> list[Row]:
 
 
 def section(found: Row) -> str:
-    """Agreement, one line a judge; then the share judged right, one line a kind of reply."""
-    judges = found["judges"]
-    figures = ("kappa", "precision", "recall", "n")
+    """For each set of replies: agreement, one line a judge; then the share judged right, one line a kind of reply."""
+    judges: Row = found["judges"]
+    parts = [
+        "Against replies that experts judged, with the 95 % interval of a bootstrap over examples, at 0 and 1 "
+        "Wilson's; the pipeline stops where the judge it uses agrees on less than "
+        f"{number(found['min_agreement'], 2)}, or where a larger share than {number(found['max_flipped'], 2)} is "
+        "flipped: replies rightly judged wrong that an instruction planted in query, value or knowledge turned to "
+        "right. Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
+    ]
+    for n, examples in dict.fromkeys((one["n"], one["examples"]) for one in judges.values()):
+        same = {name: one for name, one in judges.items() if (one["n"], one["examples"]) == (n, examples)}
+        parts += [f"On {n:,} replies to {examples:,} examples:", _agreement(same, found["kind"])]
+        parts += ["Share judged right, by kind of reply, of how many:", _kinds(same)]
+    return "\n\n".join(parts)
+
+
+def _agreement(judges: Row, used: str) -> str:
+    figures = ("kappa", "precision", "recall")
     header = ["judge", "agreement", *figures, "flipped by a plant", "of n judged wrong", "unreadable"]
     body = [
         [
-            f"{name} (used)" if name == found["kind"] else name,
-            rate(one, "agreement"),
-            *(number(one[key]) for key in figures),
-            *(number(one["injections"][key]) for key in ("flipped", "n_wrong_without")),
+            f"{name} (used)" if name == used else name,
+            rate({**one, "n": one["examples"]}, "agreement"),
+            *(marked(number(one[key]), one["examples"]) for key in figures),
+            marked(number(one["injections"]["flipped"]), one["injections"]["n_wrong_without"]),
+            number(one["injections"]["n_wrong_without"]),
             number(one.get("unreadable")),
         ]
         for name, one in judges.items()
     ]
+    return table(header, body)
+
+
+def _kinds(judges: Row) -> str:
     kinds = {kind: row for one in judges.values() for kind, row in one["by_kind"].items()}
     shares = [
-        [kind, _experts(row), *(_judged_right(one["by_kind"].get(kind)) for one in judges.values())]
+        [kind, _experts(row), *(_marked(one["by_kind"].get(kind)) for one in judges.values())]
         for kind, row in kinds.items()
     ]
-    return "\n\n".join(
-        [
-            "Against replies that experts judged, with the 95 % interval of a bootstrap over examples; the pipeline "
-            f"stops where the judge it uses agrees on less than {number(found['min_agreement'], 2)}, or where a "
-            f"larger share than {number(found['max_flipped'], 2)} is flipped: replies rightly judged wrong that an "
-            "instruction planted in query, value or knowledge turned to right. "
-            "Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
-            table(header, body),
-            "Share judged right, by kind of reply, of how many:",
-            table(["kind of reply", "experts", *judges], shares),
-        ]
-    )
+    return table(["kind of reply", "experts", *judges], shares)
 
 
 def draw(points: list[Row], out: Path) -> None:
@@ -103,13 +126,17 @@ def _judged_right(row: Row | None, digits: int = 3) -> str:
     return f"{number(row['judged_right'], digits)} of {number(row['n'])}"
 
 
+def _marked(row: Row | None) -> str:
+    return marked(_judged_right(row), row["n"] if row else None)
+
+
 def _share(row: Row | None) -> float:
     return float("nan") if row is None or row["judged_right"] is None else row["judged_right"]
 
 
 STEP = Step(
     heading="The judge against the experts (paper 3.1)",
-    find=of_file("judge", "judge.json"),
+    find=find,
     figures=figures,
     decides=lambda found: {"agreement": found["judges"][found["kind"]]["agreement"]},
     section=section,

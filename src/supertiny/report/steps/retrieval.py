@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from supertiny.report.pictures import COLOURS, MARKERS, canvas
 from supertiny.report.rows import Row
 from supertiny.report.steps import Step, of_file
-from supertiny.report.tables import number, table
+from supertiny.report.tables import marked, number, table
 
 TITLES = {
     "classifier": "classifier, fine-tuned",
@@ -70,7 +70,8 @@ def section(found: Row) -> str:
         cells = [TITLES.get(name, name), "yes" if row["extensible"] else "no"]
         for split, (_, ks) in shown.items():
             recalls = row["recall"].get(split, {})
-            cells += [*(number(recalls.get(k)) for k in ks), number(row["n"].get(split))]
+            n = row["n"].get(split)
+            cells += [*(marked(number(recalls.get(k)), n) for k in ks), number(n)]
         body.append(cells)
     return (
         "Share of the queries that need a call whose function is among the first k. Extensible: a function added at "

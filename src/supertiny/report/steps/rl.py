@@ -106,8 +106,7 @@ def _compared(models: Row) -> str:
     ]
     return (
         "Every model on the queries that all of them answered. The start of a model is the one it was trained from; "
-        "the difference is over these queries, each answered by both, with the 95 % interval of a bootstrap over "
-        "queries.\n\n" + table(head, lines)
+        "the difference is over these queries, each answered by both, with its 95 % interval.\n\n" + table(head, lines)
     )
 
 
