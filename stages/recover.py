@@ -1,4 +1,4 @@
-"""Recover: a pruned student learns from the general teacher's logits at general instructions, step one of two (paper App. I)."""
+"""Recover: a pruned student learns what the general teacher says at general texts, step one of two (paper App. I)."""
 
 from pathlib import Path
 

@@ -30,8 +30,8 @@ def main(
 ) -> None:
     """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
 
-    `model`: a name under data/models; `by`: the retriever: classifier, embedding (of the dialogue), described or optimized (by an API description that
-    the base model or the trained describer writes).
+    `model`: a name under data/models. `by`: the retriever: classifier, embedding (of the dialogue), described or
+    optimized (by an API description that the base model or the trained describer writes).
     """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.chosen("generate")

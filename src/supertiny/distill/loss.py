@@ -2,7 +2,7 @@
 
 Shapes: N response tokens, V ids of the student, P rows of its head: the V ids and padding. Logits are walked in chunks
 of rows; loss and gradient of a chunk are computed together in fp32, and the gradient is written over the logits, which
-nobody needs any more. `distill.teacher.lesson_loss` calls it; Megatron's worker has its own, over parts of a vocabulary.
+nobody needs any more. `distill.teacher.lesson_loss` calls it; Megatron's worker has its own, over a split vocabulary.
 """
 
 from collections.abc import Callable, Iterator

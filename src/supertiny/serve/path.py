@@ -1,4 +1,4 @@
-"""From a query to its call, a function a step: `steps` for `supertiny ask`, `serve` for the service (paper Figure 2c)."""
+"""From a query to its call: `steps` shows each to `supertiny ask`, `serve` is the service's (paper Figure 2c)."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

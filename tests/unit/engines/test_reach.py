@@ -1,5 +1,6 @@
 """Which code each stage hangs on: its kind of system's, the chosen engines', and nobody else's."""
 
+import re
 import shutil
 
 import pytest
@@ -121,3 +122,44 @@ def test_wording_is_no_change(chosen, copied):
     loss = copied / "src/supertiny/distill/divergence.py"
     loss.write_text(loss.read_text() + "\n# said otherwise\n")
     assert reach.stale(folder, tree) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("import supertiny.nowhere", "supertiny.nowhere"),
+        ("from supertiny import nowhere", "supertiny.nowhere"),
+        ("from supertiny.core import nowhere", "supertiny.core.nowhere"),
+        ("from supertiny.core.files import nothing", "supertiny.core.files.nothing"),
+        ("from supertiny.core.files import read_json, nothing as read", "supertiny.core.files.nothing"),
+        ("from supertiny.core.files.deeper import read", "supertiny.core.files.deeper.read"),
+    ],
+)
+def test_an_import_of_what_is_not_there_is_refused_before_any_stage_works(chosen, copied, line, name):
+    file, folder = copied / "src/supertiny/distill/loss.py", copied / "refused"
+    before = file.read_text()
+    try:
+        file.write_text(f"{before}\n\ndef later():\n    {line}\n")
+        with pytest.raises(UserError, match=rf"src/supertiny/distill/loss\.py: imports {re.escape(name)}, .* mend"):
+            reach.write_codes(folder, Tree(copied))
+        assert not folder.exists(), "and nothing is written"
+    finally:
+        file.write_text(before)
+
+
+def test_what_a_module_binds_in_any_way_is_there(chosen, tmp_path):
+    (tmp_path / "src/supertiny").mkdir(parents=True)
+    (tmp_path / "src/supertiny/__init__.py").touch()
+    (tmp_path / "src/supertiny/a.py").write_text(
+        "import os.path\nimport json as js\nA: int = 1\nB, (C, *D) = 1, (2, 3)\n"
+        "try:\n    from x import E\nexcept ImportError:\n    E = None\n"
+        "if A:\n    def f(): inner = 1\nasync def g(): ...\nclass H: ...\nfor i in (): ...\n"
+    )
+    asks = tmp_path / "src/supertiny/b.py"
+    asks.write_text(
+        "from supertiny.a import os, js, A, B, C, D, E, f, g, H, i\nfrom supertiny import a\nimport supertiny\n"
+    )
+    reach.check_imports(Tree(tmp_path), [asks])
+    asks.write_text("from supertiny.a import inner\n")
+    with pytest.raises(UserError, match="inner"):
+        reach.check_imports(Tree(tmp_path), [asks])
