@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from supertiny.core.ask import Chat, Generation
 from supertiny.core.records import Example
 from supertiny.core.stats import paired
 from supertiny.judge.reference import judge
@@ -22,15 +23,21 @@ def ablate(
     """The rate and mean tokens of the prototype as it is (CHOSEN) and of each variant, on the same queries.
 
     `difference` is a variant's AR less that of CHOSEN, with the 95 % interval of a bootstrap over queries, each with
-    both of its verdicts: what is hard about a query is hard for both and tells nothing. None for CHOSEN itself.
+    both of its verdicts: what is hard about a query is hard for both and tells nothing. None for CHOSEN itself. What
+    a variant asks does not hang on the other variants: all but the prompts that it has in common with CHOSEN.
     """
     changes = {CHOSEN: ChangeConfig(), **variants}
     models = {name: replace(model, cfg=replace(model.cfg, **_of_prompt(one))) for name, one in changes.items()}
     rows: dict[str, dict[str, Any]] = {}
     right: dict[str, list[bool]] = {}
+    known: dict[Chat, Generation] = {}
     for name, one in changes.items():
         asked = fewer(queries, one.candidates)
-        generations = models[name].answer(asked, f"ablation: {name}")
+        chats = models[name].chats(asked)
+        new = [chat for chat in dict.fromkeys(chats) if chat not in known]  # an equal prompt is no difference
+        found = known | dict(zip(new, model.ask(new, model.cfg.chat, f"ablation: {name}"), strict=True))
+        known = known or found
+        generations = [found[chat] for chat in chats]
         replies = parsed(asked, generations, model.pool)
         verdicts = list(map(judge, asked, replies))
         right[name] = [verdict.correct for verdict in verdicts]
