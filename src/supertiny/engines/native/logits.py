@@ -14,7 +14,7 @@ from supertiny.core.files import digest, whole_folder
 from supertiny.core.stage import cache_home
 from supertiny.distill.config import LogitsConfig, LogitsSizes
 from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
-from supertiny.model import checkpoint, hardware, sources
+from supertiny.model import checkpoint, sources
 from supertiny.model.batches import Branch, Pack, collate, micro_batches
 from supertiny.model.config import TrainMachine
 from supertiny.model.hardware import compute_dtype, device
@@ -88,14 +88,12 @@ def _ask(
     new = [pack for pack in unknown if pack.branches]
     if not new:
         return
-    dtype, where = compute_dtype(machine.precision), device()
-    model = checkpoint.load_model(teacher, dtype).to(where)
-    hardware.use_fastest(model, dtype, where)
+    model = checkpoint.load_model(teacher, compute_dtype(machine.precision)).to(device())
     # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
     head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
     for micro in tqdm(micro_batches(new, machine.max_tokens), desc="teacher's logits", unit="batch"):
         with torch.no_grad():
-            logits_NV = score.hidden(collate(micro, pad_id).to(where)).float() @ head_VD.T
+            logits_NV = score.hidden(collate(micro, pad_id).to(device())).float() @ head_VD.T
         at = 0
         for pack in micro:
             for branch in pack.branches:
