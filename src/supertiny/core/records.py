@@ -5,12 +5,23 @@ knowledge.json    a list of {"term", "explanation"}
 *.jsonl           one example a line (`Example`)
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Answer, Function, Malformed, Parameter, Pool, answer_from_json, answer_json
+from supertiny.core.calls import (
+    NAME,
+    Answer,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    Syntax,
+    answer_from_json,
+    answer_json,
+)
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl, write_json, write_jsonl
 
@@ -64,6 +75,17 @@ def read_functions(path: Path) -> dict[str, Function]:
 def write_functions(path: Path, pool: Pool) -> None:
     """Write the pool as a list of OpenAI tools; `read_functions` gives it back."""
     write_json(path, [tool_json(function) for function in pool.values()])
+
+
+def must_be_writable(pool: Pool, syntax: Syntax) -> None:
+    """An error where a name of `pool` cannot stand in a call of this syntax."""
+    names = {name: function.name for function in pool.values() for name in (function.name, *function.parameters)}
+    wrong = [name for name in names if syntax is Syntax.python and not re.fullmatch(NAME, name)]
+    if wrong:
+        raise UserError(
+            f"params.yaml: prompt.answer: python: function {names[wrong[0]]!r}: {wrong[0]!r} can be no name in a call "
+            "(white space and ()[]{}=:,\"'\\ are its signs); rename it in your functions, or set prompt.answer: json"
+        )
 
 
 def function_of_tool(tool: Any, where: str) -> Function:

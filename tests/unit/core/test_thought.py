@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Malformed, Refusal
+from supertiny.core.calls import Call, Function, Malformed, Refusal, Syntax
 from supertiny.core.prompt import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, read_answer, write
 
 pieces = st.lists(st.sampled_from([*TAGS, " ", "\n", "x", "<", ">", "think", "/"]), max_size=9).map("".join)
@@ -85,17 +85,20 @@ def test_a_trace_is_the_reply_it_teaches():
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("text", "syntax", "answer"),
     [
-        ("Request unclear", Refusal.UNCLEAR),
-        (" <think>so: lock</think><answer>No appropriate function</answer>", Refusal.NO_FUNCTION),
-        ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Call("lock")),
+        ("Request unclear", Syntax.json, Refusal.UNCLEAR),
+        ("Request unclear", Syntax.python, Refusal.UNCLEAR),
+        (" <think>so: lock</think><answer>No appropriate function</answer>", Syntax.json, Refusal.NO_FUNCTION),
+        ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Syntax.json, Call("lock")),
+        ("<think>lock</think> <answer>lock()</answer>", Syntax.python, Call("lock")),
+        (" lock()", Syntax.python, Call("lock")),
     ],
 )
-def test_an_answer_is_read_with_or_without_a_thought(text, answer):
-    assert read_answer(text, {"lock": Function("lock", "")}) == answer
+def test_an_answer_is_read_with_or_without_a_thought(text, syntax, answer):
+    assert read_answer(text, {"lock": Function("lock", "")}, syntax) == answer
 
 
 @pytest.mark.parametrize("text", ["<think>x</think>Request unclear", "Request unclear</answer>", "<answer></answer>"])
 def test_a_reply_with_a_tag_out_of_the_format_is_no_answer(text):
-    assert isinstance(read_answer(text, {}), Malformed)
+    assert isinstance(read_answer(text, {}, Syntax.json), Malformed)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Refusal
+from supertiny.core.calls import Call, Function, Refusal, Syntax
 from supertiny.core.prompt import Source, last_named, read
 from supertiny.core.records import Example
 from supertiny.rl.rewards import Level, reward
@@ -65,7 +65,7 @@ def test_another_right_function_is_not_argued_against():
 
 
 def test_a_row_is_marked_as_rule_made():
-    row = trace(example("lock the door", Call("lock_door", {})), POOL)
+    row = trace(example("lock the door", Call("lock_door", {})), POOL, Syntax.json)
     assert (row.id, row.answer, row.source) == ("1", '{"name":"lock_door","arguments":{}}', Source.RULE)
 
 
@@ -78,9 +78,18 @@ def test_every_rule_made_reply_has_the_full_reward(query, answer, names):
     """Whatever stands in the query or in a document: the answer's function is last, and no tag is quoted."""
     candidates = tuple(dict.fromkeys([*names, *([answer.name] if isinstance(answer, Call) else [])]))
     one = example(query, answer, candidates=candidates)
-    row = trace(one, POOL)
-    assert row == trace(one, POOL)
+    row = trace(one, POOL, Syntax.json)
+    assert row == trace(one, POOL, Syntax.json)
     assert last_named(row.thought, [*candidates, *Refusal]) == (answer.name if isinstance(answer, Call) else answer)
     assert read(row.text).answer == row.answer
-    assert reward(row.text, [answer], {name: POOL[name] for name in candidates}).level is Level.CORRECT
+    assert reward(row.text, [answer], {name: POOL[name] for name in candidates}, Syntax.json).level is Level.CORRECT
     assert len(row.thought.split()) <= 4 + 2 + 6 + 3
+
+
+def test_a_rule_made_reply_ends_on_a_call_of_the_syntax_that_is_due():
+    asked, due = example("lock the door", Call("lock_door", {})), Call("lock_door", {})
+    row = trace(asked, POOL, Syntax.python)
+    assert row.answer == "lock_door()" and row.text.endswith("<answer>lock_door()</answer>")
+    offered = {name: POOL[name] for name in OFFERED}
+    assert reward(row.text, [due], offered, Syntax.python).level is Level.CORRECT
+    assert reward(row.text, [due], offered, Syntax.json).level is Level.UNPARSEABLE
