@@ -5,10 +5,11 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine
-from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
+from supertiny.core.calls import Answer, Malformed, Pool, Syntax, answer_from_json
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
-from supertiny.core.prompt import PromptConfig
+from supertiny.core.files import read_json
+from supertiny.core.prompt import ANSWER, PromptConfig
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
 from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
@@ -39,12 +40,14 @@ def main(
     answer = _answer(earlier_answer, pool) if earlier_answer else None
     if isinstance(answer, Malformed) or (answer is None) != (earlier is None):
         raise UserError(f"--earlier and --earlier-answer: expected a query and a valid answer to it, got {answer}")
+    prompt = load("prompt", PromptConfig)
+    must_answer_in(prompt.answer, model, "--model")
     mind = Mind(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
         retriever=named_retriever(by, HOME, DATA / "expert.jsonl", pool),
         num_candidates=load("dataset", DatasetConfig).num_candidates,
-        prompt=load("prompt", PromptConfig),
+        prompt=prompt,
         ask=lambda request: generate(model, [request], decode, machine)[0],
     )
     context = {key: value for key, value in {"room": room, "time": time}.items() if value}
@@ -73,8 +76,19 @@ def named_retriever(by: str, models: Path, expert: Path, pool: Pool) -> Retrieve
 
 
 def model_folder(home: Path, name: str, option: str) -> Path:
-    """The folder of model `name`; `option` is what named it."""
+    """The folder of model `name`, which answers as params.yaml says; `option` is what named it."""
     folder = home / name
     if not (folder / "config.json").is_file():
         raise UserError(f"{option}: there is no model in {folder}; make it with `dvc repro`")
+    must_answer_in(load("prompt", PromptConfig).answer, folder, option)
     return folder
+
+
+def must_answer_in(syntax: Syntax, model: Path, option: str) -> None:
+    """A model that was taught another syntax than params.yaml names is an error: prompt and grammar would be wrong."""
+    taught = read_json(model / "config.json").get(ANSWER, Syntax.json)
+    if taught != syntax:
+        raise UserError(
+            f"{option}: by its config.json {model} writes calls in {taught}, but params.yaml has prompt.answer: "
+            f"{syntax}; set that back, or make the model again with `dvc repro`"
+        )
