@@ -5,6 +5,7 @@ from pathlib import Path
 from subprocess import run
 
 import pytest
+from matplotlib.figure import Figure
 
 from stages.report import main
 from supertiny.core.calls import Call, Function
@@ -40,6 +41,19 @@ STEPS = ["retrieval", "descriptions", "judge", "rft", "logits", "distance", "rl"
 """in summary.json"""
 OLD = "  old: {kind: traditional, model: baseline, asked: models, title: old}\n"
 POLICY = "  star: {kind: model, model: tiny_rl, asked: policies, title: star}\n"
+
+
+DRAWS = {
+    "test_writes_every_file_and_the_same_bytes_twice",
+    "test_a_system_without_a_load_test_has_no_row_there",
+}
+"""tests that look at pictures: rendering is most of a report's time"""
+
+
+@pytest.fixture(autouse=True)
+def _hardly_drawn(request, monkeypatch):
+    if request.node.name not in DRAWS:
+        monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: Path(path).write_text("<svg/>"))
 
 
 def report(out="metrics"):
