@@ -51,19 +51,17 @@ class Tree:
         parts = name.split(".")
         if parts[0] != PACKAGE:
             return
-        known = False
-        for end in range(1, len(parts) + 1):
-            path = self.top.joinpath("src", *parts[:end])
-            found = [file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()]
-            known = bool(found)
-            yield from found
-        if not known and not self._files_exist(parts[:-1]):  # the last part may be a name inside a module
-            where = importer.relative_to(self.top)
-            raise UserError(f"{where}: imports {name}, which is not there; put the file back or mend the import")
+        found = [_module(self.top.joinpath("src", *parts[:end])) for end in range(1, len(parts) + 1)]
+        inside = found[-2] if len(parts) > 1 else None
+        if not found[-1] and not (inside and parts[-1] in _read(inside).bound):  # a name inside a module
+            where = importer.relative_to(self.top).as_posix()
+            raise UserError(f"{where}: imports {name}, which is not there; put it back or mend the import")
+        yield from filter(None, found)
 
-    def _files_exist(self, parts: list[str]) -> bool:
-        path = self.top.joinpath("src", *parts)
-        return (path / "__init__.py").is_file() or path.with_suffix(".py").is_file()
+
+def _module(path: Path) -> Path | None:
+    """The file of a module or a package."""
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 def code_hash(files: Iterable[Path]) -> str:
@@ -87,6 +85,9 @@ class _File:
 
     digest: str
     names: frozenset[str]
+    """what it imports"""
+    bound: frozenset[str]
+    """what may be imported from it: what it gives a value, at the top or in a block there such as a `try`"""
     questions: tuple[tuple[str, tuple[str, ...]], ...]
     """(`get` or `chosen`, its words) of every question it has for an engine"""
 
@@ -102,8 +103,8 @@ def _parsed(path: Path, text: str) -> _File:
         tree = ast.parse(text)
     except SyntaxError as error:
         raise UserError(f"{path}, line {error.lineno}: {error.msg}; mend it before any stage runs") from None
-    names, questions = frozenset(_names(tree)), tuple(_questions(tree))
-    return _File(sha256(ast.dump(_Bare().visit(tree)).encode()).hexdigest(), names, questions)
+    names, bound, questions = frozenset(_names(tree)), frozenset(_bound(tree.body)), tuple(_questions(tree))
+    return _File(sha256(ast.dump(_Bare().visit(tree)).encode()).hexdigest(), names, bound, questions)
 
 
 class _Bare(ast.NodeTransformer):
@@ -125,6 +126,18 @@ def _names(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _bound(body: Iterable[ast.AST]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name  # what it binds inside is its own
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.split(".")[0]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        else:
+            yield from _bound(ast.iter_child_nodes(node))
 
 
 def _questions(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -1,12 +1,9 @@
 """What code each stage's script reaches, with the engines that the profile chooses and the kinds of systems."""
 
-import ast
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
-from supertiny.core.code import PACKAGE, Choices, Tree, code_hash, file_hash, imported
+from supertiny.core.code import Choices, Tree, code_hash, file_hash
 from supertiny.core.config import Engines, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, whole_folder, write_json
@@ -40,51 +37,10 @@ def write_codes(folder: Path, tree: Tree) -> None:
     """Fill `folder` with a file a script, its hash, and with `FILES`."""
     found = reached(tree)
     every = sorted({path for files in found.values() for path in files})
-    check_imports(tree, every)
     with whole_folder(folder) as partial:
         for name, files in found.items():
             (partial / name).write_text(f"{code_hash(files)}\n", encoding="utf-8")
         write_json(partial / FILES, {path.relative_to(tree.top).as_posix(): file_hash(path) for path in every})
-
-
-def check_imports(tree: Tree, files: Iterable[Path]) -> None:
-    """Each of our names that `files` import is a module, or stands in one: else stages would find out one by one."""
-    for path in files:
-        for name in sorted(imported(path)):
-            parts = name.split(".")
-            if parts[0] == PACKAGE and len(parts) > 1 and not _is_there(tree.top.joinpath("src", *parts)):
-                where = path.relative_to(tree.top).as_posix()
-                raise UserError(f"{where}: imports {name}, which is not there; put it back or mend the import")
-
-
-def _is_there(path: Path) -> bool:
-    if _module(path):
-        return True
-    module = _module(path.parent)
-    return module is not None and path.name in _bound(module.read_text(encoding="utf-8"))
-
-
-def _module(path: Path) -> Path | None:
-    """The file of a module or a package."""
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-@cache
-def _bound(text: str) -> frozenset[str]:
-    """The names that a module gives something, at the top or in a block there such as a `try`."""
-    return frozenset(_names(ast.parse(text).body))
-
-
-def _names(body: Iterable[ast.AST]) -> Iterator[str]:
-    for node in body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name  # what it binds inside is its own
-        elif isinstance(node, ast.alias):
-            yield node.asname or node.name.split(".")[0]
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        else:
-            yield from _names(ast.iter_child_nodes(node))
 
 
 def explained(folder: Path, tree: Tree, name: str) -> str:

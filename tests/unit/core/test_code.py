@@ -78,6 +78,22 @@ def test_an_import_of_what_is_not_there_names_the_file_that_asks_for_it(tree):
         names(tree, "ask.py")
 
 
+def test_what_a_module_binds_in_any_way_is_there(tree):
+    (tree.top / "src/supertiny/a.py").write_text(
+        "import os.path\nimport json as js\nA: int = 1\nB, (C, *D) = 1, (2, 3)\n"
+        "try:\n    from x import E\nexcept ImportError:\n    E = None\n"
+        "if A:\n    def f(): inner = 1\nasync def g(): ...\nclass H: ...\nfor i in (): ...\n"
+    )
+    asks = tree.top / "stages/asks.py"
+    asks.write_text(
+        "from supertiny.a import os, js, A, B, C, D, E, f, g, H, i\nfrom supertiny import a\nimport supertiny\n"
+    )
+    names(tree, "asks.py")
+    asks.write_text("from supertiny.a import inner\n")
+    with pytest.raises(UserError, match="inner"):
+        names(tree, "asks.py")
+
+
 def test_a_file_that_is_no_python_is_named_with_its_line(tree):
     (tree.top / "src/supertiny/core/text.py").write_text("TABLE = 3\nTABLE = (\n")
     with pytest.raises(UserError, match=r"text\.py, line 2"):

@@ -145,21 +145,3 @@ def test_an_import_of_what_is_not_there_is_refused_before_any_stage_works(chosen
         assert not folder.exists(), "and nothing is written"
     finally:
         file.write_text(before)
-
-
-def test_what_a_module_binds_in_any_way_is_there(chosen, tmp_path):
-    (tmp_path / "src/supertiny").mkdir(parents=True)
-    (tmp_path / "src/supertiny/__init__.py").touch()
-    (tmp_path / "src/supertiny/a.py").write_text(
-        "import os.path\nimport json as js\nA: int = 1\nB, (C, *D) = 1, (2, 3)\n"
-        "try:\n    from x import E\nexcept ImportError:\n    E = None\n"
-        "if A:\n    def f(): inner = 1\nasync def g(): ...\nclass H: ...\nfor i in (): ...\n"
-    )
-    asks = tmp_path / "src/supertiny/b.py"
-    asks.write_text(
-        "from supertiny.a import os, js, A, B, C, D, E, f, g, H, i\nfrom supertiny import a\nimport supertiny\n"
-    )
-    reach.check_imports(Tree(tmp_path), [asks])
-    asks.write_text("from supertiny.a import inner\n")
-    with pytest.raises(UserError, match="inner"):
-        reach.check_imports(Tree(tmp_path), [asks])
