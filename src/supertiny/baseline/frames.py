@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Fault, Function, Malformed, Pool, Refusal, Scalar, Value, check_call
+from supertiny.core.calls import (
+    Answer,
+    Call,
+    Fault,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    Refusal,
+    Scalar,
+    Value,
+    check_call,
+)
 
 BETWEEN, ESCAPE = "|", "\\"
 _INTEGER = re.compile(r"-?[0-9]+")
@@ -36,6 +48,28 @@ def from_slot(text: str, type_name: str) -> Value:
     (21, 21, '21', ['2', 'b'])
     """
     return _READERS[type_name](text)
+
+
+def slot(value: Value, parameter: Parameter) -> str:
+    """The string of a value that fits `parameter`; `value_in` gives it back.
+
+    >>> minutes = Parameter("array", items=Parameter("integer"))
+    >>> slot([5, 10.0], minutes), value_in("5|10", minutes)
+    ('5|10', [5, 10])
+    """
+    whole = parameter.items is not None and parameter.items.type == "integer"
+    if whole and isinstance(value, list):
+        value = [int(item) for item in value]
+    return to_slot(value, parameter.type)
+
+
+def value_in(text: str, parameter: Parameter) -> Value:
+    """The value that a slot's string stands for; ValueError where it is none of the parameter's type."""
+    value = from_slot(text, parameter.type)
+    if not parameter.items or not isinstance(value, list):
+        return value
+    items = [from_slot(str(item), parameter.items.type) for item in value]
+    return [item for item in items if not isinstance(item, list)]
 
 
 def _scalar(value: Scalar) -> str:
@@ -144,7 +178,7 @@ def to_frame(answer: Answer, pool: Pool) -> Frame:
     if isinstance(answer, Refusal):
         return REFUSALS[answer]
     function = pool[answer.name]
-    slots = {name: to_slot(value, function.parameters[name].type) for name, value in answer.arguments.items()}
+    slots = {name: slot(value, function.parameters[name]) for name, value in answer.arguments.items()}
     return Frame(domain_of(function), answer.name, slots)
 
 
@@ -161,7 +195,7 @@ def from_frame(frame: Frame, pool: Pool) -> Answer | Malformed:
         if parameter is None:
             return Malformed(Fault.UNKNOWN_PARAMETER, f"{function.name} has no {name!r}", Call(function.name))
         try:
-            arguments[name] = from_slot(text, parameter.type)
+            arguments[name] = value_in(text, parameter)
         except ValueError as error:
             return Malformed(Fault.WRONG_TYPE, f"{function.name}.{name}: {error}", Call(function.name))
     return check_call(Call(function.name, arguments), pool)
@@ -190,7 +224,6 @@ def _losses(function: Function) -> Iterator[Loss]:
     if domain_of(function) == REFUSED and function.name in _RESERVED:
         yield Loss(function.name, None, f"its frame without slots is the refusal {_RESERVED[function.name].value!r}")
     for name, parameter in function.parameters.items():
-        if parameter.type == "array":
-            yield Loss(
-                function.name, name, "numbers and booleans among its items come back as text: items have no type"
-            )
+        if parameter.type == "array" and parameter.items is None:
+            why = "numbers and booleans among its items come back as text: its schema gives items no type"
+            yield Loss(function.name, name, why)

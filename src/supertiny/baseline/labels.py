@@ -103,7 +103,9 @@ def value_of(texts: list[str], parameter: Parameter) -> str | None:
     (True, 'milk|rye')
     """
     if parameter.type == "array":
-        return to_slot(list(texts), "array")
+        items = [value_of([text], parameter.items) for text in texts] if parameter.items else texts
+        said = [item for item in items if item is not None]
+        return to_slot(list(said), "array") if said or not texts else None
     text = texts[0]
     choices: Iterable[Scalar] = (True, False) if parameter.type == "boolean" else parameter.enum
     if parameter.type == "boolean" or parameter.enum:

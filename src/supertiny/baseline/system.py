@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from supertiny.baseline.frames import REFUSALS, Frame, from_frame, to_slot
+from supertiny.baseline.frames import REFUSALS, Frame, from_frame, slot
 from supertiny.baseline.labels import OUTSIDE, Span, name_of, read, token_spans, value_of
 from supertiny.baseline.parts import DOMAIN, read_domains
 from supertiny.core.ask import Generation
@@ -102,7 +102,7 @@ def _intent(label: str, pool: Pool) -> _Intent:
     assert isinstance(call, Call) or (isinstance(call, Malformed) and call.call is not None)
     held = call if isinstance(call, Call) else call.call
     function = pool[name_of(label)]
-    slots = {n: to_slot(v, function.parameters[n].type) for n, v in held.arguments.items()} if held else {}
+    slots = {n: slot(v, function.parameters[n]) for n, v in held.arguments.items()} if held else {}
     return _Intent(function, slots)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar]
+SCALARS = ("string", "number", "boolean")
+"""what a scalar is in JSON, where a whole number is a number"""
 
 MAX_CHARS, MAX_DEPTH, MAX_KEYS = 4096, 4, 64
 """Bounds of one reply: characters, nesting of brackets, keys of one object."""
@@ -28,6 +30,13 @@ class Parameter:
     required: bool = False
     enum: tuple[Scalar, ...] = ()
     """the only values allowed; empty: any"""
+    items: "Parameter | None" = None
+    """of an array: what each of its values is, a scalar; None: any scalar"""
+
+    @property
+    def kind(self) -> str:
+        """Its type in words."""
+        return f"{self.type} of {self.items.type}" if self.items else self.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +124,28 @@ def check_call(call: Call, pool: Pool) -> Call | Malformed:
         parameter = function.parameters.get(name)
         if parameter is None:
             return Malformed(Fault.UNKNOWN_PARAMETER, f"{call.name} has no {name!r}", call)
-        if not _has_type(value, parameter.type):
-            return Malformed(Fault.WRONG_TYPE, f"{call.name}.{name} wants {parameter.type}, got {value!r}", call)
-        if parameter.enum and value not in parameter.enum:
-            return Malformed(Fault.NOT_ALLOWED, f"{call.name}.{name}: {value!r}", call)
+        if fault := misfit(value, parameter):
+            why = f": {value!r}" if fault is Fault.NOT_ALLOWED else f" wants {parameter.kind}, got {value!r}"
+            return Malformed(fault, f"{call.name}.{name}{why}", call)
     for name, parameter in function.parameters.items():
         if parameter.required and name not in call.arguments:
             return Malformed(Fault.MISSING_PARAMETER, f"{call.name} wants {name!r}", call)
     return call
+
+
+def misfit(value: Any, parameter: Parameter) -> Fault | None:
+    """What is wrong with a value that stands for `parameter`; None: it fits.
+
+    >>> days = Parameter("array", items=Parameter("string", enum=("mon", "tue")))
+    >>> misfit(["tue"], days), str(misfit(["sun"], days)), str(misfit([1], days))
+    (None, 'value not allowed', 'wrong type')
+    """
+    if not _has_type(value, parameter.type):
+        return Fault.WRONG_TYPE
+    if parameter.enum and value not in parameter.enum:
+        return Fault.NOT_ALLOWED
+    wrong = [misfit(item, parameter.items) for item in value] if parameter.items else []
+    return next(filter(None, wrong), None)
 
 
 def answer_text(answer: Answer) -> str:

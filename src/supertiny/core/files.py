@@ -75,7 +75,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 def read_json(path: Path) -> Any:
     """Read one JSON value; a missing or broken file is an error that names it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the stage that makes it (`dvc repro`)") from None
     except (ValueError, RecursionError) as error:
@@ -90,11 +90,20 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 if not line.strip():
                     continue
                 try:
-                    yield number, json.loads(line.decode("utf-8"))
+                    yield number, json.loads(line.decode("utf-8"), object_pairs_hook=_each_once)
                 except (ValueError, RecursionError) as error:
                     raise UserError(f"{path}, line {number}: not a JSON value ({error})") from None
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; run the stage that makes it (`dvc repro`)") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, in which no key stands twice: the last would be read, and what the first says lost in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in an object")
+    return found
 
 
 def digest(*parts: Any) -> str:

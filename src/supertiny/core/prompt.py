@@ -4,12 +4,25 @@ What many queries share (the candidates) comes first, so that its keys and value
 """
 
 import re
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache, lru_cache
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Fault, Function, Malformed, Parameter, Pool, answer_text, parse_reply
+from supertiny.core.calls import (
+    SCALARS,
+    Answer,
+    Call,
+    Fault,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    answer_text,
+    parse_reply,
+)
 from supertiny.core.config import require
 from supertiny.core.records import Example
 
@@ -112,6 +125,10 @@ def dialogue(example: Example) -> str:
     return SEPARATOR.join(part for part in (said.query, said.context, said.knowledge, said.earlier) if part)
 
 
+ANY_SCALAR = {"anyOf": [{"type": kind} for kind in SCALARS]}
+"""an item of an array whose schema does not say what its items are: what the reader takes, and nothing else"""
+
+
 def call_schema(functions: Iterable[Function]) -> dict[str, Any]:
     """The schema of a call of one of `functions`, arguments in document order, nothing else allowed."""
     return {"anyOf": [_one(function) for function in functions]}
@@ -135,7 +152,9 @@ def _one(function: Function) -> dict[str, Any]:
 def _value(parameter: Parameter) -> dict[str, Any]:
     if parameter.enum:
         return {"enum": list(parameter.enum)}
-    return {"type": "array", "items": {}} if parameter.type == "array" else {"type": parameter.type}
+    if parameter.type != "array":
+        return {"type": parameter.type}
+    return {"type": "array", "items": _value(parameter.items) if parameter.items else ANY_SCALAR}
 
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")

@@ -5,16 +5,40 @@ knowledge.json    a list of {"term", "explanation"}
 *.jsonl           one example a line (`Example`)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Answer, Function, Malformed, Parameter, Pool, answer_from_json, answer_json
+from supertiny.core.calls import (
+    Answer,
+    Call,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    Scalar,
+    answer_from_json,
+    answer_json,
+    misfit,
+)
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl, write_json, write_jsonl
 
 TYPES = ("string", "integer", "number", "boolean", "array")
+TOOL_KEYS = ("type", "function")
+FUNCTION_KEYS = ("name", "description", "parameters", "strict", "domain")
+NOTES = ("title", "$comment", "default", "example", "examples", "format", "deprecated", "readOnly", "writeOnly")
+"""keys of a JSON schema that shut out no value"""
+SCHEMA_KEYS = ("type", "properties", "required", "additionalProperties", "description", "$schema", "$id", "$defs")
+SPEC_KEYS = ("type", "description", "enum", "items")
+OURS = "x-"
+"""what a key begins with that is somebody's own"""
+MAX_NAME = 64
+"""characters of a function's name, as the OpenAI protocol has it, and of a parameter's"""
+MARKS = "(),:?<>"
+"""what stands between names in a prompt, or makes a tag of one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +91,89 @@ def write_functions(path: Path, pool: Pool) -> None:
 
 
 def function_of_tool(tool: Any, where: str) -> Function:
-    """The function of a tool in the OpenAI schema; an error names `where` it stands."""
+    """The function of a tool in the OpenAI schema; an error names `where` it stands.
+
+    A schema says which calls there are: a key that is not understood would be a call that is misread, so it is refused.
+    """
     body = _field(tool, "function", dict, where)
+    if (kind := _field(tool, "type", str, where, "function")) != "function":
+        raise UserError(f"{where}: field 'type': expected 'function', got {kind!r}")
+    _must_be_known(tool, TOOL_KEYS, where)
     name = _field(body, "name", str, where)
+    _must_be_name(name, f"{where}: field 'name'")
     where = f"{where} ({name})"
-    schema = _field(body, "parameters", dict, where, {})
-    required = _strings(schema, "required", where)
-    parameters = {}
-    for key, spec in _field(schema, "properties", dict, where, {}).items():
-        kind = _field(spec, "type", str, f"{where}: parameter {key!r}")
-        if kind not in TYPES:
-            raise UserError(f"{where}: parameter {key!r}: field 'type': {kind!r} is none of {', '.join(TYPES)}")
-        enum = tuple(_field(spec, "enum", list, f"{where}: parameter {key!r}", []))
-        if not all(isinstance(value, str | int | float) for value in enum):
-            raise UserError(f"{where}: parameter {key!r}: field 'enum': expected scalars, got {list(enum)!r}")
-        description = _field(spec, "description", str, f"{where}: parameter {key!r}", "")
-        parameters[key] = Parameter(kind, description, key in required, enum)
+    _must_be_known(body, FUNCTION_KEYS, where)
+    description = _field(body, "description", str, where, "")
+    parameters = _parameters(_field(body, "parameters", dict, where, {}), where)
+    return Function(name, description, parameters, _field(body, "domain", str, where, ""))
+
+
+def _parameters(schema: dict[str, Any], where: str) -> dict[str, Parameter]:
+    """The parameters in the schema of a function's arguments: an object of named properties, and nothing else."""
+    if (kind := _field(schema, "type", str, f"{where}: parameters", "object")) != "object":
+        raise UserError(f"{where}: field 'parameters.type': expected 'object', got {kind!r}")
+    _must_be_known(schema, (*SCHEMA_KEYS, *NOTES), where, "parameters.")
+    properties, required = _field(schema, "properties", dict, where, {}), _strings(schema, "required", where)
+    if _field(schema, "additionalProperties", bool, where, False) and not properties:
+        why = "a function that takes anything cannot be called here; name what it takes in 'properties'"
+        raise UserError(f"{where}: field 'additionalProperties': {why}")
     for key in required:
-        if key not in parameters:
+        if key not in properties:
             raise UserError(f"{where}: field 'required': {key!r} is not among the properties")
-    return Function(name, _field(body, "description", str, where), parameters, _field(body, "domain", str, where, ""))
+    for key in properties:
+        _must_be_name(key, f"{where}: parameter {key[:MAX_NAME]!r}")
+    return {
+        key: _parameter(spec, f"{where}: parameter {key!r}", key in required, TYPES) for key, spec in properties.items()
+    }
+
+
+def _parameter(spec: Any, where: str, required: bool, types: Sequence[str]) -> Parameter:
+    """One parameter, or what the items of an array are."""
+    if isinstance(spec, dict) and "type" not in spec:  # what stands there in its place is the better word
+        _must_be_known(spec, (*SPEC_KEYS, *NOTES), where)
+    kind = _field(spec, "type", str, where)
+    if kind not in types:
+        raise UserError(f"{where}: field 'type': {kind!r} is none of {', '.join(types)}")
+    _must_be_known(spec, (*SPEC_KEYS, *NOTES), where)
+    if "items" in spec and kind != "array":
+        raise UserError(f"{where}: field 'items': only an array has items, this is {kind}")
+    of_items = _field(spec, "items", dict, where, {})
+    items = _parameter(of_items, f"{where}: items", False, TYPES[:-1]) if of_items else None
+    return Parameter(kind, _field(spec, "description", str, where, ""), required, _enum(spec, kind, where), items)
+
+
+def _enum(spec: dict[str, Any], kind: str, where: str) -> tuple[Scalar, ...]:
+    """The values that are allowed, each of them one of its type; empty where the schema names none."""
+    where, values = f"{where}: field 'enum'", _field(spec, "enum", list, where, [])
+    if not all(isinstance(value, str | int | float) for value in values):
+        raise UserError(f"{where}: expected scalars, got {values!r}")
+    if "enum" in spec and not values:
+        raise UserError(f"{where}: is empty, so that no value is allowed; name some, or leave it out")
+    for value in values:
+        if misfit(value, Parameter(kind)) or not _can_be_written(value):
+            remedy = "what each value may be stands in items.enum" if kind == "array" else "mend the type or the value"
+            raise UserError(f"{where}: {value!r} is no {kind} that can be written; {remedy}")
+    return tuple(int(value) if kind == "integer" else value for value in values)
+
+
+def _can_be_written(value: Scalar) -> bool:
+    """Not a number that JSON has no word for, nor a whole one beyond the 64 bits that grammars count with."""
+    return isfinite(value) if isinstance(value, float) else isinstance(value, str) or -(2**63) <= value < 2**63
+
+
+def _must_be_known(row: dict[str, Any], known: Sequence[str], where: str, above: str = "") -> None:
+    for key in row:
+        if key not in known and not key.startswith(OURS):
+            why = "is not understood here, and would be lost in silence; take it out, or say it in the description"
+            raise UserError(f"{where}: field {above + key!r}: {why}")
+
+
+def _must_be_name(name: str, where: str) -> None:
+    """A name stands in prompts as it is, beside others: it can hold nothing that would part it from itself."""
+    sound = name.isprintable() and name == name.strip() and not set(name) & set(MARKS)
+    if not sound or not 0 < len(name) <= MAX_NAME:
+        what = f"expected a name of 1 to {MAX_NAME} characters on one line, without any of {' '.join(MARKS)}"
+        raise UserError(f"{where}: {what}, got {name[: 2 * MAX_NAME]!r}")
 
 
 def tool_json(function: Function) -> dict[str, Any]:
@@ -96,7 +183,7 @@ def tool_json(function: Function) -> dict[str, Any]:
             "type": p.type,
             "description": p.description,
             **({"enum": list(p.enum)} if p.enum else {}),
-            **({"items": {}} if p.type == "array" else {}),
+            **({"items": _items_json(p.items)} if p.type == "array" else {}),
         }
         for name, p in function.parameters.items()
     }
@@ -113,6 +200,13 @@ def tool_json(function: Function) -> dict[str, Any]:
             },
         },
     }
+
+
+def _items_json(items: Parameter | None) -> dict[str, Any]:
+    if items is None:
+        return {}
+    said = {"description": items.description, "enum": list(items.enum)}
+    return {"type": items.type, **{key: value for key, value in said.items() if value}}
 
 
 def read_examples(path: Path, pool: Pool) -> list[Example]:
@@ -171,10 +265,6 @@ def _example(row: Any, pool: Pool, where: str) -> Example:
     for key, value in context.items():
         if not isinstance(value, str):
             raise UserError(f"{where}: field 'context.{key}': expected a string, got {value!r}")
-    candidates = _strings(row, "candidates", where)
-    for name in candidates:
-        if name not in pool:
-            raise UserError(f"{where}: field 'candidates': no function {name!r} in the pool")
     history = tuple(
         Turn(
             _field(turn, "query", str, f"{where}: field 'history[{i}]'"),
@@ -192,11 +282,29 @@ def _example(row: Any, pool: Pool, where: str) -> Example:
         context=context,
         history=history,
         knowledge=_strings(row, "knowledge", where),
-        candidates=candidates,
+        candidates=_candidates(row, answers[:1], pool, where),
         answers=answers,
         template=_field(row, "template", str, where, ""),
         tags=_strings(row, "tags", where),
     )
+
+
+def _candidates(row: Any, first: Sequence[Answer], pool: Pool, where: str) -> tuple[str, ...]:
+    """The functions that the row itself offers: each once, and with them what its `first` answer calls, if it has one.
+
+    That is the answer which is taught: no model could give it, and none should learn to call what is not offered.
+    """
+    names, where = _strings(row, "candidates", where), f"{where}: field 'candidates'"
+    for at, name in enumerate(names):
+        if name not in pool:
+            raise UserError(f"{where}: no function {name!r} in the pool")
+        if name in names[:at]:
+            raise UserError(f"{where}: {name!r} stands there twice")
+    for answer in first:
+        if names and isinstance(answer, Call) and answer.name not in names:
+            why = f"{answer.name!r}, which the first of the answers calls, is none of them"
+            raise UserError(f"{where}: {why}; offer it, or leave candidates out")
+    return names
 
 
 def _answer(value: Any, pool: Pool, where: str) -> Answer:

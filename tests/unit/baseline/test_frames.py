@@ -153,3 +153,21 @@ def test_losses_names_function_parameter_and_reason():
     assert from_frame(to_frame(Call("unclear", {"tags": ["a", 3]}), pool), pool) == Call(
         "unclear", {"tags": ["a", "3"]}
     )
+
+
+@pytest.mark.parametrize(
+    ("items", "value"),
+    [
+        (Parameter("integer"), [5, 7]),
+        (Parameter("number"), [0.5, 7, 2.0]),
+        (Parameter("boolean"), [True, False]),
+        (Parameter("string", enum=("mon", "a|b")), ["a|b", "mon"]),
+        (Parameter("integer"), []),
+    ],
+)
+def test_items_whose_type_the_schema_gives_come_back_as_they_were(items, value):
+    pool = {"set": Function("set", "", {"to": Parameter("array", items=items)})}
+    back = from_frame(to_frame(Call("set", {"to": value}), pool), pool)
+    assert back == Call("set", {"to": value}) and [*map(type, back.arguments["to"])] == [*map(type, value)]
+    assert losses(pool) == []
+    assert from_frame(Frame(OTHER, "set", {"to": "noday"}), pool).fault in (Fault.WRONG_TYPE, Fault.NOT_ALLOWED)

@@ -32,6 +32,8 @@ POOL = {
             "now": Parameter("boolean"),
             "lamps": Parameter("array"),
             "mode": Parameter("string", enum=("soft", "hard")),
+            "days": Parameter("array", items=Parameter("string", enum=("mon", "tue"))),
+            "hours": Parameter("array", items=Parameter("integer")),
         },
     ),
     "stop": Function("stop", "Stop everything."),
@@ -83,6 +85,10 @@ def dim(**arguments):
         (dim(lamps=[["a"]]), Fault.WRONG_TYPE, "dim.lamps"),
         (dim(lamps=[None]), Fault.WRONG_TYPE, "dim.lamps"),
         (dim(mode="Soft"), Fault.NOT_ALLOWED, "dim.mode: 'Soft'"),
+        (dim(days=["mon", "noday"]), Fault.NOT_ALLOWED, "dim.days: ['mon', 'noday']"),
+        (dim(days=["mon", 1]), Fault.WRONG_TYPE, "dim.days wants array of string, got ['mon', 1]"),
+        (dim(hours=[1.5]), Fault.WRONG_TYPE, "dim.hours wants array of integer, got [1.5]"),
+        (dim(hours=[True]), Fault.WRONG_TYPE, "dim.hours"),
     ],
 )
 def test_every_fault_is_named_and_shown(text, fault, detail):
@@ -110,6 +116,8 @@ def test_a_fault_of_the_schema_still_gives_the_call():
         (dim(level=5.0), Call("dim", {"area": "hall", "level": 5.0})),
         (dim(speed=5), Call("dim", {"area": "hall", "speed": 5})),
         (dim(now=True, lamps=["a", 1, False], mode="soft"), None),
+        (dim(days=["tue", "mon", "tue"], hours=[1, 2.0]), None),
+        (dim(days=[], hours=[]), None),
         (dim(area='[[[[[[ "{'), Call("dim", {"area": '[[[[[[ "{'})),
         ("No appropriate function", Refusal.NO_FUNCTION),
         (" Request unclear\n", Refusal.UNCLEAR),

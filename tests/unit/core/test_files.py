@@ -90,7 +90,7 @@ def test_what_is_no_json_is_refused_and_keeps_the_old_file(tmp_path, bad):
         assert names(tmp_path) == ["a.json"]
 
 
-BROKEN = [b"{", b"", b"\xff", b"[1,]", b"[" * 100_000, b"9" * 5000]
+BROKEN = [b"{", b"", b"\xff", b"[1,]", b"[" * 100_000, b"9" * 5000, b'[{"a": 1, "a": 1}]']
 
 
 @pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))

@@ -17,6 +17,8 @@ POOL = {
             "area": Parameter("string", "where", required=True),
             "level": Parameter("integer", "percent", enum=(10, 50)),
             "lamps": Parameter("array"),
+            "days": Parameter("array", "when", items=Parameter("string", "of the week", enum=("mon", "tue"))),
+            "hours": Parameter("array", items=Parameter("integer")),
         },
         domain="light",
     ),
@@ -29,7 +31,10 @@ FULL = Example(
     history=(Turn("dim the hall", Call("dim", {"area": "hall"})), Turn("hm", Refusal.UNCLEAR)),
     knowledge=("bedroom: upstairs",),
     candidates=("dim", "stop"),
-    answers=(Call("dim", {"area": "bedroom", "level": 50, "lamps": ["é", 2]}), Refusal.NO_FUNCTION),
+    answers=(
+        Call("dim", {"area": "bedroom", "level": 50, "lamps": ["é", 2], "days": ["tue", "mon"]}),
+        Refusal.NO_FUNCTION,
+    ),
     template="and the {area} too",
     tags=("follow_up",),
 )
@@ -71,6 +76,8 @@ GOOD = {"id": "2", "query": "dim the hall", "answers": [{"name": "dim", "argumen
         ({"template": 1}, "field 'template': expected str"),
         ({"candidates": ["fly"]}, "field 'candidates': no function 'fly' in the pool"),
         ({"candidates": [["dim"]]}, "field 'candidates': expected strings"),
+        ({"candidates": ["dim", "stop", "dim"]}, "field 'candidates': 'dim' stands there twice"),
+        ({"candidates": ["stop"]}, "field 'candidates': 'dim', which the first of the answers calls, is none of them"),
         ({"history": {}}, "field 'history': expected list"),
         ({"history": [3]}, "field 'history[0]': expected an object, got int"),
         ({"history": [{"answer": "Request unclear"}]}, "field 'history[0]': field 'query': missing"),
@@ -84,6 +91,14 @@ GOOD = {"id": "2", "query": "dim the hall", "answers": [{"name": "dim", "argumen
         ),
         ({"answers": [{"name": "dim", "arguments": {}}]}, "field 'answers[0]': missing parameter (dim wants 'area')"),
         ({"answers": [{"name": "dim", "arguments": {"area": "a", "level": 20}}]}, "value not allowed (dim.level: 20)"),
+        (
+            {"answers": [{"name": "dim", "arguments": {"area": "a", "days": ["mon", "noday"]}}]},
+            "value not allowed (dim.days: ['mon', 'noday'])",
+        ),
+        (
+            {"answers": [{"name": "dim", "arguments": {"area": "a", "hours": [1.5]}}]},
+            "wrong type (dim.hours wants array of integer, got [1.5])",
+        ),
     ],
 )
 def test_a_faulty_example_is_named(tmp_path, changed, fault):
@@ -124,7 +139,6 @@ def area(**spec):
         ({}, "field 'function': missing"),
         ({"function": []}, "field 'function': expected dict, got list"),
         ({"function": {"description": "x"}}, "field 'name': missing"),
-        ({"function": {"name": "go"}}, "(go): field 'description': missing"),
         (tool(description=1), "(go): field 'description': expected str, got int"),
         (tool(domain=1), "(go): field 'domain': expected str"),
         (tool(name="stop"), "field 'name': 'stop' stands there twice"),
@@ -138,6 +152,21 @@ def area(**spec):
         (area(enum=["x", None]), "(go): parameter 'area': field 'enum': expected scalars"),
         (tool({"required": ["area"]}), "(go): field 'required': 'area' is not among the properties"),
         (tool({"required": [1]}), "(go): field 'required': expected strings"),
+        ({**tool(), "type": "custom"}, "field 'type': expected 'function', got 'custom'"),
+        ({**tool(), "parameters": {}}, "field 'parameters': is not understood here"),
+        (tool(input_schema={}), "(go): field 'input_schema': is not understood here"),
+        (tool({"anyOf": [{"type": "object", "properties": {}}]}), "(go): field 'parameters.anyOf': is not understood"),
+        (tool({"type": "object", "properties": {}, "allOf": []}), "(go): field 'parameters.allOf': is not understood"),
+        (tool({"$ref": "#/x"}), "(go): field 'parameters.$ref': is not understood here"),
+        (tool({"patternProperties": {".*": {}}}), "(go): field 'parameters.patternProperties': is not understood"),
+        (tool({"type": "array", "items": {}}), "(go): field 'parameters.type': expected 'object', got 'array'"),
+        (tool({"type": ["object", "null"]}), "(go): parameters: field 'type': expected str, got list"),
+        (tool({"additionalProperties": {"type": "string"}}), "(go): field 'additionalProperties': expected bool"),
+        (tool({"additionalProperties": True}), "(go): field 'additionalProperties': a function that takes anything"),
+        (area(minimum=1), "(go): parameter 'area': field 'minimum': is not understood here"),
+        (area(const="x"), "(go): parameter 'area': field 'const': is not understood here"),
+        (area(nullable=True), "(go): parameter 'area': field 'nullable': is not understood here"),
+        (tool({"properties": {"area": {"$ref": "#/x"}}}), "(go): parameter 'area': field '$ref': is not understood"),
     ],
 )
 def test_a_faulty_function_is_named(tmp_path, bad, fault):
@@ -146,6 +175,101 @@ def test_a_faulty_function_is_named(tmp_path, bad, fault):
     (tmp_path / "f.json").write_text(json.dumps(tools))
     with pytest.raises(UserError, match=r"f\.json, entry 1.*" + re.escape(fault)):
         read_functions(tmp_path / "f.json")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "\n", "wave\nlock(): Locks", "a\u2028b", "a\tb", "lock()", "a, b", "<think>", "go ", "w" * 65, "\ud800"],
+)
+def test_a_name_that_could_not_stand_in_a_prompt_is_refused(tmp_path, name):
+    """Whose name it is, too: a function's or a parameter's."""
+    of_parameter = tool({"properties": {name: {"type": "string"}}})
+    for bad, field in ((tool(name=name), "field 'name'"), (of_parameter, "parameter")):
+        (tmp_path / "f.json").write_text(json.dumps([bad]))
+        with pytest.raises(UserError, match=rf"f\.json, entry 0.*{field}.*: expected a name of 1 to 64 characters"):
+            read_functions(tmp_path / "f.json")
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ({"type": "string", "enum": [1, 2, 3]}, "field 'enum': 1 is no string that can be written; mend the type"),
+        ({"type": "integer", "enum": [1, "2"]}, "field 'enum': '2' is no integer"),
+        ({"type": "integer", "enum": [1.5]}, "field 'enum': 1.5 is no integer"),
+        ({"type": "integer", "enum": [True]}, "field 'enum': True is no integer"),
+        ({"type": "integer", "enum": [2**63]}, f"field 'enum': {2**63} is no integer"),
+        ({"type": "number", "enum": ["1"]}, "field 'enum': '1' is no number"),
+        ({"type": "number", "enum": [float("nan")]}, "field 'enum': nan is no number"),
+        ({"type": "number", "enum": [float("inf")]}, "field 'enum': inf is no number"),
+        ({"type": "boolean", "enum": [1]}, "field 'enum': 1 is no boolean"),
+        ({"type": "array", "enum": ["mon"]}, "field 'enum': 'mon' is no array that can be written; what each"),
+        ({"type": "array", "enum": [["mon"]]}, "field 'enum': expected scalars"),
+        ({"type": "string", "enum": []}, "field 'enum': is empty, so that no value is allowed"),
+        ({"type": "string", "items": {"type": "string"}}, "field 'items': only an array has items, this is string"),
+        ({"type": "array", "items": True}, "field 'items': expected dict, got bool"),
+        ({"type": "array", "items": [{"type": "string"}]}, "field 'items': expected dict, got list"),
+        ({"type": "array", "items": {"enum": ["a"]}}, "items: field 'type': missing"),
+        ({"type": "array", "items": {"anyOf": []}}, "items: field 'anyOf': is not understood here"),
+        ({"type": "array", "items": {"type": "object", "properties": {}}}, "items: field 'type': 'object' is none of"),
+        ({"type": "array", "items": {"type": "array", "items": {}}}, "items: field 'type': 'array' is none of string"),
+        ({"type": "array", "items": {"type": "string", "enum": [1]}}, "items: field 'enum': 1 is no string"),
+        ({"type": "array", "items": {"type": "string", "pattern": "x"}}, "items: field 'pattern': is not understood"),
+        ({"type": "array", "minItems": 1}, "field 'minItems': is not understood here"),
+        ({"type": "array", "prefixItems": []}, "field 'prefixItems': is not understood here"),
+    ],
+)
+def test_a_parameter_that_no_value_could_fit_or_that_would_be_misread_is_refused(tmp_path, spec, fault):
+    (tmp_path / "f.json").write_text(json.dumps([tool({"properties": {"area": spec}})]))
+    with pytest.raises(UserError, match=r"entry 0 \(go\): parameter 'area': " + re.escape(fault)):
+        read_functions(tmp_path / "f.json")
+
+
+def test_what_shuts_out_no_call_may_stand_in_a_schema(tmp_path):
+    levels = {"type": "integer", "enum": [1.0, 2], "title": "Level", "default": 1, "examples": [1], "x-own": {}}
+    plain = {"type": "string", "format": "date", "description": "when", "deprecated": False}
+    lamps = {"type": "array", "items": {"type": "string", "title": "One"}}
+    schema = {
+        "$schema": "x", "type": "object", "additionalProperties": False, "description": "d", "$defs": {},
+        "properties": {"level": levels, "day": plain, "lamps": lamps, "any": {"type": "array", "items": {}}},
+    }  # fmt: skip
+    tools = [{"function": {"name": "stop"}}, tool(schema, strict=True, name="房间.开-灯")]
+    (tmp_path / "f.json").write_text(json.dumps(tools))
+    assert read_functions(tmp_path / "f.json") == {
+        "stop": Function("stop", ""),
+        "房间.开-灯": Function(
+            "房间.开-灯",
+            "Go.",
+            {
+                "level": Parameter("integer", enum=(1, 2)),
+                "day": Parameter("string", "when"),
+                "lamps": Parameter("array", items=Parameter("string")),
+                "any": Parameter("array"),
+            },
+        ),
+    }
+    levels = read_functions(tmp_path / "f.json")["房间.开-灯"].parameters["level"].enum
+    assert [type(one) for one in levels] == [int, int]
+
+
+def test_a_key_that_stands_twice_is_no_schema(tmp_path):
+    (tmp_path / "f.json").write_text('[{"function": {"name": "go", "parameters": {"type": "object", "properties": '
+                                     '{"a": {"type": "string"}, "a": {"type": "integer"}}}}}]')  # fmt: skip
+    with pytest.raises(UserError, match=r"f\.json is not valid JSON: the key 'a' stands twice"):
+        read_functions(tmp_path / "f.json")
+
+
+def test_candidates_of_a_row_may_lack_what_its_first_answer_does_not_call(tmp_path):
+    """A refusal, another right answer, an earlier turn, no answer at all; and none given is none."""
+    stop, dim = {"name": "stop", "arguments": {}}, {"name": "dim", "arguments": {"area": "a"}}
+    rows = [
+        {"answers": ["No appropriate function", dim], "candidates": ["stop"]},
+        {"answers": [stop, dim], "candidates": ["stop"]},
+        {"candidates": ["stop"], "history": [{"query": "x", "answer": dim}]},
+        {"answers": [dim], "candidates": []},
+    ]
+    lines = [json.dumps({"id": str(n), "query": "x", **row}) for n, row in enumerate(rows)]
+    (tmp_path / "e.jsonl").write_text("\n".join(lines))
+    assert [one.candidates for one in read_examples(tmp_path / "e.jsonl", POOL)] == [("stop",)] * 3 + [()]
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "3"])

@@ -15,6 +15,11 @@ POOL = {
     "turn_on": Function("turn_on", "Turns on", {"name": Parameter("string"), "area": Parameter("string")}),
     "wait": Function("wait", "Waits", {"minutes": Parameter("integer", required=True)}),
     "lock": Function("lock", "Locks", {"state": Parameter("string", enum=("open", "shut"), required=True)}),
+    "plan": Function(
+        "plan",
+        "Plans",
+        {"days": Parameter("array", items=Parameter("string", enum=("mon", "tue"))), "any": Parameter("array")},
+    ),
 }
 
 
@@ -93,6 +98,8 @@ def test_constrained_decoding_never_writes_an_invalid_answer(tiny, tokenizer):
         '{"name":"turn_on","arguments":{"name":"Anna\'s \\"big\\" lamp","area":"kitchen"}}',
         '{"name":"wait","arguments":{"minutes":-15}}',
         '{"name":"lock","arguments":{"state":"shut"}}',
+        '{"name":"plan","arguments":{"days":["tue","mon"]}}',
+        '{"name":"plan","arguments":{"days":[],"any":["a",-1.5,true]}}',
         "No appropriate function",
         "Request unclear",
     ],
@@ -109,6 +116,11 @@ def test_the_grammar_admits_every_right_answer(tiny, tokenizer, answer):
         '{"name":"wait","arguments":{"minutes":"5"}}',
         '{"name":"lock","arguments":{"state":"ajar"}}',
         '{"name":"turn_on","arguments":{"colour":"red"}}',
+        '{"name":"plan","arguments":{"days":["noday"]}}',
+        '{"name":"plan","arguments":{"days":[1]}}',
+        '{"name":"plan","arguments":{"any":[["a"]]}}',
+        '{"name":"plan","arguments":{"any":[null]}}',
+        '{"name":"plan","arguments":{"any":[{}]}}',
         "Request unclear indeed",
     ],
 )

@@ -226,7 +226,7 @@ class Drawer:
             marked=turn.marked,
             answers=answers,
             room=request.room,
-            near=turn.call.name,
+            near=answers[0].name,
             tags=("follow_up",),
             history=((request.marked, request.call),),
         )

@@ -79,16 +79,24 @@ def _reply(query: Any, prompt: Any, end: str) -> str | None:
 
 
 def _parameters(function: Function) -> dict[str, dict[str, Any]]:
-    return {
-        name: {"type": p.type, "required": p.required, "enum": list(p.enum)} for name, p in function.parameters.items()
-    }
+    return {name: _spec(parameter) for name, parameter in function.parameters.items()}
+
+
+def _spec(parameter: Parameter) -> dict[str, Any]:
+    items = {"items": _spec(parameter.items)} if parameter.items else {}
+    return {"type": parameter.type, "required": parameter.required, "enum": list(parameter.enum), **items}
 
 
 def _function(name: str, spec: Any) -> Function:
-    parameters = {key: Parameter(p["type"], "", p["required"], tuple(p["enum"])) for key, p in spec.items()}
-    if not all(p.type in TYPES and isinstance(p.required, bool) for p in parameters.values()):
-        raise ValueError(f"{name}: not a schema")
-    return Function(name, "", parameters)
+    return Function(name, "", {key: _parameter(one) for key, one in spec.items()})
+
+
+def _parameter(spec: Any) -> Parameter:
+    items = _parameter(spec["items"]) if "items" in spec else None
+    found = Parameter(spec["type"], "", spec["required"], tuple(spec["enum"]), items)
+    if found.type not in TYPES or not isinstance(found.required, bool):
+        raise ValueError(f"{spec}: not a schema")
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:
