@@ -16,7 +16,7 @@ from supertiny.prototype.config import JudgeConfig, RftSizes
 from supertiny.prototype.judges import choose
 from supertiny.prototype.rft import build, read_answers
 from supertiny.rl.config import ThoughtSizes
-from supertiny.rl.thoughts import trace, write_traces
+from supertiny.rl.thoughts import rule_made, write_traces
 from supertiny.sft.packs import read_training_set
 
 
@@ -36,7 +36,7 @@ def main(llm: Path, judge: Path, data: Path, answers: Path, out: Path, report: P
     write_examples(out / "train.jsonl", examples)
     taught, few = read_training_set(data, out / "train.jsonl"), load_profile("sizes.thoughts", ThoughtSizes).rule
     rows = [*taught.examples[: few or None], *taught.dev]
-    write_traces(out / "thoughts.jsonl", [trace(row, taught.pool) for row in rows])
+    write_traces(out / "thoughts.jsonl", rule_made(rows, taught.pool))
     write_json(report, {"judge": cfg.kind, **counts})
 
 

@@ -16,12 +16,12 @@ from transformers import PreTrainedTokenizerBase
 
 from supertiny.baseline.frames import domain_of, to_frame, to_slot
 from supertiny.core.calls import Answer, Call, Parameter, Pool, Refusal, Scalar, Value, answer_text
-from supertiny.core.prompt import SEPARATOR, parts
+from supertiny.core.prompt import LONE, SEPARATOR, parts, spaced
 from supertiny.core.records import Example
 from supertiny.judge.meaning import SMALL, TENS, Quantity, normalise, same
 from supertiny.model.encoder import MAX_TOKENS, NONE, Labelled
 
-_WORD = re.compile(r"[\w'\u2019]+(?:[.:-]\w+)*|[%°]")
+_WORD = re.compile(rf"[{LONE}](?:[{LONE}](?<!\w))*|(?:[^\W{LONE}]|['\u2019])+(?:[.:-][^\W{LONE}]+)*|[%°]")
 
 Span = tuple[int, int]
 """first character, and the one after the last"""
@@ -135,13 +135,14 @@ def _find(value: Scalar, text: str, parts: list[list[Span]], taken: list[Span]) 
 
 
 def _sizes_as_written(value: Scalar) -> range:
-    size = len(str(value).split())
-    return range(size, min(2 * size, MAX_WORDS) + 1)  # "3D-printer" may be one word or three
+    size = len(spaced(str(value)).split())
+    most = MAX_WORDS if spaced(str(value)) == str(value) else max(MAX_WORDS, size)  # of single letters there are more
+    return range(size, min(2 * size, most) + 1)  # "3D-printer" may be one word or three
 
 
 def _sizes_as_meant(value: Scalar) -> range:
     if isinstance(value, str):
-        size = len(value.split())
+        size = len(spaced(value).split())
         return range(max(1, size - 1), min(size + 1, MAX_WORDS) + 1)
     return range(1, MAX_NUMERAL_WORDS + 1)
 

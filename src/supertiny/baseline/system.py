@@ -12,6 +12,7 @@ from supertiny.baseline.labels import OUTSIDE, Span, name_of, read, token_spans,
 from supertiny.baseline.parts import DOMAIN, read_domains
 from supertiny.core.ask import Generation
 from supertiny.core.calls import Answer, Call, Function, Malformed, Pool, Refusal, answer_from_json
+from supertiny.core.prompt import is_lone
 from supertiny.core.records import Example
 from supertiny.model.encoder import HeadedEncoder, load_headed
 
@@ -157,8 +158,13 @@ def whole_words(text: str, span: Span) -> str:
     'thermostat'
     """
     start, end = span
-    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+    while start > 0 and _in_word(text[start - 1]) and _in_word(text[start]):
         start -= 1
-    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+    while end < len(text) and _in_word(text[end]) and _in_word(text[end - 1]):
         end += 1
     return text[start:end].strip()
+
+
+def _in_word(char: str) -> bool:
+    """Whether the letters beside it belong to its word."""
+    return char.isalnum() and not is_lone(char)

@@ -244,13 +244,13 @@ def read(text: str) -> Thought | TagFault:
 
 
 def read_answer(text: str, pool: Pool) -> Answer | Malformed:
-    """The answer of a small model that may think first; a reply with a tag must be in the format. Total.
+    """The answer of a small model that may think first; a reply that begins with a tag must be in the format. Total.
 
     >>> read_answer("<think>open</think><answer>Request unclear</answer>", {})
     <Refusal.UNCLEAR: 'Request unclear'>
     """
-    if not any(tag in text for tag in TAGS):
-        return parse_reply(text, pool)
+    if not text.lstrip().startswith("<") or not any(tag in text for tag in TAGS):
+        return parse_reply(text, pool)  # a value in it may spell a tag
     parts = read(text)
     return Malformed(Fault.NOT_A_CALL, parts.value) if isinstance(parts, TagFault) else parse_reply(parts.answer, pool)
 
@@ -260,21 +260,69 @@ def head(answer: Answer) -> str:
     return answer.name if isinstance(answer, Call) else answer.value
 
 
-def named(thought: str, names: Iterable[str]) -> list[str]:
-    """Those of `names` that stand in `thought` as whole words, in its order and as often as they do.
+_UNPARTED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f"
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b\u303c\u3040-\u30fa\u30fc-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua980-\ua9ff\uaa60-\uaadf\uf900-\ufaff\uff66-\uff9f"
+    "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+"""scripts that part no words (Thai, Lao, Tibetan, Burmese, Khmer, Tai, Javanese, Balinese, Japanese, Chinese, Yi), as a
+regular expression has them between brackets"""
+_HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
+"""Korean parts words by spaces, but what a noun does in its sentence is written onto its end"""
+_LENGTHENED = "\u30fc\uff70\uff9e\uff9f"
+"""Japanese letters that lengthen or harden the one before, as marks do"""
+LONE = _UNPARTED + _HANGUL
+"""letters that count as a word each where words are counted; as above"""
+_LONE = re.compile(f"[{LONE}](?:[{LONE}](?<!\\w))*")
+"""one of them, with the marks on it"""
 
-    Case counts, and of names that share a place the longest is meant.
+
+def is_lone(char: str) -> bool:
+    """Whether a letter counts as a word."""
+    return _LONE.match(char) is not None
+
+
+def spaced(text: str) -> str:
+    """The text with spaces around each letter that counts as a word, so that all texts can be split at spaces.
+
+    >>> spaced("\u6253\u5f00LED now").split()
+    ['\u6253', '\u5f00', 'LED', 'now']
+    """
+    return _LONE.sub(r" \g<0> ", text)
+
+
+def named(text: str, names: Iterable[str]) -> list[str]:
+    """Those of `names` that stand in `text` as whole words, in its order and as often as they do (`whole`).
 
     >>> named("not unlock_door but lock_door.", ["lock_door", "unlock_door"])
     ['unlock_door', 'lock_door']
     """
+    return whole(tuple(names), text.isascii()).findall(text)
+
+
+@lru_cache(maxsize=64)
+def whole(names: tuple[str, ...], plain: bool) -> re.Pattern[str]:
+    """Any of `names` as a whole word; case counts, and of names that share a place the longest is meant.
+
+    A word ends between any two letters but those of a script that parts words by spaces, and never before a mark that
+    stands on its last letter. `plain`: for texts in ASCII, where that is quickly said.
+
+    >>> whole(("\u706f",), False).findall("\u6253\u5f00\u706f")
+    ['\u706f']
+    """
     longest_first = sorted({name for name in names if name}, key=lambda name: (-len(name), name))
-    if not longest_first:
-        return []
-    return re.findall(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", thought)
+    start, end = (r"(?:(?<!\w)|(?!\w))",) * 2 if plain else _edges()
+    any_of = "|".join(map(re.escape, longest_first))
+    return re.compile(f"{start}(?:{any_of}){end}" if longest_first else "(?!)")
 
 
-def last_named(thought: str, names: Iterable[str]) -> str | None:
-    """The name that the thought ends on, whatever words follow it; None where it has none of them."""
-    found = named(thought, names)
-    return found[-1] if found else None
+@cache
+def _edges() -> tuple[str, str]:
+    """Where a word begins, and where it ends, in any script."""
+    marks = [char for char in map(chr, range(0x300, 0x1F000)) if unicodedata.category(char)[0] == "M"]
+    parted = re.sub(f"[{_UNPARTED}]", "", "".join(marks))
+    edge = rf"(?<![^\W{_UNPARTED}])(?<![{parted}])|(?![^\W{_UNPARTED}]|[{parted}])"
+    start = rf"(?:{edge}|(?<=[{_HANGUL}])(?![{_HANGUL}]))"
+    end = rf"(?:{edge}|(?<=[{_HANGUL}])|(?=[{_HANGUL}]))"
+    return start, rf"{end}(?![{''.join(marks)}{_LENGTHENED}])"

@@ -1,10 +1,9 @@
 """What every source of data gives back, the parameters that shape it, what a query is offered and explained."""
 
 import random
-import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from supertiny.core.calls import Function, Pool
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
+from supertiny.core.prompt import named, spaced
 from supertiny.core.records import Example
 from supertiny.judge.verdicts import Judged
 
@@ -54,9 +54,9 @@ def nearness(one: Function, other: Function) -> float:
     >>> nearness(Function("turn_on_light", "", {}, "light"), Function("turn_off_light", "", {}, "light"))
     1.0
     """
-    words, others = set(one.name.split("_")), set(other.name.split("_"))
+    words, others = (set(spaced(each.name).replace("_", " ").split()) for each in (one, other))
     same_domain = bool(one.domain) and one.domain == other.domain
-    return len(words & others) / len(words | others) + 0.5 * same_domain
+    return len(words & others) / max(len(words | others), 1) + 0.5 * same_domain
 
 
 def _weighted(rng: random.Random, names: list[str], weights: list[float], count: int) -> list[str]:
@@ -197,15 +197,7 @@ def lookup(query: str, knowledge: Knowledge) -> tuple[str, ...]:
     ('the dragon: the boiler',)
     """
     explanations = {term.lower(): explanation for term, explanation in knowledge}
-    found = (explanations[match[0]] for match in _pattern(tuple(explanations)).finditer(query.lower()))
-    return tuple(dict.fromkeys(found))
-
-
-@lru_cache(maxsize=8)
-def _pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
-    """One alternation of whole terms, longest first; matches nothing where there are none."""
-    longest_first = sorted(terms, key=lambda term: (-len(term), term))
-    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)" if terms else r"(?!)")
+    return tuple(dict.fromkeys(explanations[term] for term in named(query.lower(), explanations)))
 
 
 def read_knowledge(path: Path) -> Knowledge:

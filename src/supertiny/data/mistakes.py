@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Function, Parameter, Pool, Refusal, Scalar, Value, answer_text
+from supertiny.core.calls import Answer, Call, Function, Parameter, Pool, Refusal, Scalar, Value, answer_text, misfit
+from supertiny.core.prompt import spaced
 from supertiny.core.records import Example
 from supertiny.judge.meaning import ORDINALS, SMALL, TENS
 from supertiny.judge.reference import Failure
@@ -222,6 +223,9 @@ def _call_of(function: Function, arguments: Mapping[str, Value], scene: Scene) -
 
 def _some_value(name: str, parameter: Parameter, scene: Scene) -> Value:
     seen = [value for value in scene.values.get(name, ()) if fits(value, parameter)]
+    if parameter.items and not seen:
+        item = _some_value(name, parameter.items, scene)
+        return [] if isinstance(item, list) else [item]
     made: dict[str, Value] = {"string": name, "boolean": True, "array": [name]}
     return scene.rng.choice(list(parameter.enum) or seen or [made.get(parameter.type, 10)])
 
@@ -230,7 +234,7 @@ def fits(value: Value, parameter: Parameter) -> bool:
     """Whether the parameter's schema takes the value."""
     kinds: dict[str, Any] = {"string": str, "integer": int, "number": int | float, "boolean": bool, "array": list}
     right = isinstance(value, kinds[parameter.type]) and isinstance(value, bool) == (parameter.type == "boolean")
-    return right and (not parameter.enum or value in parameter.enum)
+    return right and misfit(value, parameter) is None
 
 
 def _other_values(name: str, parameter: Parameter, value: Value, scene: Scene) -> list[Value]:
@@ -263,7 +267,7 @@ def differs(one: Value, other: Value) -> bool:
     (True, False, False, False)
     """
     if isinstance(one, str) and isinstance(other, str):
-        left, right = set(one.casefold().split()), set(other.casefold().split())
+        left, right = (set(spaced(each.casefold()).split()) for each in (one, other))
         return all(own and all(map(_is_plain, own)) for own in (left - right, right - left))
     return type(one) is not str and type(other) is not str and one != other
 

@@ -1,7 +1,6 @@
 """What a person should know of their own functions and queries before a model learns from them."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ from supertiny.core.calls import Answer, Call, Pool, answer_json
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.findings import Finding, ok, warning
+from supertiny.core.prompt import named, whole
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.dataset import SPLITS, Dataset, DatasetSizes
 
@@ -94,15 +94,11 @@ def sentence(row: Example) -> str:
     """
     said = plain(row.template or row.query)
     arguments = {} if row.template else {name: value for call in called(row) for name, value in call.arguments.items()}
-    values = [
-        (plain(str(one)), name)
-        for name, value in arguments.items()
-        for one in (value if isinstance(value, list) else [value])
-    ]
-    for value, name in sorted(values, key=lambda pair: -len(pair[0])):
-        if value:
-            said = re.sub(rf"(?<![\w{{]){re.escape(value)}(?![\w}}])", f"{{{name}}}".replace("\\", r"\\"), said)
-    return said
+    names: dict[str, str] = {}
+    for name, value in arguments.items():
+        for one in value if isinstance(value, list) else [value]:
+            names.setdefault(plain(str(one)), name)
+    return whole(tuple(names), said.isascii()).sub(lambda found: f"{{{names[found[0]]}}}", said)
 
 
 def _must_be_spelled(queries: Path) -> None:
@@ -218,6 +214,7 @@ def survey_splits(own: Own, dataset: Dataset, sizes: DatasetSizes, judge: str) -
     """Their sizes, what of them can be learned, and what the test would not find out."""
     hidden = {call.name for row in own.rows if "unseen" in row.tags for call in called(row)}
     return [
+        *_terms(own, dataset),
         _sizes(dataset, sizes),
         _test(dataset),
         _examples(dataset, hidden),
@@ -225,6 +222,21 @@ def survey_splits(own: Own, dataset: Dataset, sizes: DatasetSizes, judge: str) -
         _ood(dataset, hidden),
         _unjudged(dataset, judge),
     ]
+
+
+def _terms(own: Own, dataset: Dataset) -> list[Finding]:
+    """How many terms of the knowledge base any query says; nothing where there is no knowledge base."""
+    terms = [term for term, _ in dataset.knowledge]
+    lowered = [term.lower() for term in terms]
+    said = {term for row in own.rows for term in named(row.query.lower(), lowered)}
+    silent = [term for term in terms if term.lower() not in said]
+    if not terms:
+        return []
+    found = f"queries say {len(terms) - len(silent):,} of {counted(len(terms), 'term')}"
+    if not silent:
+        return [ok("knowledge", found)]
+    remedy = "write terms as queries say them, or leave them out"
+    return [warning("knowledge", f"{found}, and not {listed(silent)}", remedy)]
 
 
 def _sizes(dataset: Dataset, sizes: DatasetSizes) -> Finding:

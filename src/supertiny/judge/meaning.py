@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from supertiny.core.prompt import spaced
+
 _SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen"""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
@@ -236,9 +238,9 @@ def _words(text: str) -> str:
     clean = unicodedata.normalize("NFKC", text.replace("º", "°")).casefold()
     clean = clean.replace("\u2212", "-").replace("&", " and ")
     clean = re.sub(r"['\u2019`]|(?<=[^\W\d])\.|(?<=\d),(?=\d{3}(?!\d))", "", clean)  # it's, p.m., 1,000
-    words = " ".join(_without_articles(_without_punctuation(clean).split()))
-    spaced = _SEAM.sub(" ", words)
-    said = " ".join(digits_for_words(spaced.split()))
+    words = " ".join(_without_articles(spaced(_without_punctuation(clean)).split()))
+    apart = _SEAM.sub(" ", words)
+    said = " ".join(digits_for_words(apart.split()))
     return re.sub(r"\bper ?cent\b", "%", said) or " ".join(text.casefold().split())
 
 

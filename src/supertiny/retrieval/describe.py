@@ -9,6 +9,7 @@ from supertiny.core.ask import AskChats, Chat, ChatConfig
 from supertiny.core.calls import Function, Pool
 from supertiny.core.chat_prompt import asked
 from supertiny.core.errors import UserError
+from supertiny.core.prompt import is_lone
 from supertiny.core.records import Example, read_examples
 from supertiny.retrieval.config import DescribeConfig
 from supertiny.retrieval.index import in_words
@@ -59,7 +60,7 @@ def cleaned(reply: str, max_chars: int) -> str:
     line = next(filter(None, lines), "")
     if len(line) <= max_chars:
         return line
-    whole_words = line[: max_chars + 1].rpartition(" ")[0]
+    whole_words = "" if is_lone(line[max_chars]) else line[: max_chars + 1].rpartition(" ")[0]
     return whole_words or line[:max_chars]
 
 

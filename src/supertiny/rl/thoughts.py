@@ -10,7 +10,7 @@ from typing import Any
 from supertiny.core.calls import Answer, Call, Function, Pool, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl, write_jsonl
-from supertiny.core.prompt import TAGS, Source, Thought, Trace, head, read, response
+from supertiny.core.prompt import TAGS, Source, Thought, Trace, head, is_lone, read, response, spaced
 from supertiny.core.records import Example
 from supertiny.data.dataset import nearness
 from supertiny.rl.rewards import Level, reward
@@ -29,16 +29,16 @@ def accepted(examples: Sequence[Example], texts: Sequence[str], pool: Pool) -> l
     return found
 
 
-def filled(examples: Sequence[Example], traces: Sequence[Trace], rule_made: Mapping[str, Trace]) -> list[Trace]:
+def filled(examples: Sequence[Example], traces: Sequence[Trace], by_rule: Mapping[str, Trace]) -> list[Trace]:
     """`traces`, and for the examples without one what a rule made for them, where it did; in the examples' order."""
-    known = {**rule_made, **{trace.id: trace for trace in traces}}
+    known = {**by_rule, **{trace.id: trace for trace in traces}}
     return [known[example.id] for example in examples if example.id in known]
 
 
 def counts(num_asked: int, traces: Sequence[Trace]) -> dict[str, Any]:
     """How many replies there were, how many were kept, what rules made instead, and words a kept thought."""
     own = [one for one in traces if one.source is Source.MODEL]
-    words = [len(one.thought.split()) for one in own]
+    words = [len(spaced(one.thought).split()) for one in own]
     return {
         "asked": num_asked,
         "kept": len(own),
@@ -62,7 +62,7 @@ def read_traces(path: Path) -> dict[str, Trace]:
         if row["source"] not in list(Source):
             raise UserError(f"{where}: field 'source': {row['source']!r} is none of {', '.join(Source)}")
         trace = Trace(row["id"], row["thought"], row["answer"], Source(row["source"]))
-        if any(tag in part for tag in TAGS for part in (trace.thought, trace.answer)):
+        if _spells_tag(trace):
             raise UserError(f"{where}: a thought or an answer that holds a tag of the format")
         if trace.id in traces:
             raise UserError(f"{where}: field 'id': {trace.id!r} stands there twice")
@@ -105,6 +105,15 @@ def trace(example: Example, pool: Pool) -> Trace:
     return Trace(example.id, made_up(example, answer, pool), response(answer, pool), Source.RULE)
 
 
+def rule_made(examples: Sequence[Example], pool: Pool) -> list[Trace]:
+    """The rows of labelled examples; none for an answer that spells a tag: no reader could tell it from the format."""
+    return [row for row in (trace(example, pool) for example in examples) if not _spells_tag(row)]
+
+
+def _spells_tag(row: Trace) -> bool:
+    return any(tag in part for tag in TAGS for part in (row.thought, row.answer))
+
+
 def _asked(query: str, offered: Sequence[Function]) -> list[str]:
     """Words of the query that tell the candidates apart, in its order; where none does, its last ones.
 
@@ -131,10 +140,10 @@ def _nearest(target: Function | None, asked: Sequence[str], others: Sequence[Fun
 
 def _stems(function: Function) -> set[str]:
     """What a function says of itself: the words of its name and the longer ones of its document."""
-    told = [word for word in _words(function.description) if len(word) >= STEM]
+    told = [word for word in _words(function.description) if len(word) >= STEM or is_lone(word)]
     return {word[:STEM] for word in [*_words(function.name.replace("_", " ")), *told]}
 
 
 def _words(text: str) -> list[str]:
     """Words in lower case without punctuation, so that no tag can come from a query or a document."""
-    return re.findall(r"\w+(?:['\u2019]\w+)*", text.lower())
+    return re.findall(r"\w+(?:['\u2019]\w+)*", spaced(text.lower()))

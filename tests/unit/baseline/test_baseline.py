@@ -80,6 +80,10 @@ def test_the_query_comes_first_then_room_knowledge_and_the_latest_turns_with_the
         ("twenty one, please", {"level": 21}, {}, ["twenty one"], {}),
         ("5 of 50%.", {"level": 50}, {}, ["50"], {}),
         ("half of it", {"level": 50, "area": "attic"}, {}, [], {"level": 50, "area": "attic"}),
+        ("把客厅的灯调到50", {"area": "客厅", "level": 50}, {}, ["客厅", "50"], {}),
+        ("打开LED灯", {"name": "LED 灯"}, {}, ["LED灯"], {}),
+        ("거실의 불", {"area": "거실"}, {}, ["거실"], {}),
+        ("เปิดไฟห้องนอน", {"area": "ห้องนอน"}, {}, ["ห้องนอน"], {}),
     ],
 )  # fmt: skip
 def test_a_value_is_found_where_it_is_said(query, arguments, rest, found, unsaid):
@@ -131,6 +135,9 @@ def test_what_is_aligned_means_the_value_and_shares_no_word(words, data):
         (["door"], Parameter("string", enum=("awning", "blind")), None),
         (["2"], Parameter("integer", enum=(1, 2)), "2"),
         (["a|b", "c"], Parameter("array"), "a\\|b|c"),
+        (["fifty", "9"], Parameter("array", items=Parameter("integer")), "50|9"),
+        (["the Tuesday", "noday"], Parameter("array", items=Parameter("string", enum=("tuesday",))), "tuesday"),
+        (["noday"], Parameter("array", items=Parameter("string", enum=("tuesday",))), None),
     ],
 )
 def test_words_become_slots_by_the_schema(texts, parameter, slot):
@@ -235,6 +242,7 @@ def test_whole_words_only_ever_adds_letters_and_digits(text, data):
     whole = whole_words(text, (start, end))
     assert text[start:end].strip() in whole and whole in text
     assert whole_words("the thermostat, please", (6, 9)) == "thermostat"
+    assert whole_words("请把客厅的灯打开", (2, 4)) == "客厅" and whole_words("打开LED灯", (3, 4)) == "LED"
 
 
 def test_frames_that_training_aims_at_are_the_reference_calls():

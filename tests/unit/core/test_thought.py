@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Malformed, Refusal
-from supertiny.core.prompt import TAGS, Source, TagFault, Thought, Trace, last_named, named, read, read_answer, write
+from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal
+from supertiny.core.prompt import TAGS, Source, TagFault, Thought, Trace, named, read, read_answer, write
 
 pieces = st.lists(st.sampled_from([*TAGS, " ", "\n", "x", "<", ">", "think", "/"]), max_size=9).map("".join)
 
@@ -72,7 +72,7 @@ def test_whatever_is_read_holds_each_tag_once(text):
 )
 def test_the_last_name_is_a_whole_word(thought, last):
     names = ["lock_door", "unlock_door", "get_time", "get_timer_status", "No appropriate function"]
-    assert last_named(thought, names) == last
+    assert (named(thought, names) or [None])[-1] == last
 
 
 def test_of_names_that_share_a_place_the_longest_is_meant():
@@ -90,10 +90,12 @@ def test_a_trace_is_the_reply_it_teaches():
         ("Request unclear", Refusal.UNCLEAR),
         (" <think>so: lock</think><answer>No appropriate function</answer>", Refusal.NO_FUNCTION),
         ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Call("lock")),
+        ('{"name":"note","arguments":{"text":"<answer>, </think>"}}', Call("note", {"text": "<answer>, </think>"})),
     ],
 )
 def test_an_answer_is_read_with_or_without_a_thought(text, answer):
-    assert read_answer(text, {"lock": Function("lock", "")}) == answer
+    pool = {"lock": Function("lock", ""), "note": Function("note", "", {"text": Parameter("string")})}
+    assert read_answer(text, pool) == answer
 
 
 @pytest.mark.parametrize("text", ["<think>x</think>Request unclear", "Request unclear</answer>", "<answer></answer>"])

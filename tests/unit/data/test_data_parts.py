@@ -39,6 +39,7 @@ def test_lookup_takes_the_longest_whole_term():
     assert lookup("The Beast in hq!", knowledge) == ("the beast: a fan", "HQ: the office")
     assert lookup("beastly", knowledge) == ()
     assert lookup("anything", []) == ()
+    assert lookup("打开老地方灯", [("老地方", "x"), ("地方", "no")]) == ("x",)
 
 
 def test_nearness():
@@ -46,6 +47,8 @@ def test_nearness():
         POOL["turn_on_light"], POOL["turn_on_fan"]
     )
     assert nearness(POOL["turn_on_light"], POOL["get_time"]) == 0
+    on, off, timer = (Function(name, "") for name in ("开灯", "关灯", "计时"))
+    assert nearness(on, off) == 1 / 3 > nearness(on, timer) == 0
 
 
 @given(st.integers(0, 10**6), st.sampled_from(list(POOL)), st.integers(1, 9), st.floats(0, 1))

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from supertiny.core.calls import Function, Parameter
 from supertiny.core.errors import UserError
 from supertiny.core.findings import State
+from supertiny.core.records import write_functions
 from supertiny.data.dataset import DatasetSizes, OwnConfig
 from supertiny.data.own import own
 from supertiny.data.survey import asked, read_own, sentence, survey_rows, survey_splits
@@ -17,15 +19,22 @@ from tests.unit.data.conftest import make_config
 SIZES = DatasetSizes(train=300, expert=50, dev=50, test=100, ood=60)
 
 
-def doubts(folder, queries, judge="reference", **descriptions) -> dict[str, str]:
+def doubts(folder, queries, judge="reference", terms=(), **descriptions) -> dict[str, str]:
     """What is doubtful in the files: subject -> what is said and the remedy."""
+    found = looked_at(folder, queries, judge, terms, **descriptions)
+    return {one.what: f"{one.said}; {one.remedy}" for one in found if one.state is not State.OK}
+
+
+def looked_at(folder, queries, judge="reference", terms=(), **descriptions):
     paths = write_own(folder, queries, **descriptions)
     read = read_own(**paths)
-    files = OwnConfig(functions=str(paths["functions"]), queries=str(paths["queries"]), verdicts=None, knowledge=None)
+    (folder / "terms.json").write_text(json.dumps([{"term": term, "explanation": f"{term}: x"} for term in terms]))
+    given = {name: str(path) for name, path in paths.items()} | {"knowledge": str(folder / "terms.json")}
+    files = OwnConfig(verdicts=None, **given)
     dataset = own(make_config(own=files), SIZES, 0)
     found = [*survey_rows(read), *survey_splits(read, dataset, SIZES, judge)]
     assert len({finding.what for finding in found}) == len(found), "two findings of one name"
-    return {one.what: f"{one.said}; {one.remedy}" for one in found if one.state is not State.OK}
+    return found
 
 
 def changed(number: int, **values) -> list[dict]:
@@ -57,6 +66,36 @@ def test_nothing_is_doubtful_in_sound_files(tmp_path):
 )  # fmt: skip
 def test_what_is_doubtful_is_named_with_its_lines(tmp_path, queries, what, said):
     assert said in doubts(tmp_path, queries)[what]
+
+
+def test_terms_that_no_query_says_are_named(tmp_path):
+    found = {one.what: one for one in looked_at(tmp_path, rows(), terms=("the machine", "Number 3", "crema"))}
+    assert str(found["knowledge"]).startswith("warning  knowledge: queries say 2 of 3 terms, and not crema; write")
+    (said,) = [one for one in looked_at(tmp_path, rows(), terms=("machine",)) if one.what == "knowledge"]
+    assert str(said) == "ok       knowledge: queries say 1 of 1 term"
+    assert "knowledge" not in {one.what for one in looked_at(tmp_path, rows())}
+
+
+def test_terms_and_values_are_found_in_a_language_that_parts_no_words(tmp_path):
+    """Two of these queries say where in words that only the knowledge base explains."""
+    pool = {"开灯": Function("开灯", "打开灯", {"房间": Parameter("string"), "分钟": Parameter("integer")})}
+    said = ["请把老地方的灯打开", "打开老地方灯", "打开客厅灯", "计时15分钟"]
+    values = [{"房间": "地下室"}, {"房间": "老地方"}, {"房间": "客厅"}, {"分钟": 15}]
+    lines = [
+        {"id": str(n), "query": query, "answers": [{"name": "开灯", "arguments": value}]}
+        for n, (query, value) in enumerate(zip(said, values, strict=True))
+    ]
+    write_functions(tmp_path / "tools.json", pool)
+    (tmp_path / "queries.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (tmp_path / "terms.json").write_text(json.dumps([{"term": "老地方", "explanation": "老地方: 地下室"}]))
+    paths = {"functions": tmp_path / "tools.json", "queries": tmp_path / "queries.jsonl"}
+    read = read_own(**paths)
+    assert [sentence(row) for row in read.rows] == [said[0], "打开{房间}灯", "打开{房间}灯", "计时{分钟}分钟"]
+    files = OwnConfig(verdicts=None, knowledge=str(tmp_path / "terms.json"), **{n: str(p) for n, p in paths.items()})
+    dataset = own(make_config(own=files), SIZES, 0)
+    explained = {row.id for part in dataset.splits.values() for row in part if row.knowledge == ("老地方: 地下室",)}
+    assert explained == {"0", "1"} == {row.id for p in dataset.splits.values() for row in p if "knowledge" in row.tags}
+    assert "knowledge: queries say 1 of 1 term" in str([str(one) for one in survey_splits(read, dataset, SIZES, "llm")])
 
 
 def test_the_row_that_the_page_shows_is_one_that_is_read(tmp_path):

@@ -188,6 +188,7 @@ def test_what_surely_differs_is_never_the_same(one, other):
             Example(id="1", query="?", answers=(Call("show", {"where": one}),)), Call("show", {"where": other})
         ).correct
     assert differs(one, other) == differs(other, one)
+    assert differs("客厅", "厨房") and not differs("客厅灯", "客厅的灯")
 
 
 @pytest.mark.parametrize(

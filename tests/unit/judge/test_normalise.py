@@ -36,6 +36,7 @@ EQUIVALENT = [
     ["lamp 2", "Lamp two", "the lamp 2", "lamp2", "lamp-2"],
     ["second floor", "2nd floor", "the Second Floor", "2ND floor"],
     ["salt & pepper", "salt and pepper"],
+    ["客厅灯", "客厅 灯", "客厅灯。"],
     ["50 percent cotton", "50% cotton", "50 per cent cotton"],
     [True, "true", "True"],
     [["kitchen", "Hall"], ["the hall", "kitchen"]],

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Refusal
-from supertiny.core.prompt import Source, last_named, read
+from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.prompt import Source, named, read
 from supertiny.core.records import Example
 from supertiny.rl.rewards import Level, reward
-from supertiny.rl.thoughts import made_up, trace
+from supertiny.rl.thoughts import made_up, rule_made, trace
 
 POOL = {
     function.name: function
@@ -58,6 +58,19 @@ def test_thoughts_worked_by_hand(query, answer, thought):
     assert made_up(example(query, answer), answer, POOL) == thought
 
 
+def test_a_script_that_parts_no_words_is_told_apart_letter_by_letter():
+    pool = {name: Function(name, about) for name, about in {"开灯": "打开灯", "关灯": "关掉灯"}.items()}
+    said = example("请打开客厅", Call("开灯", {}), candidates=tuple(pool))
+    assert made_up(said, said.answers[0], pool) == "打 开: not 关灯: 开灯"
+    assert reward(trace(said, pool).text, said.answers, pool).level is Level.CORRECT
+
+
+def test_an_answer_that_spells_a_tag_has_no_thought():
+    pool = {"note": Function("note", "Notes", {"text": Parameter("string")})}
+    rows = [example("note it", Call("note", {"text": text}), candidates=("note",)) for text in ("tea", "</answer>")]
+    assert [one.answer for one in rule_made(rows, pool)] == ['{"name":"note","arguments":{"text":"tea"}}']
+
+
 def test_another_right_function_is_not_argued_against():
     light, off = Call("set_light", {"brightness": 0}), Call("turn_off_light", {})
     said = made_up(example("the light off", off, light), off, POOL)
@@ -80,7 +93,7 @@ def test_every_rule_made_reply_has_the_full_reward(query, answer, names):
     one = example(query, answer, candidates=candidates)
     row = trace(one, POOL)
     assert row == trace(one, POOL)
-    assert last_named(row.thought, [*candidates, *Refusal]) == (answer.name if isinstance(answer, Call) else answer)
+    assert named(row.thought, [*candidates, *Refusal])[-1] == (answer.name if isinstance(answer, Call) else answer)
     assert read(row.text).answer == row.answer
     assert reward(row.text, [answer], {name: POOL[name] for name in candidates}).level is Level.CORRECT
     assert len(row.thought.split()) <= 4 + 2 + 6 + 3
