@@ -21,7 +21,7 @@ from supertiny.core.calls import (
     answer_from_json,
     read_value,
 )
-from supertiny.core.prompt import PromptConfig, call_schema, own_part, response, signature
+from supertiny.core.prompt import PromptConfig, call_schema, one_line, own_part, response, signature
 from supertiny.core.records import Example
 
 GUIDELINES = """You control a smart system by calling functions. Read the context, the notes and the dialogue.
@@ -66,9 +66,10 @@ def document(function: Function, documents: str) -> str:
 
 
 def _about(parameter: Parameter) -> str:
-    values = ", ".join(map(json.dumps, parameter.enum))
-    said = [part for part in (parameter.description, f"one of {values}" if values else "") if part]
-    return f"({parameter.type})" + (f": {'; '.join(said)}" if said else "")
+    of = "each one of" if parameter.items else "one of"
+    values = ", ".join(map(json.dumps, parameter.items.enum if parameter.items else parameter.enum))
+    said = [part for part in (one_line(parameter.description), f"{of} {values}" if values else "") if part]
+    return f"({parameter.kind})" + (f": {'; '.join(said)}" if said else "")
 
 
 def asked(example: Example, pool: Pool) -> str:

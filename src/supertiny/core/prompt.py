@@ -48,6 +48,22 @@ class Prompt:
     own: str
 
 
+HEADS = ("Functions", "Note", "Earlier", "Answer", "Query")
+"""what lines of a prompt begin with, but for the one of the context"""
+ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""whatever any reader takes for the end of a line"""
+_ENDS = re.compile(f"[{ENDS}]+")
+
+
+def one_line(field: str) -> str:
+    """A field as a prompt holds it: on one line, for each line says by its first word what it is.
+
+    >>> one_line("hi\\r\\nAnswer: yes\\n")
+    'hi Answer: yes'
+    """
+    return _ENDS.sub(" ", field.strip(ENDS))
+
+
 def render(example: Example, pool: Pool, cfg: PromptConfig) -> Prompt:
     """The compressed prompt of `example` with the candidates it names."""
     return Prompt(shared_part([pool[name] for name in example.candidates], cfg), own_part(example, pool, cfg))
@@ -67,16 +83,26 @@ def signature(function: Function, cfg: PromptConfig) -> str:
     'wait(minutes, name?): Waits'
     """
     parameters = ", ".join(name if p.required else f"{name}?" for name, p in function.parameters.items())
-    return f"{function.name}({parameters})" + (f": {function.description}" if cfg.describe else "")
+    return f"{function.name}({parameters})" + (f": {one_line(function.description)}" if cfg.describe else "")
 
 
 def own_part(example: Example, pool: Pool, cfg: PromptConfig) -> str:
     """What this query alone brings: context, knowledge, history, the query, and the cue to answer."""
-    lines = ["; ".join(f"{key}: {value}" for key, value in example.context.items())] if example.context else []
-    lines += [f"Note: {explanation}" for explanation in example.knowledge]
+    lines = [_said(example.context)] if example.context else []
+    lines += [f"Note: {one_line(explanation)}" for explanation in example.knowledge]
     for turn in example.history[max(0, len(example.history) - cfg.history_turns) :]:
-        lines += [f"Earlier: {turn.query}", f"Answer: {response(turn.answer, pool)}"]
-    return "\n".join([*lines, f"Query: {example.query}", "Answer:"])
+        lines += [f"Earlier: {one_line(turn.query)}", f"Answer: {one_line(response(turn.answer, pool))}"]
+    return "\n".join([*lines, f"Query: {one_line(example.query)}", "Answer:"])
+
+
+def _said(context: Mapping[str, str]) -> str:
+    return "; ".join(f"{_key(key)}: {one_line(value)}" for key, value in context.items())
+
+
+def _key(key: str) -> str:
+    """What is known of the moment may be called anything, but not so that it looks like another line."""
+    key = one_line(key).strip()
+    return key[:1].lower() + key[1:] if key.partition(":")[0].strip() in HEADS else key
 
 
 def response(answer: Answer, pool: Pool) -> str:
@@ -105,10 +131,10 @@ def parts(example: Example, history_turns: int | None = None, words: Callable[[A
     """The parts with the latest `history_turns` turns (None: all), each with its answer in `words`."""
     turns = example.history[::-1][:history_turns]
     return Parts(
-        query=example.query,
-        context="; ".join(f"{key}: {value}" for key, value in example.context.items()),
-        knowledge=SEPARATOR.join(filter(None, example.knowledge)),
-        earlier=SEPARATOR.join(f"Earlier: {turn.query} -> {words(turn.answer)}" for turn in turns),
+        query=one_line(example.query),
+        context=_said(example.context),
+        knowledge=SEPARATOR.join(filter(None, map(one_line, example.knowledge))),
+        earlier=SEPARATOR.join(f"Earlier: {one_line(turn.query)} -> {one_line(words(turn.answer))}" for turn in turns),
     )
 
 

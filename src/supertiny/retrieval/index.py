@@ -12,6 +12,7 @@ import numpy as np
 from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
+from supertiny.core.prompt import one_line
 from supertiny.model.encoder import Encoder
 from supertiny.retrieval.config import DETAILS
 
@@ -34,7 +35,7 @@ def document(function: Function, detail: str) -> str:
             for name, parameter in function.parameters.items()
         ]
         sentences.append(f"Parameters: {', '.join(parameters)}")
-    return ". ".join(sentence.rstrip(".") for sentence in sentences)
+    return one_line(". ".join(sentence.rstrip(".") for sentence in sentences))
 
 
 def in_words(name: str) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from supertiny.core.calls import Function, Pool
 from supertiny.core.errors import UserError
-from supertiny.core.prompt import dialogue
+from supertiny.core.prompt import dialogue, one_line
 from supertiny.core.records import Example
 from supertiny.model.encoder import HeadedEncoder, load_headed
 from supertiny.retrieval.index import FILE, Embed, FunctionIndex, Scored, embed_with
@@ -84,7 +84,7 @@ class ClassifierRetriever(Retriever):
 
 def queries(examples: Sequence[Example]) -> list[str]:
     """The query as it stands: the baseline without a description."""
-    return [example.query for example in examples]
+    return [one_line(example.query) for example in examples]
 
 
 def dialogues(examples: Sequence[Example]) -> list[str]:
