@@ -20,7 +20,7 @@ from xgrammar.contrib.hf import LogitsProcessor
 
 from supertiny.core.ask import Chat
 from supertiny.model import checkpoint
-from supertiny.model.answer import chat_text
+from supertiny.model.answer import chat_ids
 from supertiny.model.generate import Sampling, generate
 from tests import flags
 
@@ -121,7 +121,7 @@ def _chat(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
     chat = Chat(tuple((one["role"], one["content"]) for one in body["messages"]))
     wanted = (body.get("response_format") or {}).get("json_schema")
     grammar = xgrammar.Grammar.from_json_schema(json.dumps(wanted["schema"]), any_whitespace=False) if wanted else None
-    prompt = checkpoint.encoder(model.tokenizer)(chat_text(model.tokenizer, chat))
+    prompt = chat_ids(model.tokenizer, chat)
     found, cached = model.answer(prompt, body, grammar)
     message = {"role": "assistant", "content": found.text}
     return _reply({"index": 0, "message": message, "finish_reason": "stop"}, found, cached, body)

@@ -19,7 +19,7 @@ from supertiny.core.calls import Answer, Call, Parameter, Pool, Refusal, Scalar,
 from supertiny.core.prompt import LONE, SEPARATOR, parts, spaced
 from supertiny.core.records import Example
 from supertiny.judge.meaning import SMALL, TENS, Quantity, normalise, same
-from supertiny.model.encoder import MAX_TOKENS, NONE, Labelled
+from supertiny.model.encoder import MAX_TOKENS, NONE, Labelled, as_read
 
 _WORD = re.compile(rf"[{LONE}](?:[{LONE}](?<!\w))*|(?:[^\W{LONE}]|['\u2019])+(?:[.:-][^\W{LONE}]+)*|[%°]")
 
@@ -232,7 +232,8 @@ def frame_rows(
 
 def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Span]:
     """The characters of every token of `text`; none for a special token."""
-    found = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_offsets_mapping=True)
+    read = as_read(tokenizer, text)  # as long as the text, which has no seam
+    found = tokenizer(read, truncation=True, max_length=MAX_TOKENS, return_offsets_mapping=True)
     return [(int(start), int(end)) for start, end in found["offset_mapping"]]
 
 

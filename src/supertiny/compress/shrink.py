@@ -46,19 +46,15 @@ def shrink(base: Path, texts: Texts, cfg: ShrinkConfig, out: Path) -> dict[str, 
     return _searched(base, texts, cfg, cfg.budget, out) if cfg.budget else _shaped(base, texts, cfg, out)
 
 
-def domain_texts(
-    data: TrainingSet, packs: Sequence[Pack], queries: Sequence[Example], tokenizer: PreTrainedTokenizerBase
-) -> list[str]:
-    """Texts of `packs` (training examples of `data`), of `queries`, and of every function that may be offered."""
-    asked = [own_part(query, data.pool, data.prompt) for query in queries]
-    offered = [shared_part([function], data.prompt) for function in data.pool.values()]
-    return [*_said(packs, tokenizer), *asked, *offered]
+def domain_texts(data: TrainingSet, packs: Sequence[Pack], queries: Sequence[Example]) -> list[str | Sequence[int]]:
+    """What `packs` (training examples of `data`), `queries`, and every function that may be offered say.
 
-
-def _said(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    found = [pack.prefix for pack in packs]
+    Of packs their tokens: decoded, an end token could not be told from a query that spells it.
+    """
+    found: list[str | Sequence[int]] = [pack.prefix for pack in packs]
     found += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
-    return [tokenizer.decode(ids, skip_special_tokens=False) for ids in found]
+    found += [own_part(query, data.pool, data.prompt) for query in queries]
+    return [*found, *(shared_part([function], data.prompt) for function in data.pool.values())]
 
 
 def _shaped(base: Path, texts: Texts, cfg: ShrinkConfig, out: Path) -> dict[str, Any]:
@@ -109,9 +105,9 @@ def _searched(base: Path, texts: Texts, cfg: ShrinkConfig, budget: Budget, out: 
     return _table(importance, budget, whole, rows, best)
 
 
-def _kept_texts(texts: Texts, packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+def _kept_texts(texts: Texts, packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[str | Sequence[int]]:
     """Whose tokens stay."""
-    domain = domain_texts(texts.data, packs, texts.queries, tokenizer)
+    domain = domain_texts(texts.data, packs, texts.queries)
     return [*domain, *(pieces(texts.general, tokenizer) if texts.general else [])]
 
 

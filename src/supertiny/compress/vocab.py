@@ -24,12 +24,13 @@ from supertiny.model.vocab import record_trimmed, vocabulary_of
 
 
 def trim_vocabulary(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str | Sequence[int]]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Leave `model`, in place, the rows of the tokens of `texts`; give it back with a tokenizer that knows no others.
 
     Kept besides: added tokens (special or not), bytes, and what BPE passes through on the way to a kept token. Ids
-    keep their order. Logits of kept tokens are what they were. Give the texts in the pieces that are tokenized alone.
+    keep their order. Logits of kept tokens are what they were. Give the texts in the pieces that are tokenized alone,
+    or as their tokens.
     """
     before = vocabulary_of(model.config, tokenizer)
     definition = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -50,14 +51,14 @@ def trim_vocabulary(
 
 
 def _kept(
-    tokenizer: PreTrainedTokenizerBase, definition: dict[str, Any], texts: Iterable[str], own: set[int]
+    tokenizer: PreTrainedTokenizerBase, definition: dict[str, Any], texts: Iterable[str | Sequence[int]], own: set[int]
 ) -> list[int]:
     """Ids to keep, ascending."""
     always = {added["content"] for added in definition["added_tokens"]} | _bytes(definition)
     vocab, encode = tokenizer.get_vocab(), encoder(tokenizer)
     used = own.union(tokenizer.all_special_ids)
     for text in tqdm(texts, desc="vocabulary", unit="text"):
-        used.update(encode(text))
+        used.update(encode(text) if isinstance(text, str) else text)
     if missing := used - set(vocab.values()):
         raise UserError(f"the model's config names the token ids {sorted(missing)}, which its tokenizer does not have")
     tokens = always.union(tokenizer.convert_ids_to_tokens(sorted(used)))

@@ -184,7 +184,7 @@ def summarised(tokens: Tokens, mu: float) -> dict[str, Any]:
 def _slots(response: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[Slot]:
     """The slot of each token of one response, the end token last."""
     text = tokenizer.decode(response[:-1], clean_up_tokenization_spaces=False)
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = checkpoint.spelt(tokenizer, text, return_offsets_mapping=True)
     if encoded["input_ids"] != list(response[:-1]):
         raise ValueError(f"the response {text!r} does not tokenize to itself")
     return token_slots(text, [*encoded["offset_mapping"], (len(text), len(text))])

@@ -26,6 +26,7 @@ class Loaded:
 
     def __init__(self, folder: Path, precision: str) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
+        self._spell = checkpoint.encoder(self._tokenizer)
         dtype, where = compute_dtype(precision), device()
         self._model = checkpoint.load_model(folder, dtype).to(where)
         hardware.use_fastest(self._model, dtype, where)
@@ -53,18 +54,22 @@ class Loaded:
 
     def _encode(self, request: Request | Chat) -> list[int]:
         """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it."""
-        encode = checkpoint.encoder(self._tokenizer)
         if isinstance(request, Chat):
-            return encode(chat_text(self._tokenizer, request))
-        return encode(request.prompt.shared) + encode(request.prompt.own)
+            return chat_ids(self._tokenizer, request)
+        return self._spell(request.prompt.shared) + self._spell(request.prompt.own)
 
 
-def chat_text(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> str:
-    """The conversation up to the model's turn, by the tokenizer's chat template; without one, role by role."""
+def chat_ids(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> list[int]:
+    """Tokens of the conversation up to the model's turn, by the tokenizer's chat template; without one, role by role.
+
+    Control tokens are the template's: what a message spells, a user may have written, and is text.
+    """
     if not tokenizer.chat_template:
-        return "".join(f"{role}: {text}\n" for role, text in chat.messages) + "assistant:"
+        said = "".join(f"{role}: {text}\n" for role, text in chat.messages)
+        return checkpoint.encoder(tokenizer)(f"{said}assistant:")
     messages = [{"role": role, "content": text} for role, text in chat.messages]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    how = {"add_generation_prompt": True, "return_dict": False, "sanitize_control_tokens": True}
+    return list(tokenizer.apply_chat_template(messages, **how))
 
 
 Asked = TypeVar("Asked", Chat, Request)

@@ -1,6 +1,7 @@
 """Find, load and save models: Hugging Face folders of safetensors, always offline once they are here."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -190,7 +191,22 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedMo
 
 def encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], list[int]]:
     """Text -> token ids, nothing added; the one way that prompts and answers become tokens."""
-    return lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
+    spelt(tokenizer, "")  # the first text may change the tokenizer, which no two threads may do at once
+    return lambda text: spelt(tokenizer, text)["input_ids"]
+
+
+def spelt(tokenizer: PreTrainedTokenizerBase, text: str, **more: bool) -> Any:
+    """The tokenizer's own answer: a text that spells a control token is text, for it is a user who wrote it.
+
+    What `more` asks for beside the ids (`return_offsets_mapping`) is in it.
+    """
+    return tokenizer(text, add_special_tokens=False, split_special_tokens=True, **more)
+
+
+def defused(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A text as long, with a space where it spells a control token: for encoders, which read with these on."""
+    specials = sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
+    return re.sub(f"(?={'|'.join(map(re.escape, specials))}).", " ", text, flags=re.DOTALL) if specials else text
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -12,7 +12,7 @@ from supertiny.core.files import whole_folder
 from supertiny.core.stage import is_first, resumable
 from supertiny.model.batches import micro_batches, steps
 from supertiny.model.config import LabellingConfig, TrainMachine
-from supertiny.model.encoder import MAX_TOKENS, HeadedEncoder, Labelled, collate, load_headed, loss
+from supertiny.model.encoder import MAX_TOKENS, HeadedEncoder, Labelled, as_read, collate, load_headed, loss
 from supertiny.model.train import Job, Run, fit
 
 Step = list[list[Labelled]]
@@ -49,7 +49,8 @@ def text_batches(rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase, m
 def _measured(rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase) -> list[_Measured]:
     if not rows:
         return []  # a tokenizer of no text raises
-    found = tokenizer([row.text for row in rows], truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    texts = [as_read(tokenizer, row.text) for row in rows]
+    found = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
     return [_Measured(row, len(ids)) for ids, row in zip(found, rows, strict=True)]
 
 

@@ -57,11 +57,21 @@ class Encoder:
         return torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
 
 
+SEAM = "\x1e"
+"""between two texts that are read as one: no text that is on one line can hold it"""
+
+
+def as_read(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A text as it is tokenized: of control tokens it has the tokenizer's separator alone, where it has a seam."""
+    return checkpoint.defused(tokenizer, text).replace(SEAM, f" {tokenizer.sep_token or '[SEP]'} ")
+
+
 def tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int = MAX_TOKENS
 ) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask [len(texts), longest], padded on the right."""
-    found = tokenizer(list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
+    read = [as_read(tokenizer, text) for text in texts]
+    found = tokenizer(read, padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
     return found["input_ids"], found["attention_mask"]
 
 
@@ -82,7 +92,7 @@ class Labelled:
     text: str
     label: int
     tags: tuple[int, ...] = ()
-    """one for each token of `tokenizer(text)`, special tokens included; NONE: not learned"""
+    """one for each token of the text `as_read`, special tokens included; NONE: not learned"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ import numpy as np
 from supertiny.core.ask import AskChats, Chat
 from supertiny.core.calls import Call, Malformed, Pool, Refusal, answer_json, parse_reply
 from supertiny.core.errors import UserError
-from supertiny.core.prompt import dialogue
+from supertiny.core.prompt import dialogue, one_line
 from supertiny.core.records import Example, read_examples, read_functions, tool_json
 from supertiny.judge.reference import Failure, Judge, Reply, Verdict, by_reference, judge, verdict
 from supertiny.judge.verdicts import RIGHT, Injected, Judged, read_injected, read_judged
+from supertiny.model.encoder import SEAM
 from supertiny.prototype.config import JudgeConfig
 
 
@@ -66,8 +67,6 @@ def read_trial(data: Path) -> Trial:
     return Trial(known, judged, read_injected(data / "injections.jsonl", known), pool)
 
 
-SEPARATOR = " [SEP] "
-"""BERT's own token between two texts; it is taken out of whatever the user or a model wrote"""
 LABELS = (RIGHT, *(kind.value for kind in Failure if kind is not Failure.UNPARSEABLE))
 """what the encoder tells apart; unparseable replies are the strict reader's to refuse"""
 
@@ -106,7 +105,7 @@ def text(example: Example, reply: Reply, pool: Pool) -> str:
         said = f"{reply.value}: {', '.join(_words(name) for name in example.candidates)}"
     else:
         said = f"{_written(reply)} ({pool[reply.name].description})"
-    return f"{_plain(said)}{SEPARATOR}{_plain(dialogue(example))}"
+    return f"{_plain(said)}{SEAM}{_plain(dialogue(example))}"
 
 
 def _failure(log_probabilities: Sequence[float], threshold: float) -> Failure | None:
@@ -125,8 +124,8 @@ def _words(name: str) -> str:
 
 
 def _plain(untrusted: str) -> str:
-    """The text without anything that could pass for the separator."""
-    return untrusted.replace("[", "(").replace("]", ")")
+    """The text without anything that could pass for the seam."""
+    return one_line(untrusted).replace("[", "(").replace("]", ")")
 
 
 MAX_CHARS = 8192

@@ -14,7 +14,7 @@ from supertiny.core.prompt import dialogue
 from supertiny.core.records import Example
 from supertiny.core.stage import on_processes
 from supertiny.model import checkpoint
-from supertiny.model.answer import chat_text
+from supertiny.model.answer import chat_ids
 from supertiny.model.batches import Branch, Pack, steps
 from supertiny.model.classifier import train_labeller
 from supertiny.model.config import LabellingConfig
@@ -68,7 +68,7 @@ def packs(lessons: Sequence[Lesson], tokenizer: PreTrainedTokenizerBase, size: i
     """
     encode = checkpoint.encoder(tokenizer)
     end = tokenizer.eos_token_id
-    order = [Branch(encode(chat_text(tokenizer, chat)), [*encode(text), end]) for chat, text in lessons]
+    order = [Branch(chat_ids(tokenizer, chat), [*encode(text), end]) for chat, text in lessons]
     rng.shuffle(order)
     return [_shared(order[start : start + size]) for start in range(0, len(order), size)]
 

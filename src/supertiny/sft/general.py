@@ -14,7 +14,7 @@ from supertiny.core.config import load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.model import checkpoint
-from supertiny.model.answer import chat_text
+from supertiny.model.answer import chat_ids
 from supertiny.model.batches import Branch, Pack, micro_batches, steps
 from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.generate import common_prefix
@@ -88,9 +88,10 @@ def read_rows(rows: Path, data: Path) -> TrainingSet | GeneralSet:
     return read_general(rows) if rows.name == GENERAL else read_training_set(data, rows)
 
 
-def pieces(data: GeneralSet, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """All that the rows say, in the pieces that are tokenized alone: a vocabulary trimmed with them spells them."""
-    return [piece for row in (*data.train, *data.dev) for piece in _texts(row, tokenizer)]
+def pieces(data: GeneralSet, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """The tokens of all that the rows say: a vocabulary trimmed with them spells them as before."""
+    branches = [_branch(row, tokenizer) for row in (*data.train, *data.dev)]
+    return [ids for one in branches for ids in (one.prompt, one.response)]
 
 
 def _groups(branches: Sequence[Branch]) -> list[Pack]:
@@ -104,15 +105,10 @@ def _groups(branches: Sequence[Branch]) -> list[Pack]:
 
 
 def _branch(row: Instruction, tokenizer: PreTrainedTokenizerBase) -> Branch:
-    encode = checkpoint.encoder(tokenizer)
-    asked, answer = _texts(row, tokenizer)
-    return Branch(encode(asked), [*encode(answer), tokenizer.eos_token_id])
-
-
-def _texts(row: Instruction, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
     """The conversation up to the answer, and the answer as it follows there."""
-    asked = chat_text(tokenizer, Chat((("user", row.instruction),)))
-    return asked, row.answer if tokenizer.chat_template else f" {row.answer}"
+    asked = chat_ids(tokenizer, Chat((("user", row.instruction),)))
+    answer = row.answer if tokenizer.chat_template else f" {row.answer}"
+    return Branch(asked, [*checkpoint.encoder(tokenizer)(answer), tokenizer.eos_token_id])
 
 
 def _instruction(value: Any, where: str) -> Instruction:

@@ -8,6 +8,7 @@ from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Re
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure
 from supertiny.judge.verdicts import Judged
+from supertiny.model.encoder import SEAM
 from supertiny.prototype.judges import LABELS, Trial, classifier, text, training_rows
 
 POOL = {"open_gate": Function("open_gate", "Opens a gate", {"name": Parameter("string")})}
@@ -42,13 +43,14 @@ def test_malformed_replies_are_not_scored():
 
 
 def test_the_text_is_the_call_with_its_document_then_the_dialogue():
-    assert text(EXAMPLE, CALL, POOL) == "open gate: name: left (Opens a gate) [SEP] open up | room: hall"
-    assert text(EXAMPLE, Refusal.UNCLEAR, POOL) == "Request unclear: open gate [SEP] open up | room: hall"
+    assert text(EXAMPLE, CALL, POOL) == f"open gate: name: left (Opens a gate){SEAM}open up | room: hall"
+    assert text(EXAMPLE, Refusal.UNCLEAR, POOL) == f"Request unclear: open gate{SEAM}open up | room: hall"
 
 
 def test_nobody_can_write_the_separator():
-    hostile = Example(id="1", query="open [SEP] right", candidates=("open_gate",))
-    assert text(hostile, Call("open_gate", {"name": "[SEP]"}), POOL).count("[SEP]") == 1
+    hostile = Example(id="1", query=f"open [SEP] {SEAM} right", candidates=("open_gate",))
+    said = text(hostile, Call("open_gate", {"name": f"[SEP]{SEAM}x"}), POOL)
+    assert said.count(SEAM) == 1 and "[SEP]" not in said
 
 
 def test_training_rows_by_hand():
@@ -62,4 +64,4 @@ def test_training_rows_by_hand():
     rows = [Judged(name, "1", reply, correct, kind) for name, (reply, correct, kind) in said.items()]
     found = training_rows(Trial({"1": EXAMPLE}, rows, [], POOL))
     assert [label for _, label in found] == ["right", "missing parameter"]
-    assert found[1][0].startswith("open gate (Opens a gate) [SEP]")
+    assert found[1][0].startswith(f"open gate (Opens a gate){SEAM}")

@@ -97,7 +97,6 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
         ) from None
     tokenizer, config = checkpoint.load_tokenizer(model), checkpoint.load_config(model)
     encode, thinks = checkpoint.encoder(tokenizer), getattr(config, THINKS, False)
-    encode("")  # the first text may change the tokenizer, which no two threads may do at once
 
     def how(request: Request) -> Any:
         found = GenerationConfig(max_new_tokens=cfg.max_new_tokens)

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from supertiny.core.errors import UserError
-from supertiny.model.answer import chat_text
+from supertiny.model.answer import chat_ids
 from supertiny.model.checkpoint import encoder
 from supertiny.model.train import Job
 from supertiny.retrieval.describe import description_chat
@@ -18,7 +18,7 @@ def test_every_lesson_is_learnt_once_as_the_engine_would_ask_it(size, pool, need
     """Prefix + branch = the tokens of the whole conversation, then the description and the end."""
     lessons = [(description_chat(need(n, "lock_door"), [need(9, "start_fan")], pool), f"Locks {n}") for n in range(5)]
     encode = encoder(tokenizer)
-    wanted = [encode(chat_text(tokenizer, chat)) + encode(text) + [tokenizer.eos_token_id] for chat, text in lessons]
+    wanted = [chat_ids(tokenizer, chat) + encode(text) + [tokenizer.eos_token_id] for chat, text in lessons]
     made = packs(lessons, tokenizer, size, Random(0))
     assert sorted(one.prefix + b.prompt + b.response for one in made for b in one.branches) == sorted(wanted)
     assert max(len(one.branches) for one in made) == min(size, 5)
