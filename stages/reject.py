@@ -6,7 +6,7 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.core.config import load, load_profile, seed
+from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.files import write_json, write_jsonl
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
@@ -41,7 +41,8 @@ def main(models: Path, caller: Path, data: Path, out: Path, report: Path) -> Non
     def make(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
         return generate(caller, asked, how, machine)
 
-    call = calls_by(Replies(identity(caller, machine), make, sizes.shard), pool, load("prompt", PromptConfig), decode)
+    known = identity(caller, machine, load_profile("engines", Engines).generate)
+    call = calls_by(Replies(known, make, sizes.shard), pool, load("prompt", PromptConfig), decode)
     verdicts = choose(judging, pool, partial(load_labeller, models / "judge"), lambda: chat)
     tried = attempt(queries, sampled, rank_in(index), call, verdicts, pool, cfg)
     write_jsonl(out, pairs_to_learn(tried, labelled, pool, cfg))

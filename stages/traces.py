@@ -5,7 +5,7 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
-from supertiny.core.config import load, load_profile
+from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.files import write_json
 from supertiny.core.stage import run
 from supertiny.model.answer import Replies, identity
@@ -27,7 +27,8 @@ def main(policy: Path, rows: Path, data: Path, rule_made: Path, out: Path, repor
     def answer(asked: Sequence[Request], how: DecodeConfig) -> list[Generation]:
         return generate(policy, asked, how, machine)
 
-    kept = Replies(identity(policy, machine), answer, sizes.shard)
+    engine = load_profile("engines", Engines).generate
+    kept = Replies(identity(policy, machine, engine), answer, sizes.shard)
     found = kept.ask(requests(examples, taught.pool, taught.prompt), decode, "thoughts")
     own = accepted(examples, [one.text for one in found], taught.pool)
     thoughts = filled(examples, own, read_traces(rule_made))

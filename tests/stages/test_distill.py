@@ -3,6 +3,7 @@
 import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,19 @@ def test_other_code_or_another_precision_asks_the_teacher_anew(project, monkeypa
     assert bytes_of(Path("data/anew")) == bytes_of(Path("data/logits"))
 
 
+@contextmanager
+def small_batches(max_tokens=512):
+    """Several passes over the teacher, several shards."""
+    profile = Path("profiles/smoke.yaml")
+    kept = profile.read_text()
+    small = kept.replace("max_tokens: 4096", f"max_tokens: {max_tokens}")
+    profile.write_text(small.replace("shard_tokens: 500", "shard_tokens: 40"))
+    try:
+        yield
+    finally:
+        profile.write_text(kept)
+
+
 def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     forward, passes = engine.ResponseLogits.hidden, []
@@ -155,11 +169,7 @@ def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkey
             raise KeyboardInterrupt
         return forward(self, batch)
 
-    profile = Path("profiles/smoke.yaml")
-    kept = profile.read_text()
-    small = kept.replace("max_tokens: 4096", "max_tokens: 512").replace("shard_tokens: 500", "shard_tokens: 40")
-    profile.write_text(small)
-    try:
+    with small_batches():
         monkeypatch.setattr(engine.ResponseLogits, "hidden", dies)
         paths = {"teacher": MODELS / "sft", "out": Path("data/killed"), "report": Path("data/killed.json")}
         with pytest.raises(KeyboardInterrupt):
@@ -174,8 +184,37 @@ def test_a_killed_pass_over_the_teacher_ends_with_the_same_bytes(project, monkey
         assert len(bytes_of(Path("data/through"))) > 3 and bytes_of(Path("data/through")) == bytes_of(
             Path("data/killed")
         )
-    finally:
-        profile.write_text(kept)
+
+
+@pytest.mark.parametrize("before", [["killed"], ["others"], ["others", "killed"]], ids=" and ".join)
+def test_logits_are_those_of_a_first_run_whatever_was_before(project, monkeypatch, tmp_path, before):
+    """Rounding is made large here: what comes out of a pass hangs on all that is in its batch."""
+    forward, passes, dies = engine.ResponseLogits.hidden, [], set()
+
+    def leans(self, batch):
+        passes.append(batch)
+        if len(passes) in dies:
+            raise KeyboardInterrupt
+        return forward(self, batch) * (1 + batch.ids.float().mean() / 300)
+
+    def ask(cache, name, **data):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        paths = {"teacher": MODELS / "sft", "out": tmp_path / name, "report": tmp_path / f"{name}.json"}
+        logits.main(**(LEARNING | paths | data))
+        return bytes_of(tmp_path / name)
+
+    others = tmp_path / "others.jsonl"
+    others.write_text("\n".join((DATA / "train.reference.jsonl").read_text().splitlines()[8:40]))
+    monkeypatch.setattr(engine.ResponseLogits, "hidden", leans)
+    with small_batches(2500):  # some packs in each
+        fresh = ask("fresh", "first")
+        if "others" in before:
+            assert ask("used", "second", rows=others) != fresh
+        if "killed" in before:
+            dies.add(len(passes) + 3)
+            with pytest.raises(KeyboardInterrupt):
+                ask("used", "third")
+        assert ask("used", "third") == fresh
 
 
 def test_logits_of_other_examples_are_refused_before_a_step(project):

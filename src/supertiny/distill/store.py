@@ -66,6 +66,11 @@ def content_key(prompt_ids: Sequence[int], response_ids: Sequence[int]) -> bytes
     return sha256(sizes.tobytes() + ids.tobytes()).digest()[:KEY_BYTES]
 
 
+def in_batch(key: bytes, batch: str) -> bytes:
+    """The key of the same response as it was computed in one batch, of which `batch` is a digest."""
+    return sha256(key + batch.encode()).digest()[:KEY_BYTES]
+
+
 class CacheWriter:
     """Fills a cache, shard by shard. Where an earlier writer was killed it goes on behind its last whole shard.
 
@@ -112,10 +117,6 @@ class CacheWriter:
                 self._finish()
         except OSError as error:
             raise self._no_room(error) from error
-
-    def copy(self, key: bytes, other: "CacheReader") -> None:
-        """Store what `other` holds of a response, bit by bit."""
-        self.add(key, other.stored(key))
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         with self._open:

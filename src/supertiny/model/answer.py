@@ -1,12 +1,13 @@
 """A model ready to answer requests and chats."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import torch
 from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
@@ -76,16 +77,19 @@ Asked = TypeVar("Asked", Chat, Request)
 Config = TypeVar("Config", ChatConfig, DecodeConfig)
 
 
-def identity(model: Path, machine: ChatMachine | GenerateMachine) -> str:
-    """Whose replies they are, in this process: the model, the code that asks it, and what rounds its numbers."""
+def identity(model: Path, machine: ChatMachine | GenerateMachine, engine: str) -> str:
+    """Whose replies they are: the model, the engine, the code that asks it here, and what rounds its numbers."""
     code = [file_hash(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-    return digest(model, machine.precision, machine.batch_size, *code)
+    rounding = (compute_dtype(machine.precision), device(), torch.__version__)
+    return digest(model, engine, *map(str, rounding), machine.batch_size, *code)
 
 
 class Replies(Generic[Asked, Config]):
-    """The replies of one model to chats or requests, in this user's cache folder, keyed by content.
+    """The replies of one model to chats or requests, in this user's cache folder: a file of JSON lines a shard.
 
-    Each shard of them is a file of JSON lines.
+    A shard is answered whole, and found again whole. For what is asked together is computed in batches, and where two
+    tokens are as likely, it hangs on a prompt's neighbours which is written. So replies are those of a first run,
+    whatever was killed or asked before.
     """
 
     def __init__(
@@ -98,34 +102,42 @@ class Replies(Generic[Asked, Config]):
     def ask(self, chats: Sequence[Asked], cfg: Config, progress: str) -> list[Generation]:
         """A reply to each chat, in the order given; equal chats (and equal `cfg`) get the same one."""
         keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
-        known = self._known
-        waiting = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
-        todo = list(waiting)
-        with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=progress, unit="chat") as bar:
+        asked, found = dict(zip(keys, chats, strict=True)), dict[str, Generation]()
+        todo = list(asked)
+        with tqdm(total=len(todo), desc=progress, unit="chat") as bar:
             for start in range(0, len(todo), self._shard):
                 shard = todo[start : start + self._shard]
-                found = dict(zip(shard, self._answer([waiting[key] for key in shard], cfg), strict=True))
-                self._save(found)
-                known.update(found)
+                path = self._folder / f"{digest(shard)[:24]}.jsonl"
+                if not path.is_file():
+                    replies = self._answer([asked[key] for key in shard], cfg)
+                    write_replies(path, dict(zip(shard, replies, strict=True)))
+                found |= _all_of(shard, path)
                 bar.update(len(shard))
-        return [known[key] for key in keys]
+        return [found[key] for key in keys]
 
-    @cached_property
-    def _known(self) -> dict[str, Generation]:
-        """Every kept reply by its key: the folder is read once, at the first question."""
-        known = {}
-        for path in sorted(self._folder.glob("*.jsonl")):
-            for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
-                try:
-                    row = json.loads(line)
-                    key = row.pop("key")
-                    known[key] = Generation(**row)
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise UserError(f"{path}, line {number}: no kept reply; delete the file to ask again") from None
-        return known
 
-    def _save(self, found: dict[str, Generation]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps({"key": key, **asdict(one)}, ensure_ascii=False) for key, one in found.items()]
-        with whole_file(self._folder / f"{digest(sorted(found))[:24]}.jsonl") as partial:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _all_of(shard: Sequence[str], path: Path) -> dict[str, Generation]:
+    found = read_replies(path)
+    if list(found) != list(shard):
+        raise UserError(f"{path}: does not hold the replies that it is named by; delete the file to ask again")
+    return found
+
+
+def read_replies(path: Path) -> dict[str, Generation]:
+    """What `write_replies` wrote; a line that is none is an error that names it."""
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), 1):
+        try:
+            row = json.loads(line)
+            key = row.pop("key")
+            found[key] = Generation(**row)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f"{path}, line {number}: no kept reply; delete the file to ask again") from None
+    return found
+
+
+def write_replies(path: Path, found: Mapping[str, Generation]) -> None:
+    """Write one kept reply a line."""
+    lines = [json.dumps({"key": key, **asdict(one)}, ensure_ascii=False) for key, one in found.items()]
+    with whole_file(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from supertiny.core.ask import Chat, Generation
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.measure.evaluate import achievable_rate, token_means
@@ -21,14 +22,20 @@ def ablate(
     """The rate and mean tokens of the prototype as it is (CHOSEN) and of each variant, on the same queries.
 
     `right` holds the verdict on each query, so that a variant is held against CHOSEN query by query: what is hard about
-    one is hard for both and tells nothing.
+    one is hard for both and tells nothing. What a variant asks does not hang on the other variants: only what CHOSEN
+    was answered is taken over, where the prompt is the same.
     """
     changes = {CHOSEN: ChangeConfig(), **variants}
     models = {name: replace(model, cfg=replace(model.cfg, **_of_prompt(one))) for name, one in changes.items()}
     rows: dict[str, dict[str, Any]] = {}
+    known: dict[Chat, Generation] = {}
     for name, one in changes.items():
         asked = fewer(queries, one.candidates)
-        generations = models[name].answer(asked, f"ablation: {name}")
+        chats = models[name].chats(asked)
+        new = [chat for chat in dict.fromkeys(chats) if chat not in known]  # an equal prompt is no difference
+        found = known | dict(zip(new, model.ask(new, model.cfg.chat, f"ablation: {name}"), strict=True))
+        known = known or found
+        generations = [found[chat] for chat in chats]
         replies = parsed(asked, generations, model.pool)
         verdicts = list(map(judge, asked, replies))
         rate = achievable_rate(asked, replies, verdicts, seed)

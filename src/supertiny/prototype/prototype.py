@@ -22,13 +22,13 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 
 
 def remembered(embed: Embed) -> Embed:
-    """The same function, that computes each text once."""
-    known: dict[str, np.ndarray] = {}
+    """The same function, that computes the same texts once; some of them with others would be rounded otherwise."""
+    known: dict[frozenset[str], dict[str, np.ndarray]] = {}
 
     def vectors(texts: Sequence[str]) -> np.ndarray:
-        if new := [text for text in dict.fromkeys(texts) if text not in known]:
-            known.update(zip(new, embed(new), strict=True))
-        return np.stack([known[text] for text in texts])
+        if (asked := frozenset(texts)) not in known:
+            known[asked] = dict(zip(texts, embed(texts), strict=True))
+        return np.stack([known[asked][text] for text in texts])
 
     return vectors
 
@@ -67,8 +67,11 @@ class Prototype:
     seed: int
 
     def chats(self, queries: Sequence[Example]) -> list[Chat]:
-        """The full prompt of each query."""
+        """The full prompt of each query; one without candidates is an error that names it."""
         cfg = self.cfg
+        for query in queries:
+            if not query.candidates:
+                raise UserError(f"example {query.id!r}: field 'candidates': no function is offered")
         seen = [query if cfg.knowledge else replace(query, knowledge=()) for query in queries]
         if cfg.examples == "fixed":
             shown = fixed(seen, self.expert, cfg.num_examples, self.seed)
@@ -82,9 +85,6 @@ class Prototype:
 
     def answer(self, queries: Sequence[Example], progress: str) -> list[Generation]:
         """The reply to each query, with what it cost."""
-        for query in queries:
-            if not query.candidates:
-                raise UserError(f"example {query.id!r}: field 'candidates': no function is offered")
         return self.ask(self.chats(queries), self.cfg.chat, progress)
 
 

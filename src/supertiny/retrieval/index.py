@@ -105,12 +105,12 @@ def write_index(encoder: Path, functions: Iterable[Function], detail: str, out: 
 
 
 def embed_with(encoder: Path, stored: Path) -> Embed:
-    """The encoder's `embed`, which looks up what the file `stored` holds; one of another encoder holds nothing."""
+    """The encoder's `embed`, which looks up the texts of file `stored`, all at once; another encoder's has none."""
     embed = Encoder(encoder).embed
     known = _read(stored, digest(encoder)) if stored.is_file() else {}
 
     def vectors(texts: Sequence[str]) -> np.ndarray:
-        if texts and all(text in known for text in texts):
+        if texts and known.keys() == set(texts):  # of others, some would be rounded in batches that are not theirs
             return np.stack([known[text] for text in texts])
         return embed(texts)
 

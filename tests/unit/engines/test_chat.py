@@ -7,6 +7,7 @@ import pytest
 from supertiny.core.ask import Chat, ChatConfig, ChatMachine, Generation
 from supertiny.core.errors import UserError
 from supertiny.engines.native.answer import chat as native_chat
+from supertiny.engines.servers.answer import Apart
 from supertiny.model.answer import Replies
 
 GREEDY = ChatConfig(temperature=0.0, max_new_tokens=8)
@@ -30,7 +31,7 @@ def cache(tmp_path, monkeypatch):
 
 
 class Scripted:
-    """Answers with the last word, remembers what it was asked, and dies when told to."""
+    """Answers with the last word, and who stood beside it; remembers what it was asked, and dies when told to."""
 
     def __init__(self, dies_at=None):
         self.asked, self.dies_at = [], dies_at
@@ -39,16 +40,31 @@ class Scripted:
         if self.dies_at is not None and len(self.asked) >= self.dies_at:
             raise KeyboardInterrupt
         self.asked += [chat.messages[-1][1] for chat in chats]
-        return [Generation(f"{chat.messages[-1][1]}!", 5, 5, 1) for chat in chats]
+        beside = "".join(chat.messages[-1][1] for chat in chats)
+        return [Generation(f"{chat.messages[-1][1]} of {beside}", 5, 5, 1) for chat in chats]
 
 
-def test_no_prompt_is_asked_twice_within_a_run_or_across_runs():
-    first = Scripted()
-    found = Replies("m", first, 2).ask([say("a"), say("b"), say("a"), say("c")], GREEDY, "x")
-    assert [one.text for one in found] == ["a!", "b!", "a!", "c!"] and sorted(first.asked) == ["a", "b", "c"]
+def test_the_same_chats_are_never_asked_twice_within_a_run_or_across_runs():
+    first, chats = Scripted(), [say("a"), say("b"), say("a"), say("c")]
+    found = Replies("m", first, 2).ask(chats, GREEDY, "x")
+    assert [one.text for one in found] == ["a of ab", "b of ab", "a of ab", "c of c"] and first.asked == ["a", "b", "c"]
     second = Scripted()
-    Replies("m", second, 2).ask([say("c"), say("d")], GREEDY, "x")
-    assert second.asked == ["d"]
+    assert Replies("m", second, 2).ask(chats, GREEDY, "x") == found and second.asked == []
+
+
+def texts(model, chats, shard=2):
+    return [one.text for one in Replies("m", model, shard).ask([say(word) for word in chats], GREEDY, "x")]
+
+
+@pytest.mark.parametrize("before", ["", "b", "ab", "ba", "cd", "abc", "fa", "abcd", "dcba"])
+def test_what_was_asked_before_changes_no_reply(cache, monkeypatch, before):
+    """A reply may hang on its neighbours: they are those of a first run, whoever has one already."""
+    fresh = texts(Scripted(), "abcde")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "other"))
+    texts(Scripted(), before)
+    again = Scripted()
+    assert texts(again, "abcde") == fresh == ["a of ab", "b of ab", "c of cd", "d of cd", "e of e"]
+    assert texts(Scripted(), "abcde", shard=3) == ["a of abc", "b of abc", "c of abc", "d of de", "e of de"]
 
 
 def test_another_model_decoding_sample_or_schema_is_another_reply():
@@ -63,27 +79,33 @@ def test_a_killed_run_loses_at_most_one_shard():
     with pytest.raises(KeyboardInterrupt):
         Replies("m", Scripted(dies_at=4), 2).ask([say(c) for c in "abcdef"], GREEDY, "x")
     second = Scripted()
-    found = Replies("m", second, 2).ask([say(c) for c in "abcdef"], GREEDY, "x")
-    assert second.asked == ["e", "f"] and [one.text for one in found] == [f"{c}!" for c in "abcdef"]
+    found = texts(second, "abcdef")
+    assert second.asked == ["e", "f"] and found == [f"{c} of {pair}" for pair in ("ab", "cd", "ef") for c in pair]
 
 
-def test_an_open_store_reads_its_folder_once(cache):
+def test_a_server_is_asked_for_what_is_new_alone_and_its_folder_read_once(cache):
     """The second question finds the first one's reply in memory: its file is gone."""
     model = Scripted()
-    kept = Replies("m", model, 2)
+    kept = Apart("m", model, 2)
     kept.ask([say("a")], GREEDY, "x")
     (path,) = (cache / "supertiny/replies/m").glob("*.jsonl")
     path.unlink()
-    assert [one.text for one in kept.ask([say("a"), say("b")], GREEDY, "x")] == ["a!", "b!"]
+    assert [one.text for one in kept.ask([say("a"), say("b")], GREEDY, "x")] == ["a of a", "b of b"]
     assert model.asked == ["a", "b"]
+    second = Scripted()
+    Apart("m", second, 2).ask([say("b"), say("c")], GREEDY, "x")
+    assert second.asked == ["c"]
 
 
 def test_a_corrupt_file_of_replies_is_named(cache):
     Replies("m", Scripted(), 2).ask([say("a")], GREEDY, "x")
     (path,) = (cache / "supertiny/replies/m").glob("*.jsonl")
-    path.write_text(path.read_text()[:20])
-    with pytest.raises(UserError, match=f"{path.name}, line 1"):
-        Replies("m", Scripted(), 2).ask([say("a")], GREEDY, "x")
+    kept = path.read_text()
+    foreign = kept.replace('"key": "', '"key": "0')
+    for damaged, said in ((kept[:20], ", line 1: no kept reply"), (foreign, ": does not hold the replies")):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match=f"{path.name}{said}.*delete the file to ask again"):
+            texts(Scripted(), "a")
 
 
 def test_the_native_engine_follows_the_schema_and_samples_differ(tiny_folder):

@@ -97,17 +97,18 @@ def test_the_nearest_example_stands_last():
     assert found[-1].id == "e2" and len(found) == 2
 
 
-def test_a_remembered_text_is_embedded_once():
+def test_the_same_texts_are_embedded_once_and_some_of_them_with_others_anew():
+    """As from nothing: a vector is rounded by its batch, so none comes out of another one."""
     asked = []
 
     def count(texts):
-        asked.extend(texts)
-        return letters(texts)
+        asked.append(sorted(set(texts)))
+        return letters(texts) + len(set(texts))
 
     embed = remembered(count)
-    for texts in (["a", "b", "a"], ["b", "c"]):
-        assert np.array_equal(embed(texts), letters(texts))
-    assert asked == ["a", "b", "c"]
+    for texts in (["a", "b", "a"], ["b", "a"], ["b", "c"], ["b"]):
+        assert np.array_equal(embed(texts), letters(texts) + len(set(texts)))
+    assert asked == [["a", "b"], ["b", "c"], ["b"]]
 
 
 def test_fixed_examples_are_the_same_for_every_query_and_seed():
@@ -159,6 +160,14 @@ def test_each_variant_changes_one_thing_and_is_rated_on_the_same_queries():
     assert [len(chats[0].messages) for chats in model.asked] == [4, 6, 4]
     assert found["chosen"]["needing_knowledge"] == {"n": 1, "ar": 0.0}
     assert [found[name]["right"] for name in found] == [{"1": True, "2": False}] * 3
+
+
+def test_a_variant_is_asked_what_it_changes_whatever_other_variants_there_are():
+    model, one = prototype()
+    queries = [ask("1", "lock"), ask("2", "dim", knowledge=("it: a lamp",))]
+    bare = {name: ChangeConfig(knowledge=False) for name in ("bare", "as_bare")}
+    ablate(one, queries, bare, seed=0)
+    assert [len(chats) for chats in model.asked] == [2, 1, 1] and model.asked[1] == model.asked[2]
 
 
 def test_a_bad_variant_is_an_error_before_anything_is_asked():

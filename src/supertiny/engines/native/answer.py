@@ -20,7 +20,7 @@ def generate(model: Path, requests: Sequence[Request], cfg: DecodeConfig, machin
 
 
 def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatConfig, str], list[Generation]]:
-    """Give `ask(chats, cfg, progress)`: a reply to each chat; one that was ever given is never asked for again."""
+    """Give `ask(chats, cfg, progress)`: a reply to each chat; the same chats are never asked again."""
     loaded: list[Loaded] = []
 
     def answer(chats: Sequence[Chat], cfg: ChatConfig) -> list[Generation]:
@@ -30,7 +30,7 @@ def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatCon
         sampling = Sampling(cfg.max_new_tokens, cfg.temperature, seeds)
         return loaded[0].answer(chats, sampling, machine.batch_size, constrained=any(one.schema for one in chats))
 
-    return Replies(identity(model, machine), answer, machine.shard).ask
+    return Replies(identity(model, machine, "native"), answer, machine.shard).ask
 
 
 @contextmanager

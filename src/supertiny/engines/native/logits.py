@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +12,15 @@ from supertiny.core.code import file_hash
 from supertiny.core.files import digest, whole_folder
 from supertiny.core.stage import cache_home
 from supertiny.distill.config import LogitsConfig, LogitsSizes
-from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
+from supertiny.distill.store import (
+    CacheReader,
+    CacheWriter,
+    TeacherIdentity,
+    content_key,
+    in_batch,
+    nucleus,
+    real_log_probs,
+)
 from supertiny.model import checkpoint, hardware, sources
 from supertiny.model.batches import Branch, Pack, collate, micro_batches
 from supertiny.model.config import TrainMachine
@@ -31,8 +38,9 @@ def logits(
 ) -> None:
     """Write the distributions of `teacher` at the response tokens of all examples, dev too, to the cache `out`.
 
-    What this teacher was ever asked is kept in this user's cache folder, so that other examples, and a killed run,
-    cost a forward pass only for what is new.
+    Batches are planned over all of them and kept whole in this user's cache folder, by what is in them: the last digits
+    of a logit hang on the rows beside it. So a killed run goes on, the same examples cost nothing, and the bytes are
+    those of a first run, whoever asked what before.
     """
     tokenizer = checkpoint.load_tokenizer(teacher)
     packs = [*data.packs(tokenizer), *data.dev_packs(tokenizer)]
@@ -43,9 +51,12 @@ def logits(
         padded_size=int(card["padded_vocabulary"]),
     )
     code = [file_hash(file) for part in CODE for file in sorted((Path(__file__).parents[2] / part).glob("*.py"))]
-    store = cache_home() / "logits" / digest(identity.to_json(), cfg, compute_dtype(machine.precision), *code)[:24]
+    rounding = (compute_dtype(machine.precision), device(), torch.__version__)
+    store = cache_home() / "logits" / digest(identity.to_json(), cfg, *map(str, rounding), *code)[:24]
+    batches = micro_batches(packs, machine.max_tokens)
     with _alone(store), CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
-        _ask(teacher, packs, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine)
+        _ask(teacher, batches, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine.precision)
+    places = {id(pack): _place(micro) for micro in batches for pack in micro}
     with (
         CacheReader(store) as known,
         whole_folder(out) as partial,
@@ -53,7 +64,8 @@ def logits(
     ):
         for pack in packs:
             for branch in pack.branches:
-                written.copy(_key(pack, branch), known)
+                key = _key(pack, branch)
+                written.add(key, known.stored(in_batch(key, places[id(pack)])))
 
 
 @contextmanager
@@ -74,34 +86,39 @@ def _alone(store: Path) -> Iterator[None]:
 
 def _ask(
     teacher: Path,
-    packs: Sequence[Pack],
+    batches: Sequence[Sequence[Pack]],
     kept: CacheWriter,
     vocabulary_size: int,
     pad_id: int,
     cfg: LogitsConfig,
-    machine: TrainMachine,
+    precision: str,
 ) -> None:
-    """One forward pass over all responses that are not kept yet."""
-    unknown = (
-        replace(pack, branches=tuple(one for one in pack.branches if _key(pack, one) not in kept)) for pack in packs
-    )
-    new = [pack for pack in unknown if pack.branches]
+    """One forward pass over each batch that is not kept as a whole."""
+    new = [micro for micro in batches if not all(key in kept for key in _keys(micro))]
     if not new:
         return
-    dtype, where = compute_dtype(machine.precision), device()
+    dtype, where = compute_dtype(precision), device()
     model = checkpoint.load_model(teacher, dtype).to(where)
     hardware.use_fastest(model, dtype, where)
     # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
     head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
-    for micro in tqdm(micro_batches(new, machine.max_tokens), desc="teacher's logits", unit="batch"):
+    for micro in tqdm(new, desc="teacher's logits", unit="batch"):
         with torch.no_grad():
             logits_NV = score.hidden(collate(micro, pad_id).to(where)).float() @ head_VD.T
-        at = 0
-        for pack in micro:
-            for branch in pack.branches:
-                rows_NV = logits_NV[at : at + len(branch.response)]
-                kept.add(_key(pack, branch), nucleus(real_log_probs(rows_NV, vocabulary_size, cfg.temperature), cfg))
-                at += len(branch.response)
+        sizes = [len(branch.response) for pack in micro for branch in pack.branches]
+        for key, rows_NV in zip(_keys(micro), torch.split(logits_NV, sizes), strict=True):
+            kept.add(key, nucleus(real_log_probs(rows_NV, vocabulary_size, cfg.temperature), cfg))
+
+
+def _keys(micro: Sequence[Pack]) -> list[bytes]:
+    """Under which the responses of one batch are kept, in its order."""
+    place = _place(micro)
+    return [in_batch(_key(pack, branch), place) for pack in micro for branch in pack.branches]
+
+
+def _place(micro: Sequence[Pack]) -> str:
+    """What tells a batch from any other."""
+    return digest([[pack.prefix, [[one.prompt, one.response] for one in pack.branches]] for pack in micro])
 
 
 def _key(pack: Pack, branch: Branch) -> bytes:

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,40 @@ from supertiny.core.prompt import THINKS
 from supertiny.engines.servers.client import Server, chat_address
 from supertiny.engines.servers.hosted import Kind, by_content, hosted
 from supertiny.engines.servers.launch import ServersConfig
-from supertiny.model.answer import Asked, Config, Replies
+from supertiny.model.answer import Asked, Config, Replies, read_replies, write_replies
+
+
+class Apart(Replies[Asked, Config]):
+    """Replies of a server, which is asked one thing at a time, and maybe paid for each: nothing is asked twice.
+
+    What it computes together is its own matter: a reply that came once is the one that is kept, in whatever company.
+    """
+
+    def ask(self, chats: Sequence[Asked], cfg: Config, progress: str) -> list[Generation]:
+        """As of any; only what has no kept reply is asked for."""
+        keys = [digest(asdict(chat), asdict(cfg)) for chat in chats]
+        known = self._known
+        waiting = {key: chat for key, chat in zip(keys, chats, strict=True) if key not in known}
+        todo = list(waiting)
+        with tqdm(total=len(set(keys)), initial=len(set(keys)) - len(todo), desc=progress, unit="chat") as bar:
+            for start in range(0, len(todo), self._shard):
+                shard = todo[start : start + self._shard]
+                found = dict(zip(shard, self._answer([waiting[key] for key in shard], cfg), strict=True))
+                write_replies(self._folder / f"{digest(sorted(found))[:24]}.jsonl", found)
+                known.update(found)
+                bar.update(len(shard))
+        return [known[key] for key in keys]
+
+    @cached_property
+    def _known(self) -> dict[str, Generation]:
+        """Every kept reply by its key: the folder is read once, at the first question."""
+        files = sorted(self._folder.glob("*.jsonl"))
+        return {key: one for path in files for key, one in read_replies(path).items()}
 
 
 def kept_replies(
     identity: str, replier: Callable[[], Callable[[Asked, Config], Generation]], in_flight: int, shard: int
-) -> Replies[Asked, Config]:
+) -> Apart[Asked, Config]:
     """The replies of whoever has this `identity`, `in_flight` asked for at once.
 
     `replier` gives who replies; it is called when there is something to ask, and not before.
@@ -45,13 +74,13 @@ def kept_replies(
             _ask_all(replier(), asked, cfg, in_flight, given)
         except BaseException:
             if given:
-                kept: Replies[Asked, Config]
-                kept = Replies(identity, lambda again, _: [given[at] for at in sorted(given)], len(given))
+                kept: Apart[Asked, Config]
+                kept = Apart(identity, lambda again, _: [given[at] for at in sorted(given)], len(given))
                 kept.ask([asked[at] for at in sorted(given)], cfg, "kept")
             raise
         return [given[at] for at in range(len(asked))]
 
-    return Replies(identity, answer, shard)
+    return Apart(identity, answer, shard)
 
 
 def kept_chats(identity: str, server: Callable[[], Server], machine: ChatMachine) -> AskChats:
