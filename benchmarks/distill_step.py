@@ -36,7 +36,6 @@ from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.distill.store import CacheReader, CacheWriter, TeacherIdentity, content_key, nucleus, real_log_probs
 from supertiny.distill.teacher import Lesson, StoredTeacher, TaughtBatch
 from supertiny.measure.load import machine_summary
-from supertiny.model import hardware
 from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.config import FrozenConfig
 from supertiny.model.finetune import freeze
@@ -251,7 +250,6 @@ def _model(sizes: Sizes, depth: int, vocabulary: int, frozen: FrozenConfig | Non
         attn_implementation="sdpa",
     )
     model = LlamaForCausalLM(config).to(device())
-    hardware.use_fastest(model, compute_dtype("auto"), device())  # as fit does
     if frozen:
         freeze(model, frozen)
     return model.train()

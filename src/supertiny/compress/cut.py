@@ -17,6 +17,7 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedModel
 
 from supertiny.core.errors import UserError
 from supertiny.model.batches import Batch
+from supertiny.model.hardware import hidden_states
 
 See = Callable[[Tensor, Tensor], None]
 """(what a module read, what it made of it), both [N, D] in fp32"""
@@ -31,10 +32,10 @@ def observe(model: PreTrainedModel, batches: Iterable[Batch], watched: Sequence[
     count = 0
     for batch in tqdm(batches, desc="importance", unit="batch"):
         here = batch.to(model.device)
-        real_BT = _real(here)
+        real_BT = here.branch >= 0
         handles = [module.register_forward_hook(_hook(see, real_BT), with_kwargs=True) for module, see in watched]
         try:
-            model.base_model(input_ids=here.ids, attention_mask=here.mask, position_ids=here.positions, use_cache=False)
+            hidden_states(model, here.ids, here.positions, here.tree)
         finally:
             for handle in handles:
                 handle.remove()
@@ -42,13 +43,6 @@ def observe(model: PreTrainedModel, batches: Iterable[Batch], watched: Sequence[
     if not count:
         raise UserError("importance: there is no text to measure it on")
     return count
-
-
-def _real(batch: Batch) -> Tensor:
-    """[B, T] True for tokens that are no padding: position 0 is a pack's first token, or padding."""
-    real_BT = batch.positions > 0
-    real_BT[:, 0] = True
-    return real_BT
 
 
 def _hook(see: See, real_BT: Tensor) -> Any:

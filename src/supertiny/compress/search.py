@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 from supertiny.compress.config import Budget, Granularity, ShrinkConfig
 from supertiny.compress.cut import Importance, keep_channels, keep_layers, least_important, most_important_groups
 from supertiny.core.errors import UserError
-from supertiny.model import hardware
 from supertiny.model.batches import Batch
 from supertiny.model.flops import ModelShape, gemm_flops, parameters
 from supertiny.model.hardware import compute_dtype
@@ -128,8 +127,7 @@ def search(
     for shape in tqdm(shapes, desc="search", unit="shape"):
         copy = deepcopy(model)
         cut(copy, importance, shape, cfg.groups, cfg.own_inter)
-        hardware.use_fastest(copy.to(dtype), dtype, copy.device)
-        rows.append(Scored(shape, base.parameters(shape), base.flops(shape), perplexity(copy, batches)))
+        rows.append(Scored(shape, base.parameters(shape), base.flops(shape), perplexity(copy.to(dtype), batches)))
     return rows
 
 

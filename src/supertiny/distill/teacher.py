@@ -18,7 +18,7 @@ from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence, mu_at
 from supertiny.distill.loss import Signal, divergence_sum
 from supertiny.distill.store import CacheReader, content_key
-from supertiny.model import checkpoint, hardware
+from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Branch, Pack, collate
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.train import ResponseLogits
@@ -158,10 +158,7 @@ class OnlineTeacher:
     @cached_property
     def _model(self) -> PreTrainedModel:
         """Loaded when it is first asked: each process of a training has its own GPU by then."""
-        dtype, where = compute_dtype(self.precision), device()
-        model = checkpoint.load_model(self.folder, dtype).to(where)
-        hardware.use_fastest(model, dtype, where)
-        return model
+        return checkpoint.load_model(self.folder, compute_dtype(self.precision)).to(device())
 
     @cached_property
     def _head(self) -> Tensor:

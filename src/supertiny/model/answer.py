@@ -17,7 +17,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import digest, whole_file
 from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
-from supertiny.model import checkpoint, hardware
+from supertiny.model import checkpoint
 from supertiny.model.generate import Constraint, Sampling, generate
 from supertiny.model.hardware import compute_dtype, device
 
@@ -28,9 +28,7 @@ class Loaded:
     def __init__(self, folder: Path, precision: str) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
         self._spell = checkpoint.encoder(self._tokenizer)
-        dtype, where = compute_dtype(precision), device()
-        self._model = checkpoint.load_model(folder, dtype).to(where)
-        hardware.use_fastest(self._model, dtype, where)
+        self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
 
     @cached_property
     def _constraint(self) -> Constraint:

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from math import ceil
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from supertiny.model.hardware import Keys, attend, attend_alone
 
 MULTIPLE = 64
 """T is rounded up to it: few distinct shapes, so memory and compiled kernels are used again"""
@@ -30,6 +32,9 @@ class Branch:
     prompt: list[int]
     response: list[int]
 
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.response)
+
 
 @dataclass(frozen=True, slots=True)
 class Pack:
@@ -39,12 +44,54 @@ class Pack:
     branches: tuple[Branch, ...]
 
     def __len__(self) -> int:
-        return len(self.prefix) + sum(len(b.prompt) + len(b.response) for b in self.branches)
+        return len(self.prefix) + sum(map(len, self.branches))
 
     @property
     def num_responses(self) -> int:
         """Response tokens of all branches."""
         return sum(len(branch.response) for branch in self.branches)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """How the tokens of packs attend: a prefix to itself, all that follows to the prefix in one product and to itself.
+
+    What follows is cut into runs of whole branches, none longer than the longest branch, so that as rows of a batch
+    they have little padding. Shapes: P tokens of the longest prefix, R runs, as many of each pack, of L tokens.
+    """
+
+    prefix: int
+    """P"""
+    seen: Tensor | None
+    """[B, 1, P] True where a pack has a token of its prefix; None: everywhere"""
+    runs: Tensor
+    """[R, L] which of the batch's B T tokens a run is made of; behind its end any"""
+    own: Tensor
+    """[R, L, L] True where a token of a run sees another: itself and earlier ones of its branch"""
+    places: Tensor
+    """[B, T] where what a token reads stands, the prefixes' B P before the runs' R L"""
+
+    def to(self, device: torch.device) -> "Tree":
+        """The same tree on `device`."""
+        seen = None if self.seen is None else self.seen.to(device)
+        return Tree(self.prefix, seen, self.runs.to(device), self.own.to(device), self.places.to(device))
+
+    def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+        """What each token reads: q [B, H, T, D], k and v [B, K, T, D] -> [B, T, H, D]."""
+        B, H, T, D = q.shape
+        own_q, own_k, own_v = (self._in_runs(one) for one in (q, k, v))
+        parts, read = [Keys(own_k.transpose(0, 1), own_v.transpose(0, 1), self.own)], list[Tensor]()
+        if self.prefix:
+            q, k, v = (one[:, :, : self.prefix] for one in (q, k, v))
+            parts.append(Keys(k.transpose(0, 1), v.transpose(0, 1), self.seen))
+            read.append(attend_alone(block, q, k, v, None, scaling).flatten(0, 1))
+        read.append(attend(own_q, parts, scaling).flatten(0, 1))
+        return torch.cat(read).index_select(0, self.places.flatten()).view(B, T, H, D)
+
+    def _in_runs(self, tokens: Tensor) -> Tensor:
+        """[B, heads, T, D] -> [R, heads, L, D]."""
+        chosen = tokens.transpose(1, 2).flatten(0, 1).index_select(0, self.runs.flatten())
+        return chosen.view(*self.runs.shape, *chosen.shape[1:]).transpose(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +102,10 @@ class Batch:
     """[B, T] token ids"""
     positions: Tensor
     """[B, T] position of each token in its own branch"""
-    mask: Tensor
-    """[B, 1, T, T] True where a token may attend"""
+    branch: Tensor
+    """[B, T] number of the branch that a token belongs to, from 1; 0: the prefix, -1: padding"""
+    tree: Tree
+    """who attends to whom"""
     predict: Tensor
     """[B, T] True where the next token of the branch is to be learned"""
     targets: Tensor
@@ -65,7 +114,21 @@ class Batch:
     @property
     def num_tokens(self) -> int:
         """Tokens without padding."""
-        return int((self.positions > 0).sum()) + len(self.ids)
+        return int((self.branch >= 0).sum())
+
+    @property
+    def mask(self) -> Tensor:
+        """[B, 1, T, T] what `tree` says, for an attention that knows no trees: True where a token may attend.
+
+        A token sees earlier tokens of its own branch and of the prefix, and itself; padding thus itself alone.
+        """
+        size, branch = self.branch.shape[1], self.branch
+        causal = torch.ones(size, size, dtype=torch.bool, device=branch.device).tril()
+        same = branch[:, :, None] == branch[:, None, :]
+        prefix = (branch[:, None, :] == 0) & (branch[:, :, None] > 0)
+        real = branch[:, None, :] >= 0
+        itself = torch.eye(size, dtype=torch.bool, device=branch.device)
+        return ((same | prefix) & real & causal | itself)[:, None]
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`."""
@@ -73,7 +136,7 @@ class Batch:
 
 
 def collate(packs: Sequence[Pack], pad_id: int) -> Batch:
-    """Lay packs out as one batch; padding attends to itself alone and is never learned."""
+    """Lay packs out as one batch; what padding reads is nobody's, and it is never learned."""
     size = -(-max(map(len, packs)) // MULTIPLE) * MULTIPLE
     shape = (len(packs), size)
     ids, positions = torch.full(shape, pad_id), torch.zeros(shape, dtype=torch.long)
@@ -94,17 +157,36 @@ def collate(packs: Sequence[Pack], pad_id: int) -> Batch:
             predict[row, at + len(one.prompt) - 1 : end - 1] = True
             targets += one.response
             at = end
-    return Batch(ids, positions, _tree_mask(branch), predict, torch.tensor(targets))
+    return Batch(ids, positions, branch, _tree(packs, branch), predict, torch.tensor(targets))
 
 
-def _tree_mask(branch: Tensor) -> Tensor:
-    """[B, 1, T, T]: a token sees earlier tokens of its own branch and of the prefix (branch 0), and itself."""
-    size = branch.shape[1]
-    causal = torch.ones(size, size, dtype=torch.bool).tril()
-    same = branch[:, :, None] == branch[:, None, :]
-    prefix = (branch[:, None, :] == 0) & (branch[:, :, None] > 0)
-    real = branch[:, None, :] >= 0
-    return ((same | prefix) & real & causal | torch.eye(size, dtype=torch.bool))[:, None]
+def _tree(packs: Sequence[Pack], branch: Tensor) -> Tree:
+    """The tree of packs whose tokens [B, T] belong to these branches."""
+    (B, T), P = branch.shape, max(len(pack.prefix) for pack in packs)
+    L = max((len(one) for pack in packs for one in pack.branches), default=1)
+    runs = [_runs(pack, L) for pack in packs]
+    each = max(1, *map(len, runs))
+    starts, places = torch.zeros(B, each, dtype=torch.long), torch.zeros(B, T, dtype=torch.long)
+    for row, (pack, found) in enumerate(zip(packs, runs, strict=True)):
+        places[row, : len(pack.prefix)] = row * P + torch.arange(len(pack.prefix))
+        for number, (start, end) in enumerate(found):
+            starts[row, number] = row * T + start
+            places[row, start:end] = B * P + (row * each + number) * L + torch.arange(end - start)
+    tokens = (starts.flatten()[:, None] + torch.arange(L)).clamp(max=B * T - 1)
+    whose = branch.flatten()[tokens]
+    own = (whose[:, :, None] == whose[:, None, :]).tril()
+    seen = (branch[:, None, :P] == 0) if min(len(pack.prefix) for pack in packs) < P else None
+    return Tree(P, seen, tokens, own, places)
+
+
+def _runs(pack: Pack, most: int) -> list[tuple[int, int]]:
+    """Where in its row each run of the pack's branches starts and ends: as many branches as `most` tokens hold."""
+    found, at = list[tuple[int, int]](), len(pack.prefix)
+    for one in pack.branches:
+        start = found.pop()[0] if found and at + len(one) - found[-1][0] <= most else at
+        at += len(one)
+        found.append((start, at))
+    return found
 
 
 def micro_batches(items: Iterable[Item], max_tokens: int, at_least: int = 1) -> list[list[Item]]:

@@ -1,27 +1,21 @@
-"""Answers in batches: what the prompts of a batch share is computed once, whatever its length."""
+"""Answers in batches: what the prompts of a batch share is computed and held once, whatever its length."""
 
 import json
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import xgrammar
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import (
-    Cache,
-    DynamicCache,
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBase
 from xgrammar.contrib.hf import LogitsProcessor as GrammarProcessor
 
 from supertiny.core.ask import Chat, Generation, Request
 from supertiny.core.calls import Function, Refusal
 from supertiny.core.prompt import TAGS, call_schema
+from supertiny.model.hardware import Keys, attend, attend_alone, hidden_states
 
 
 class Constraint:
@@ -71,6 +65,8 @@ def _compact(schema: str) -> xgrammar.Grammar:
 
 MIN_SHARED = 16
 """tokens below which a shared prefix is not worth its own forward pass"""
+GROWTH = 64
+"""tokens by which the room for a row's keys and values grows: they are copied once in so many steps"""
 
 Processor = Callable[[list[int]], LogitsProcessor | None]
 """indices of the prompts of one batch -> what constrains their logits, if anything"""
@@ -98,14 +94,14 @@ def generate(
 ) -> list[Generation]:
     """The continuation of each tokenized prompt, in the order given."""
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
-    shared = _Prefix(model)
+    prefix = _Prefix(model)
     answers: dict[int, Generation] = {}
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             constraint = constrain(rows)
             processors = [*([constraint] if constraint else []), *_samplers(model, sampling, rows)]
-            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, shared, processors)
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, prefix, processors)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
     return [answers[index] for index in range(len(prompts))]
@@ -126,15 +122,18 @@ def rollouts(
     A prompt is computed once for all of them; `batch_size` samples at most are written at once (one prompt's at least).
     """
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
-    some, found = max(1, batch_size // each), dict[int, list[list[int]]]()
+    some, found, prefix = max(1, batch_size // each), dict[int, list[list[int]]](), _Prefix(model)
     with tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="prompt", leave=False) as bar:
         for start in range(0, len(order), some):
             rows = order[start : start + some]
-            ids, mask = (one.to(model.device) for one in _left_padded([prompts[row] for row in rows], 0, tokenizer))
-            cache = _read(model, ids[:, :-1], mask[:, :-1])  # the last token is left: its logits are needed
-            cache.batch_repeat_interleave(each)
-            ids, mask = ids.repeat_interleave(each, 0), mask.repeat_interleave(each, 0)
-            written = _written(model, tokenizer, ids, mask, cache, sampling, _samplers(model, sampling, rows))
+            asked = [prompts[row] for row in rows]
+            above, shared, _ = prefix.of(asked)
+            if max(map(len, asked)) > shared + 1:  # the last token is left: its logits are needed
+                own, above = [prompt[shared:-1] for prompt in asked], Rows(above)
+                above.read(model, *_left_padded(own, tokenizer, model.device))
+            last = torch.tensor([prompt[-1:] for prompt in asked], device=model.device).repeat_interleave(each, 0)
+            samplers = _samplers(model, sampling, rows)
+            written = _written(model, tokenizer.eos_token_id, Rows(above), (last, None), sampling, samplers)
             for at, row in enumerate(rows):
                 found[row] = [_ended(one, tokenizer.eos_token_id) for one in written[at * each : (at + 1) * each]]
             bar.update(len(rows))
@@ -162,33 +161,109 @@ def _samplers(model: PreTrainedModel, sampling: Sampling, rows: Sequence[int]) -
     return [Sampler(sampling.temperature, [sampling.seeds[row] for row in rows], model.device)]
 
 
-def _read(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> Cache:
-    """Keys and values of left-padded prompts [rows, T]."""
-    cache = DynamicCache(config=model.config)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    model.base_model(ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True)
-    return cache
+class Rows:
+    """Keys and values of R rows of tokens that a model has read, behind those of `above`, which are held there once.
+
+    Each row of `above` is what as many of these begin with, one behind another, and may have rows above it in turn.
+    Shapes: T new tokens of a row, S all of its own.
+    """
+
+    def __init__(self, above: "Rows | None" = None) -> None:
+        self._above = above
+        self._real: Tensor | None = None
+        """[R, S] False where padded"""
+        self._padded = False
+        self._seen: Tensor | None = None
+        """as `attend_alone` has it, of the tokens that are being read"""
+        self._kept: dict[int, list[Tensor]] = {}
+        """block -> keys, values [K, R, S or more, D]"""
+
+    def read(self, model: PreTrainedModel, ids: Tensor, real: Tensor | None) -> Tensor:
+        """Hidden states [R, T, width] of the next tokens `ids`; `real` [R, T] is False where padded, None: nowhere.
+
+        Padding stands before a row's first token.
+        """
+        R, T = ids.shape
+        self._padded = self._padded or real is not None
+        real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
+        self._real = real if self._real is None else torch.cat([self._real, real], 1)
+        self._seen = self._sight(T)
+        positions = self._real.cumsum(1)[:, -T:] - 1
+        if self._above:
+            ends = self._above.ends()
+            positions = positions + ends.repeat_interleave(R // len(ends))[:, None]
+        return hidden_states(model, ids, positions.clamp(min=0), self)
+
+    def ends(self) -> Tensor:
+        """[R] the position behind each row's last token."""
+        assert self._real is not None, "nothing was read"
+        own = self._real.sum(1)
+        if self._above is None:
+            return own
+        ends = self._above.ends()
+        return own + ends.repeat_interleave(len(own) // len(ends))
+
+    def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+        """What each new token reads: q [R, H, T, D], k and v [R, K, T, D] -> [R, T, H, D]."""
+        self._keep(block.layer_idx, k, v)
+        *above, own = self.keys(block.layer_idx)
+        if above:
+            return attend(q, [*above, Keys(own.k, own.v, self._seen)], scaling)
+        return attend_alone(block, q, own.k.transpose(0, 1), own.v.transpose(0, 1), self._seen, scaling)
+
+    def keys(self, block: int) -> list[Keys]:
+        """What rows behind these read in a block, from above down."""
+        assert self._real is not None, "nothing was read"
+        k, v = (one[:, :, : self._real.shape[1]] for one in self._kept[block])
+        own = Keys(k, v, self._real[:, None] if self._padded else None)
+        return [*(self._above.keys(block) if self._above else []), own]
+
+    def _sight(self, new: int) -> Tensor | None:
+        """What of its own row each of the last `new` tokens sees; padding sees itself, so that no softmax is empty."""
+        assert self._real is not None
+        size = self._real.shape[1]
+        if not self._padded and (new == 1 or (new == size and self._above is None)):
+            return None
+        square = torch.ones(new, size, dtype=torch.bool, device=self._real.device)
+        itself = square.tril(size - new).triu(size - new)
+        return self._real[:, None] & square.tril(size - new) | itself
+
+    def _keep(self, block: int, k: Tensor, v: Tensor) -> None:
+        assert self._real is not None
+        size, new = self._real.shape[1], [one.transpose(0, 1) for one in (k, v)]
+        if block in self._kept:
+            pairs = zip(self._kept[block], new, strict=True)
+            self._kept[block] = [_grown(kept, one, size) for kept, one in pairs]
+        else:
+            self._kept[block] = [one.contiguous() for one in new]
+
+
+def _grown(kept: Tensor, new: Tensor, size: int) -> Tensor:
+    """`kept` [K, R, S or more, D] with `new` [K, R, T, D] at the end of its first `size`; in place if it has room."""
+    if kept.shape[2] < size:
+        kept = nn.functional.pad(kept, (0, 0, 0, size - kept.shape[2] + GROWTH))
+    kept[:, :, size - new.shape[2] : size] = new
+    return kept
 
 
 class _Prefix:
-    """The keys and values of the last shared prefix, copied for each batch that starts with it."""
+    """What the prompts of a batch share, held once; the next batch that shares the same finds it."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
         self._ids: list[int] = []
-        self._cache: Cache | None = None
+        self._rows: Rows | None = None
 
-    def cache(self, ids: list[int], rows: int) -> tuple[Cache, bool]:
-        """The copy for so many rows, and whether it had to be computed."""
-        new = ids != self._ids or self._cache is None
+    def of(self, prompts: Sequence[list[int]]) -> tuple[Rows | None, int, bool]:
+        """It, how many tokens it has, and whether it had to be computed; None, 0 where it is not worth a pass."""
+        ids = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
+        if len(ids) < MIN_SHARED or len(prompts) == 1:
+            return None, 0, False
+        new = ids != self._ids
         if new:
-            self._ids, self._cache = ids, DynamicCache(config=self._model.config)
-            device = self._model.device
-            self._model.base_model(torch.tensor([ids], device=device), past_key_values=self._cache, use_cache=True)
-        copied = deepcopy(self._cache)
-        assert copied is not None
-        copied.batch_repeat_interleave(rows)
-        return copied, new
+            self._ids, self._rows = ids, Rows()
+            self._rows.read(self._model, torch.tensor([ids], device=self._model.device), None)
+        return self._rows, len(ids), new
 
 
 def _batch(
@@ -196,15 +271,13 @@ def _batch(
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
     sampling: Sampling,
-    shared: _Prefix,
+    prefix: _Prefix,
     processors: Sequence[LogitsProcessor],
 ) -> list[Generation]:
-    prefix = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
-    prefix = prefix if len(prefix) >= MIN_SHARED and len(prompts) > 1 else []
-    cache, computed = shared.cache(prefix, len(prompts)) if prefix else (None, False)
-    ids, mask = (one.to(model.device) for one in _left_padded(prompts, len(prefix), tokenizer))
-    written = _written(model, tokenizer, ids, mask, cache, sampling, processors)
-    cached = [0 if computed and not at else len(prefix) for at in range(len(prompts))]  # the first pays for all
+    above, shared, computed = prefix.of(prompts)
+    own = _left_padded([prompt[shared:] for prompt in prompts], tokenizer, model.device)
+    written = _written(model, tokenizer.eos_token_id, Rows(above), own, sampling, processors)
+    cached = [0 if computed and not at else shared for at in range(len(prompts))]  # the first pays for all
     return [
         _generation(tokenizer, row, len(prompt), len(prompt) - known)
         for row, prompt, known in zip(written, prompts, cached, strict=True)
@@ -213,25 +286,27 @@ def _batch(
 
 def _written(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    ids: Tensor,
-    mask: Tensor,
-    cache: Cache | None,
+    end: int,
+    rows: Rows,
+    given: tuple[Tensor, Tensor | None],
     sampling: Sampling,
     processors: Sequence[LogitsProcessor],
 ) -> list[list[int]]:
-    """What the model goes on with after each row of `ids` [rows, T], padding behind its end."""
-    written = model.generate(
-        ids,
-        attention_mask=mask,
-        past_key_values=cache,
-        logits_processor=LogitsProcessorList(processors),
-        max_new_tokens=sampling.max_new_tokens,
-        do_sample=False,  # `Sampler` is the sampling
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return written[:, ids.shape[1] :].tolist()
+    """What the model goes on with behind each row `given` (ids, and which are real); `end` again behind its end."""
+    head, states = model.get_output_embeddings(), rows.read(model, *given)
+    written = given[0][:, :0]
+    ended = torch.zeros(len(written), dtype=torch.bool, device=written.device)
+    for step in range(sampling.max_new_tokens):
+        if step:
+            states = rows.read(model, written[:, -1:], None)
+        scores = head(states[:, -1]).float()
+        for process in processors:
+            scores = process(written, scores)
+        chosen = scores.argmax(-1).masked_fill(ended, end)
+        written, ended = torch.cat([written, chosen[:, None]], 1), ended | (chosen == end)
+        if ended.all():
+            break
+    return written.tolist()
 
 
 def common_prefix(rows: list[list[int]]) -> list[int]:
@@ -241,12 +316,16 @@ def common_prefix(rows: list[list[int]]) -> list[int]:
     return first[:differs]
 
 
-def _left_padded(prompts: list[list[int]], shared: int, tokenizer: PreTrainedTokenizerBase) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask [rows, longest], padding between the shared prefix and the rest."""
-    longest, pad_id = max(map(len, prompts)), tokenizer.pad_token_id
-    ids = torch.tensor([p[:shared] + [pad_id] * (longest - len(p)) + p[shared:] for p in prompts])
-    mask = torch.tensor([[1] * shared + [0] * (longest - len(p)) + [1] * (len(p) - shared) for p in prompts])
-    return ids, mask
+def _left_padded(
+    rows: list[list[int]], tokenizer: PreTrainedTokenizerBase, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Token ids [rows, longest], and which are no padding; None: all."""
+    longest, pad_id = max(map(len, rows)), tokenizer.pad_token_id
+    ids = torch.tensor([[pad_id] * (longest - len(row)) + row for row in rows], device=device)
+    if min(map(len, rows)) == longest:
+        return ids, None
+    real = torch.tensor([[False] * (longest - len(row)) + [True] * len(row) for row in rows], device=device)
+    return ids, real
 
 
 def _generation(tokenizer: PreTrainedTokenizerBase, row: list[int], prompt: int, uncached: int) -> Generation:

@@ -1,11 +1,17 @@
-"""What this machine computes with: device and number format."""
+"""What this machine computes with: device, number format, and how language models attend.
+
+Shapes of attention: B rows of T tokens, H query heads and K key heads of D numbers, G = H / K query heads a key head.
+"""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -13,44 +19,126 @@ from transformers.masking_utils import sdpa_mask
 from supertiny.core.errors import UserError
 from supertiny.model.config import PRECISIONS
 
-NAME = "supertiny_bmm"
+NAME = "supertiny"
 MAX_SCORES = 2**24
 """of all rows and heads that are stored at once"""
+UNSEEN = -1e9
+"""added to a score: its share is 0, and that of a row which sees nothing is a number still"""
 
 
-def use_fastest(model: PreTrainedModel, dtype: torch.dtype, device: torch.device) -> None:
-    """Have `model` attend by this module where that beats PyTorch's own."""
-    if dtype is torch.bfloat16 and device.type == "cpu":
+class Layout(Protocol):
+    """How the tokens of a forward pass stand to each other, and to those of passes before it."""
+
+    def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+        """What each token reads in attention module `block`: q [B, H, T, D], k and v [B, K, T, D] -> [B, T, H, D]."""
+
+
+def hidden_states(model: PreTrainedModel, ids: Tensor, positions: Tensor, layout: Layout) -> Tensor:
+    """What the head is applied to, [B, T, width of the model], of tokens [B, T] that attend as `layout` says."""
+    if model.config._attn_implementation != NAME:
         model.set_attn_implementation(NAME)
-
-
-def attention(
-    module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float, **options: Any
-) -> tuple[Tensor, None]:
-    """q [B, H, T, D], k and v [B, K, S, D], mask [B, 1, T, S] True where seen -> [B, T, H, D]."""
-    B, H, T, D = q.shape
-    K, S = k.shape[1], k.shape[2]
-    if T == 1 or B * H * T * S > MAX_SCORES:
-        found, _ = sdpa_attention_forward(module, q, k, v, mask, scaling=scaling, **options)
-        return found, None
-    unseen = torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill(~mask, -1e9)
-    scores = torch.baddbmm(  # the heads that share a key head stand below each other: no key is copied for them
-        unseen[:, :, None].expand(B, K, H // K, T, S).reshape(B * K, H // K * T, S),
-        q.reshape(B * K, H // K * T, D),
-        k.reshape(B * K, S, D).transpose(1, 2),
-        alpha=scaling,
+    # a mask of four dimensions is passed on as it is; without one, one of T x T would be made, for nobody
+    found = model.base_model(
+        input_ids=ids,
+        attention_mask=ids.new_ones(1, 1, 1, 1),
+        position_ids=positions,
+        use_cache=False,
+        layout=layout,
     )
-    read = torch.bmm(torch.softmax(scores, -1), v.reshape(B * K, S, D))
-    return read.reshape(B, H, T, D).transpose(1, 2).contiguous(), None
+    return found.last_hidden_state
 
 
-def _mask(*args: Any, **options: Any) -> Tensor:
-    """As for PyTorch's own, but written out even where it is plainly causal."""
-    return sdpa_mask(*args, **options | {"allow_is_causal_skip": False})
+def _attention(
+    module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, layout: Layout | None = None, **options: Any
+) -> tuple[Tensor, None]:
+    """As transformers calls it; a call without layout is anybody else's, and attended as anywhere else."""
+    if layout is None:
+        found, _ = sdpa_attention_forward(module, q, k, v, mask, **options)
+        return found, None
+    return layout.attend(module, q, k, v, options["scaling"]), None
 
 
-AttentionInterface.register(NAME, attention)
-AttentionMaskInterface.register(NAME, _mask)
+AttentionInterface.register(NAME, _attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys and values that R rows of queries read: B rows of S, each of them held once for R / B neighbours."""
+
+    k: Tensor
+    """[K, B, S, D]"""
+    v: Tensor
+    """[K, B, S, D]"""
+    seen: Tensor | None
+    """[B, 1 or T, S] True where a query's token looks; None: everywhere"""
+
+    def __len__(self) -> int:
+        return self.k.shape[2]
+
+    def of_queries(self, some: slice) -> "Keys":
+        """What these tokens of the queries read."""
+        if self.seen is None or self.seen.shape[1] == 1:
+            return self
+        return Keys(self.k, self.v, self.seen[:, some])
+
+
+def attend(q: Tensor, parts: Sequence[Keys], scaling: float) -> Tensor:
+    """What queries q [R, H, T, D] read from all of `parts`, by one softmax over their scores, [R, T, H, D].
+
+    Nothing is copied for rows and heads that share a key: their queries stand below each other in one product.
+    """
+    (R, H, T, D), K = q.shape, parts[0].k.shape[0]
+    q_KRGTD = (q * scaling).reshape(R, K, H // K, T, D).transpose(0, 1).contiguous()
+    step = max(1, MAX_SCORES // (R * H * sum(map(len, parts))))
+    if step >= T:
+        read = _read(q_KRGTD, parts)
+    else:  # some tokens at a time, and in the backward pass again, so that no more scores are ever stored
+        cuts = [slice(start, start + step) for start in range(0, T, step)]
+        some = [(q_KRGTD[:, :, :, cut].contiguous(), [one.of_queries(cut) for one in parts]) for cut in cuts]
+        read = torch.cat([checkpoint(_read, *one, use_reentrant=False) for one in some], 3)
+    return read.permute(1, 3, 0, 2, 4).flatten(2, 3)
+
+
+def _read(q: Tensor, parts: Sequence[Keys]) -> Tensor:
+    """Scaled queries [K, R, G, T, D] -> what they read, [K, R, G, T, D]."""
+    scores = [_scores(q, one) for one in parts]
+    shares = torch.softmax(torch.cat(scores, -1) if len(scores) > 1 else scores[0], -1)
+    found = []
+    for one, share in zip(parts, torch.split(shares, [len(one) for one in parts], -1), strict=True):
+        v = one.v.flatten(0, 1)
+        found.append(torch.bmm(share.reshape(len(v), -1, len(one)), v).view(q.shape))
+    return sum(found[1:], start=found[0])
+
+
+def _scores(q: Tensor, part: Keys) -> Tensor:
+    """Scaled queries [K, R, G, T, D] by the keys of one part, [K, R, G, T, S]."""
+    K, _, G, _, D = q.shape
+    k = part.k.flatten(0, 1)
+    rows = q.view(len(k), -1, D)
+    if part.seen is None:
+        found = torch.bmm(rows, k.transpose(1, 2))
+    else:
+        B, each, S = part.seen.shape
+        unseen = torch.zeros(part.seen.shape, dtype=q.dtype, device=q.device).masked_fill(~part.seen, UNSEEN)
+        unseen = unseen[None, :, None].expand(K, -1, G if each > 1 else 1, -1, -1).reshape(K * B, -1, S)
+        found = torch.baddbmm(unseen, rows, k.transpose(1, 2))
+    return found.view(*q.shape[:4], -1)
+
+
+def attend_alone(block: Any, q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, scaling: float) -> Tensor:
+    """`attend` to one part k, v [R, K, S, D] of as many rows, by what is fastest here.
+
+    `seen` [R or 1, T, S]; None: a single token sees everything, and each of T = S itself and what is before it.
+    """
+    R, H, T, _ = q.shape
+    S = k.shape[2]
+    few = T > 1 and R * H * T * S <= MAX_SCORES
+    if few and v.dtype is torch.bfloat16 and v.device.type == "cpu":
+        mask = torch.ones(1, T, S, dtype=torch.bool).tril() if seen is None else seen
+        return attend(q, [Keys(k.transpose(0, 1), v.transpose(0, 1), mask.expand(R, -1, -1))], scaling)
+    found, _ = sdpa_attention_forward(block, q, k, v, None if seen is None else seen[:, None], scaling=scaling)
+    return found
 
 
 _ROUNDS = 8

@@ -22,10 +22,9 @@ from transformers import PreTrainedModel
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, write_csv
-from supertiny.model import hardware
 from supertiny.model.batches import Batch
 from supertiny.model.config import SCHEDULES, FitConfig, TrainMachine
-from supertiny.model.hardware import compute_dtype
+from supertiny.model.hardware import compute_dtype, hidden_states
 
 
 class Learnable(Protocol):
@@ -111,14 +110,10 @@ def fit(
     model = scorer.model
     if machine.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    chosen = model.config._attn_implementation
-    if isinstance(scorer, ResponseLogits):
-        hardware.use_fastest(model, dtype, accelerator.device)
     prepared, optimizer = accelerator.prepare(scorer, _adamw(scorer, cfg))
     trainer = _Trainer(accelerator, prepared, optimizer, run, cfg, seed, state / "state.pt")
     trainer.train(machine.save_minutes * 60)
     model.activation_checkpointing_disable()
-    model.set_attn_implementation(chosen)
     if accelerator.is_main_process:
         write_csv(log, trainer.rows)
     accelerator.wait_for_everyone()
@@ -137,10 +132,7 @@ class ResponseLogits(Scorer):
 
     def hidden(self, batch: Batch) -> Tensor:
         """What the head is applied to, [N, width of the model]."""
-        states = self.model.base_model(
-            input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False
-        ).last_hidden_state
-        return states[batch.predict]
+        return hidden_states(self.model, batch.ids, batch.positions, batch.tree)[batch.predict]
 
 
 class _Trainer(Generic[Micro]):

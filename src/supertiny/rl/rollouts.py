@@ -18,7 +18,7 @@ from supertiny.core.calls import Answer, Pool
 from supertiny.core.files import whole_file
 from supertiny.core.prompt import PromptConfig, render
 from supertiny.core.records import Example
-from supertiny.model import checkpoint, hardware
+from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
 from supertiny.model.config import TrainMachine
 from supertiny.model.finetune import freeze
@@ -146,8 +146,6 @@ class Practice(Sequence[list[list[Experience]]]):
         freeze(self.policy, cfg.frozen)
         dtype = compute_dtype(machine.precision)
         self.writer, self.reference = (checkpoint.load_model(base, dtype).to(device()) for _ in range(2))
-        for model in (self.writer, self.reference):
-            hardware.use_fastest(model, dtype, device())
         encode = checkpoint.encoder(self.tokenizer)
         changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
         self.asked = tasks(data.examples, data.pool, encode, changed, data.prompt, Random(data.seed))

@@ -1,12 +1,8 @@
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supertiny.model import hardware
 from supertiny.model.batches import MULTIPLE, Branch, Pack, collate
-from supertiny.model.checkpoint import load_model
-from supertiny.model.train import ResponseLogits
 
 token_ids = st.lists(st.integers(0, 250), min_size=1, max_size=6)
 branches = st.lists(st.builds(Branch, token_ids, token_ids), min_size=1, max_size=4).map(tuple)
@@ -42,15 +38,15 @@ def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-5, rtol=2e-5)
 
 
-@pytest.mark.parametrize("max_scores", [0, 2**24])
-def test_both_attentions_agree(tiny_folder, monkeypatch, max_scores):
-    monkeypatch.setattr(hardware, "MAX_SCORES", max_scores)
-    batch = collate([Pack([1, 2], (Branch([3], [4, 5]), Branch([6, 7], [8])))], pad_id=0)
-    found = {}
-    for name in ("sdpa", hardware.NAME):
-        model = load_model(tiny_folder)
-        model.set_attn_implementation(name)
-        logits = ResponseLogits(model)(batch)
-        logits.square().sum().backward()
-        found[name] = (logits.detach(), model.model.layers[0].self_attn.k_proj.weight.grad)
-    torch.testing.assert_close(found["sdpa"], found[hardware.NAME], atol=1e-5, rtol=1e-4)
+def test_runs_worked_by_hand():
+    """Branches of 3, 3, 6 and 2 tokens: the first two and the last make runs as long as the longest at most."""
+    branches = (Branch([3], [4, 5]), Branch([6, 7], [8]), Branch([1] * 5, [2]), Branch([9], [9]))
+    tree = collate([Pack([1, 2], branches)], pad_id=0).tree
+    assert (tree.prefix, tree.seen) == (2, None)
+    assert tree.runs.tolist() == [[2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13], [14, 15, 16, 17, 18, 19]]
+    assert tree.own[0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0], [0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1],
+    ]  # fmt: skip
+    assert tree.places[0, :16].tolist() == list(range(16)), "the prefix, then three rows of six"
+    assert not tree.own[2, :2, 2:].any(), "what stands behind the end of a run is nobody's"

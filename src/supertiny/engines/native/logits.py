@@ -21,7 +21,7 @@ from supertiny.distill.store import (
     nucleus,
     real_log_probs,
 )
-from supertiny.model import checkpoint, hardware, sources
+from supertiny.model import checkpoint, sources
 from supertiny.model.batches import Branch, Pack, collate, micro_batches
 from supertiny.model.config import TrainMachine
 from supertiny.model.hardware import compute_dtype, device
@@ -97,9 +97,8 @@ def _ask(
     new = [micro for micro in batches if not all(key in kept for key in _keys(micro))]
     if not new:
         return
-    dtype, where = compute_dtype(precision), device()
-    model = checkpoint.load_model(teacher, dtype).to(where)
-    hardware.use_fastest(model, dtype, where)
+    where = device()
+    model = checkpoint.load_model(teacher, compute_dtype(precision)).to(where)
     # logits of 20 in bfloat16 are rounded to .06, which no distribution survives: the head multiplies in fp32
     head_VD, score = model.get_output_embeddings().weight.float(), ResponseLogits(model)
     for micro in tqdm(new, desc="teacher's logits", unit="batch"):
