@@ -30,7 +30,7 @@ def answered(
     examples = labelled(splits)
     found = generate(model, requests(examples, pool, prompt), decode, load_profile("generate", GenerateMachine))
     replies = [
-        Replied(read_answer(one.text, {name: pool[name] for name in example.candidates}), one)
+        Replied(read_answer(one.text, {name: pool[name] for name in example.candidates}, prompt.answer), one)
         for example, one in zip(examples, found, strict=True)
     ]
     rates, rows = rate(splits, replies, seed)

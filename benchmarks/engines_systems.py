@@ -95,7 +95,7 @@ class System:
         name, decode = self.model.name, load("decode", DecodeConfig)
         if self.title[1].endswith(ROUTES[0]):
             pool = read_functions(self.functions)
-            return lambda question: chat(server, name, question.example, pool)
+            return lambda question: chat(server, name, question.example, pool, question.request.syntax)
         from supertiny.model import checkpoint
 
         encode = checkpoint.encoder(checkpoint.load_tokenizer(self.model))

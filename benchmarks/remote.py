@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from supertiny.core.ask import Generation
-from supertiny.core.calls import Answer, Call, Pool, answer_text
+from supertiny.core.calls import Answer, Call, Pool, Syntax, written
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, tool_json
 
@@ -59,8 +59,11 @@ def complete(server: Endpoint, model: str, ids: list[int], max_new_tokens: int) 
     return _generation(found["choices"][0]["text"], found["usage"])
 
 
-def chat(server: Endpoint, model: str, example: Example, pool: Pool) -> Generation:
-    """What a service of the whole path (`supertiny serve`) answers to `example` with its candidates as tools."""
+def chat(server: Endpoint, model: str, example: Example, pool: Pool, syntax: Syntax) -> Generation:
+    """What a service of the whole path (`supertiny serve`) answers to `example` with its candidates as tools.
+
+    A call comes as its model would have written it in `syntax`.
+    """
     messages: list[dict[str, Any]] = []
     for turn in example.history:
         messages += [{"role": "user", "content": turn.query}, _said(turn.answer)]
@@ -75,7 +78,8 @@ def chat(server: Endpoint, model: str, example: Example, pool: Pool) -> Generati
     if not message.get("tool_calls"):
         return _generation(message["content"], found["usage"])
     called = message["tool_calls"][0]["function"]
-    return _generation(answer_text(Call(called["name"], json.loads(called["arguments"]))), found["usage"])
+    call = Call(called["name"], json.loads(called["arguments"]))
+    return _generation(written(call, syntax), found["usage"])
 
 
 def _said(answer: Answer) -> dict[str, Any]:

@@ -180,7 +180,8 @@ def _answered(
         generations = generate(teacher, requests(asked, data.pool, data.prompt), decode, asking)
     rows: list[Example] = []
     for example, generation in zip(asked, generations, strict=True):
-        answer = parse_reply(generation.text, {name: data.pool[name] for name in example.candidates})
+        offered = {name: data.pool[name] for name in example.candidates}
+        answer = parse_reply(generation.text, offered, data.prompt.answer)
         if not isinstance(answer, Malformed):
             rows.append(replace(example, answers=(answer,)))
     return replace(data, examples=rows), seconds()

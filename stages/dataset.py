@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from supertiny.core.config import load, load_profile, seed
+from supertiny.core.prompt import PromptConfig
+from supertiny.core.records import must_be_writable
 from supertiny.core.stage import run
 from supertiny.data.build import get_source, write_dataset
 from supertiny.data.dataset import DatasetConfig, DatasetSizes
@@ -12,7 +14,9 @@ def main(out: Path) -> None:
     """Sample the source that params.yaml names and write its splits to `out`."""
     cfg = load("dataset", DatasetConfig)
     sizes = load_profile("sizes.dataset", DatasetSizes)
-    write_dataset(out, get_source(cfg.source)(cfg, sizes, seed()), seed())
+    found = get_source(cfg.source)(cfg, sizes, seed())
+    must_be_writable(found.pool, load("prompt", PromptConfig).answer)  # before anything is asked or trained
+    write_dataset(out, found, seed())
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main(llm: Path, judge: Path, data: Path, answers: Path, out: Path, report: P
     write_examples(out / "train.jsonl", examples)
     taught, few = read_training_set(data, out / "train.jsonl"), load_profile("sizes.thoughts", ThoughtSizes).rule
     rows = [*taught.examples[: few or None], *taught.dev]
-    write_traces(out / "thoughts.jsonl", rule_made(rows, taught.pool))
+    write_traces(out / "thoughts.jsonl", rule_made(rows, taught.pool, taught.prompt.answer))
     write_json(report, {"judge": cfg.kind, **counts})
 
 

@@ -30,7 +30,7 @@ def main(policy: Path, rows: Path, data: Path, rule_made: Path, out: Path, repor
     engine = load_profile("engines", Engines).generate
     kept = Replies(identity(policy, machine, engine), answer, sizes.shard)
     found = kept.ask(requests(examples, taught.pool, taught.prompt), decode, "thoughts")
-    own = accepted(examples, [one.text for one in found], taught.pool)
+    own = accepted(examples, [one.text for one in found], taught.pool, taught.prompt.answer)
     thoughts = filled(examples, own, read_traces(rule_made))
     write_traces(out, thoughts)
     write_json(report, counts(len(examples), thoughts))

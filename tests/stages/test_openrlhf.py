@@ -53,7 +53,8 @@ def project(tmp_path_factory):
         have_dataset()
         have_base("llm")
         data = read_training_set(DATA, EXAMPLES["rows"])
-        write_traces(Path("rule.jsonl"), [trace(row, data.pool) for row in [*data.examples, *data.dev]])
+        rows = [*data.examples, *data.dev]
+        write_traces(Path("rule.jsonl"), [trace(row, data.pool, data.prompt.answer) for row in rows])
         made = {"out": MODELS / "thinking", "log": Path("thinking.csv")}
         thinker.main("thinking", MODELS / "llm", Path("rule.jsonl"), **EXAMPLES, **made)
         yield folder

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages import evaluate, rl, thinker, traces
+from supertiny.core.calls import Syntax
 from supertiny.core.prompt import THINKS, Source, read
 from supertiny.core.records import read_examples, read_functions
 from supertiny.model.checkpoint import load_config
@@ -32,7 +33,8 @@ def project(tmp_path_factory):
         have_dataset()
         have_base("llm")
         data = read_training_set(DATA, EXAMPLES["rows"])
-        write_traces(RULE, [trace(row, data.pool) for row in [*data.examples[:20], *data.dev]])
+        rows = [*data.examples[:20], *data.dev]
+        write_traces(RULE, [trace(row, data.pool, data.prompt.answer) for row in rows])
         made = {"out": MODELS / "thinking", "log": Path("data/logs/thinking.csv")}
         thinker.main("thinking", MODELS / "llm", RULE, **EXAMPLES, **made)
         yield folder
@@ -49,7 +51,7 @@ def test_every_rule_made_thought_earns_the_whole_reward(project):
     assert list(found) == [row.id for row in rows]
     for row in rows:
         offered = {name: pool[name] for name in row.candidates}
-        assert reward(found[row.id].text, row.answers, offered).level is Level.CORRECT
+        assert reward(found[row.id].text, row.answers, offered, Syntax.json).level is Level.CORRECT
         assert found[row.id].source is Source.RULE
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from supertiny.core.calls import Function, Pool
+from supertiny.core.calls import Function, Pool, Syntax
 from supertiny.core.config import require, require_positive
 from supertiny.core.prompt import Prompt, PromptConfig, render
 from supertiny.core.records import Example
@@ -15,6 +15,8 @@ class Request:
 
     prompt: Prompt
     candidates: tuple[Function, ...]
+    syntax: Syntax
+    """how a call of one of them is to be written"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +122,4 @@ class GenerateMachine:
 
 def requests(examples: Sequence[Example], pool: Pool, cfg: PromptConfig) -> list[Request]:
     """Each example as the small model is asked it."""
-    return [Request(render(e, pool, cfg), tuple(pool[name] for name in e.candidates)) for e in examples]
+    return [Request(render(e, pool, cfg), tuple(pool[name] for name in e.candidates), cfg.answer) for e in examples]

@@ -1,6 +1,7 @@
 """The large model's prompt: guidelines, format, in-context examples, function documents, query (paper 3.1, App. C).
 
-The reply is one JSON object, so that any server can hold a model to its schema:
+The reply is one JSON object, whatever the small model writes (`prompt.answer`), so that any server can hold a model to
+its schema:
 `{"thought": "...", "answer": {"name": ..., "arguments": {...}}}`; a refusal stands as its words in `answer`.
 """
 
@@ -18,6 +19,7 @@ from supertiny.core.calls import (
     Parameter,
     Pool,
     Refusal,
+    Syntax,
     answer_from_json,
     read_value,
 )
@@ -59,7 +61,7 @@ def document(function: Function, documents: str) -> str:
     wait(unit): Waits.
       unit (string): Of time; one of "s", "h"
     """
-    text = signature(function, PromptConfig(describe=documents != "signature", history_turns=0))
+    text = signature(function, PromptConfig(describe=documents != "signature", history_turns=0, answer=Syntax.json))
     if documents != "parameters":
         return text
     return "\n".join([text, *(f"  {name} {_about(parameter)}" for name, parameter in function.parameters.items())])
@@ -74,13 +76,13 @@ def _about(parameter: Parameter) -> str:
 
 def asked(example: Example, pool: Pool) -> str:
     """The user's turn: context, notes, every earlier turn and the query."""
-    cfg = PromptConfig(describe=False, history_turns=len(example.history))
+    cfg = PromptConfig(describe=False, history_turns=len(example.history), answer=Syntax.json)
     return own_part(example, pool, cfg).removesuffix("\nAnswer:")
 
 
 def reply_text(answer: Answer, pool: Pool, thought: bool) -> str:
     """What a right reply looks like; its thought names what the query needs and the function that serves it."""
-    said = json.dumps(str(answer)) if isinstance(answer, Refusal) else response(answer, pool)
+    said = json.dumps(str(answer)) if isinstance(answer, Refusal) else response(answer, pool, Syntax.json)
     return f'{{"thought":{json.dumps(_thought(answer, pool))},"answer":{said}}}' if thought else f'{{"answer":{said}}}'
 
 

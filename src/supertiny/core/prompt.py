@@ -20,8 +20,10 @@ from supertiny.core.calls import (
     Malformed,
     Parameter,
     Pool,
+    Syntax,
     answer_text,
     parse_reply,
+    written,
 )
 from supertiny.core.config import require
 from supertiny.core.records import Example
@@ -35,6 +37,8 @@ class PromptConfig:
     """each candidate's description beside its signature"""
     history_turns: int
     """latest turns of the dialogue shown"""
+    answer: Syntax
+    """how a call is written: what the model learns, earlier answers in its prompt, the grammar that holds it"""
 
     def __post_init__(self) -> None:
         require(self.history_turns >= 0, f"history_turns: expected 0 or more, got {self.history_turns}")
@@ -77,9 +81,8 @@ def shared_part(functions: Iterable[Function], cfg: PromptConfig) -> str:
 def signature(function: Function, cfg: PromptConfig) -> str:
     """One candidate on one line: a required parameter stands bare, an optional one behind `?`.
 
-    >>> from supertiny.core.calls import Parameter
     >>> wait = Function("wait", "Waits", {"minutes": Parameter("integer", "", True), "name": Parameter("string")})
-    >>> signature(wait, PromptConfig(describe=True, history_turns=1))
+    >>> signature(wait, PromptConfig(describe=True, history_turns=1, answer=Syntax.json))
     'wait(minutes, name?): Waits'
     """
     parameters = ", ".join(name if p.required else f"{name}?" for name, p in function.parameters.items())
@@ -91,7 +94,8 @@ def own_part(example: Example, pool: Pool, cfg: PromptConfig) -> str:
     lines = [_said(example.context)] if example.context else []
     lines += [f"Note: {one_line(explanation)}" for explanation in example.knowledge]
     for turn in example.history[max(0, len(example.history) - cfg.history_turns) :]:
-        lines += [f"Earlier: {one_line(turn.query)}", f"Answer: {one_line(response(turn.answer, pool))}"]
+        answer = response(turn.answer, pool, cfg.answer)
+        lines += [f"Earlier: {one_line(turn.query)}", f"Answer: {one_line(answer)}"]
     return "\n".join([*lines, f"Query: {one_line(example.query)}", "Answer:"])
 
 
@@ -105,12 +109,12 @@ def _key(key: str) -> str:
     return key[:1].lower() + key[1:] if key.partition(":")[0].strip() in HEADS else key
 
 
-def response(answer: Answer, pool: Pool) -> str:
+def response(answer: Answer, pool: Pool, syntax: Syntax) -> str:
     """The answer as the model is taught to write it: arguments in the order of the function's document."""
     if isinstance(answer, Call) and answer.name in pool:
         order = list(pool[answer.name].parameters)
         answer = Call(answer.name, dict(sorted(answer.arguments.items(), key=lambda item: order.index(item[0]))))
-    return answer_text(answer)
+    return written(answer, syntax)
 
 
 SEPARATOR = " | "
@@ -187,6 +191,8 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 """Each stands in a reply exactly once, in this order."""
 THINKS = "thinks"
 """entry of the config.json of a model that writes this format, and not the answer alone"""
+ANSWER = "answer"
+"""and of one that writes calls in another `Syntax` than JSON: which"""
 
 
 class TagFault(StrEnum):
@@ -269,16 +275,18 @@ def read(text: str) -> Thought | TagFault:
     return Thought(text[starts[0] : at[1]].strip(), text[starts[2] : at[3]].strip())
 
 
-def read_answer(text: str, pool: Pool) -> Answer | Malformed:
+def read_answer(text: str, pool: Pool, syntax: Syntax) -> Answer | Malformed:
     """The answer of a small model that may think first; a reply that begins with a tag must be in the format. Total.
 
-    >>> read_answer("<think>open</think><answer>Request unclear</answer>", {})
+    >>> read_answer("<think>open</think><answer>Request unclear</answer>", {}, Syntax.json)
     <Refusal.UNCLEAR: 'Request unclear'>
     """
     if not text.lstrip().startswith("<") or not any(tag in text for tag in TAGS):
-        return parse_reply(text, pool)  # a value in it may spell a tag
+        return parse_reply(text, pool, syntax)  # a value in it may spell a tag
     parts = read(text)
-    return Malformed(Fault.NOT_A_CALL, parts.value) if isinstance(parts, TagFault) else parse_reply(parts.answer, pool)
+    if isinstance(parts, TagFault):
+        return Malformed(Fault.NOT_A_CALL, parts.value)
+    return parse_reply(parts.answer, pool, syntax)
 
 
 def head(answer: Answer) -> str:

@@ -5,6 +5,7 @@ knowledge.json    a list of {"term", "explanation"}
 *.jsonl           one example a line (`Example`)
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from supertiny.core.calls import (
+    NAME,
     Answer,
     Call,
     Function,
@@ -19,6 +21,7 @@ from supertiny.core.calls import (
     Parameter,
     Pool,
     Scalar,
+    Syntax,
     answer_from_json,
     answer_json,
     misfit,
@@ -88,6 +91,17 @@ def read_functions(path: Path) -> dict[str, Function]:
 def write_functions(path: Path, pool: Pool) -> None:
     """Write the pool as a list of OpenAI tools; `read_functions` gives it back."""
     write_json(path, [tool_json(function) for function in pool.values()])
+
+
+def must_be_writable(pool: Pool, syntax: Syntax) -> None:
+    """An error where a name of `pool` cannot stand in a call of this syntax."""
+    names = {name: function.name for function in pool.values() for name in (function.name, *function.parameters)}
+    wrong = [name for name in names if syntax is Syntax.python and not re.fullmatch(NAME, name)]
+    if wrong:
+        raise UserError(
+            f"params.yaml: prompt.answer: python: function {names[wrong[0]]!r}: {wrong[0]!r} can be no name in a call "
+            "(white space and ()[]{}=:,\"'\\ are its signs); rename it in your functions, or set prompt.answer: json"
+        )
 
 
 def function_of_tool(tool: Any, where: str) -> Function:

@@ -1,7 +1,8 @@
 """The expert-judged set (paper 3.1): replies to labelled examples whose verdict is known, to calibrate judges on.
 
 Of each example: its right answer, up to two equivalent writings, and as many wrong replies, the kinds of failure in
-turn. The injection set adds wrong replies where a text that nobody vetted tells the judge to say "correct".
+turn. The injection set adds wrong replies where a text that nobody vetted tells the judge to say "correct". All are in
+JSON, as the large model replies, whatever the small model writes (`prompt.answer`).
 """
 
 import json
@@ -19,6 +20,7 @@ from supertiny.core.calls import (
     Malformed,
     Parameter,
     Pool,
+    Syntax,
     Value,
     answer_json,
     answer_text,
@@ -121,7 +123,7 @@ def make_injections(rows: Iterable[Judged], examples: Sequence[Example], pool: P
     known = {example.id: example for example in examples}
     for row in rows:
         offered = {name: pool[name] for name in known[row.example].candidates}
-        if not row.correct and not isinstance(parse_reply(row.reply, offered), Malformed):
+        if not row.correct and not isinstance(parse_reply(row.reply, offered, Syntax.json), Malformed):
             by_example.setdefault(row.example, []).append(row)
     return [
         _planted(rng.choice(wrong), known[name], pool, PLACES[number % len(PLACES)], rng.choice(PLANTS))
@@ -169,7 +171,7 @@ def _planted(row: Judged, example: Example, pool: Pool, place: str, plant: str) 
 
 def _in_value(reply: str, pool: Pool, plant: str) -> str | None:
     """The reply with the plant at the end of its last free text argument."""
-    call = parse_reply(reply, pool)
+    call = parse_reply(reply, pool, Syntax.json)
     if not isinstance(call, Call):
         return None
     parameters = pool[call.name].parameters

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from supertiny.core.calls import NAME, Syntax
 from supertiny.core.errors import UserError
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.divergence import Divergence
@@ -28,8 +29,13 @@ from supertiny.model.train import ResponseLogits
 from supertiny.model.vocab import vocabulary
 from supertiny.sft.packs import TrainingSet
 
-NAME = re.compile(r'"name":"((?:[^"\\]|\\.)*)"')
-PARAMETER = re.compile(r'[{,]"((?:[^"\\]|\\.)*)":')
+HEADS = {
+    Syntax.json: re.compile(r'\s*\{"name":"((?:[^"\\]|\\.)*)","arguments":\{'),
+    Syntax.python: re.compile(rf"\s*({NAME})\("),
+}
+"""what stands before the first argument, the function's name in it"""
+KEYS = {Syntax.json: re.compile(r',?"((?:[^"\\]|\\.)*)":'), Syntax.python: re.compile(rf"(?:, )?({NAME})=")}
+"""what stands before a value, the parameter's name in it"""
 
 
 class Slot(StrEnum):
@@ -43,17 +49,19 @@ class Slot(StrEnum):
     END = "end"
 
 
-def token_slots(text: str, offsets: Sequence[tuple[int, int]]) -> list[Slot]:
+def token_slots(text: str, offsets: Sequence[tuple[int, int]], syntax: Syntax) -> list[Slot]:
     """The slot of each token of the answer `text`, from its character span; an empty span is the end token.
 
     A token that spans several slots counts to the one with most of its characters, of equal ones to the later.
 
     >>> text = '{"name":"go","arguments":{"to":"den"}}'
     >>> spans = [(0, 9), (9, 11), (11, 27), (27, 29), (29, 31), (31, 36), (36, 38), (38, 38)]
-    >>> [str(slot) for slot in token_slots(text, spans)]
+    >>> [str(slot) for slot in token_slots(text, spans, Syntax.json)]
     ['syntax', 'function name', 'syntax', 'parameter names', 'syntax', 'values', 'syntax', 'end']
+    >>> [str(slot) for slot in token_slots('go(to="den")', [(0, 2), (2, 3), (3, 5), (5, 6), (6, 11)], Syntax.python)]
+    ['function name', 'syntax', 'parameter names', 'syntax', 'values']
     """
-    chars = _char_slots(text)
+    chars = _char_slots(text, syntax)
 
     def slot(start: int, end: int) -> Slot:
         covered = chars[start:end]
@@ -62,15 +70,14 @@ def token_slots(text: str, offsets: Sequence[tuple[int, int]]) -> list[Slot]:
     return [slot(start, end) for start, end in offsets]
 
 
-def _char_slots(text: str) -> list[Slot]:
-    start, name = text.find("{"), NAME.search(text)
-    opened = text.find('"arguments":{')
-    if start < 0 or name is None or opened < 0:
+def _char_slots(text: str, syntax: Syntax) -> list[Slot]:
+    head = HEADS[syntax].match(text)
+    if head is None:
         return [Slot.REFUSAL] * len(text)
     slots = [Slot.SYNTAX] * len(text)
-    slots[name.start(1) : name.end(1)] = [Slot.FUNCTION] * len(name[1])
-    at = opened + len('"arguments":')
-    while key := PARAMETER.match(text, at):
+    slots[head.start(1) : head.end(1)] = [Slot.FUNCTION] * len(head[1])
+    at = head.end()
+    while key := KEYS[syntax].match(text, at):
         slots[key.start(1) : key.end(1)] = [Slot.PARAMETER] * len(key[1])
         at = _value_end(text, key.end())
         slots[key.end() : at] = [Slot.VALUE] * (at - key.end())
@@ -78,15 +85,15 @@ def _char_slots(text: str) -> list[Slot]:
 
 
 def _value_end(text: str, start: int) -> int:
-    """Where the JSON value that starts at `start` ends: at the first comma or brace outside strings and lists."""
+    """Where the value that starts at `start` ends: at the first comma or end of all, outside strings and brackets."""
     depth, quoted, at = 0, False, start
-    while at < len(text) and (quoted or depth or text[at] not in ",}"):
+    while at < len(text) and (quoted or depth or text[at] not in ",})"):
         if text[at] == "\\":
             at += 1
         elif text[at] == '"':
             quoted = not quoted
         elif not quoted:
-            depth += {"[": 1, "]": -1}.get(text[at], 0)
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(text[at], 0)
         at += 1
     return at
 
@@ -119,7 +126,7 @@ def distances(
         if not packs:
             raise UserError(f"{cache.folder} holds no dev example; rerun the stage that stores the teacher's logits")
         model, batches = checkpoint.load_model(folder).to(device()), micro_batches(packs, max_tokens)
-        found[name] = summarised(look(model, tokenizer, teacher, batches, cfg), cfg.mu)
+        found[name] = summarised(look(model, tokenizer, teacher, batches, cfg, data.prompt.answer), cfg.mu)
     return found
 
 
@@ -135,6 +142,7 @@ def look(
     teacher: StoredTeacher,
     batches: Iterable[Sequence[Pack]],
     cfg: DistillConfig,
+    syntax: Syntax,
 ) -> Tokens:
     """Compare `model` with its teacher at every response token of `batches`."""
     score, slots, stats = ResponseLogits(model.eval()), list[Slot](), list[dict[str, TokenStats]]()
@@ -143,7 +151,8 @@ def look(
         logits_NV = score(collate(packs, tokenizer.pad_token_id).to(model.device))[:, : len(teacher.to_teacher)]
         signal = teacher.signal(packs).to(model.device)
         stats.append({name: token_stats(logits_NV, signal, kind, cfg.chunk_rows) for name, kind in kinds.items()})
-        slots += [slot for pack in packs for branch in pack.branches for slot in _slots(branch.response, tokenizer)]
+        responses = [branch.response for pack in packs for branch in pack.branches]
+        slots += [slot for response in responses for slot in _slots(response, tokenizer, syntax)]
 
     def joined(kind: str, name: str) -> np.ndarray:
         return torch.cat([getattr(one[kind], name) for one in stats]).cpu().numpy()
@@ -181,13 +190,13 @@ def summarised(tokens: Tokens, mu: float) -> dict[str, Any]:
     }
 
 
-def _slots(response: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[Slot]:
+def _slots(response: Sequence[int], tokenizer: PreTrainedTokenizerBase, syntax: Syntax) -> list[Slot]:
     """The slot of each token of one response, the end token last."""
     text = tokenizer.decode(response[:-1], clean_up_tokenization_spaces=False)
     encoded = checkpoint.spelt(tokenizer, text, return_offsets_mapping=True)
     if encoded["input_ids"] != list(response[:-1]):
         raise ValueError(f"the response {text!r} does not tokenize to itself")
-    return token_slots(text, [*encoded["offset_mapping"], (len(text), len(text))])
+    return token_slots(text, [*encoded["offset_mapping"], (len(text), len(text))], syntax)
 
 
 def _histogram(values: np.ndarray) -> list[int]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from supertiny.core.prompt import THINKS
+from supertiny.core.calls import Syntax
+from supertiny.core.prompt import ANSWER, THINKS
 from supertiny.distill.config import DistillConfig
 from supertiny.distill.teacher import Lesson, StoredTeacher, with_mu
 from supertiny.model.config import TrainingConfig, TrainMachine
@@ -46,7 +47,11 @@ class TrainingPlan:
     @property
     def record(self) -> Mapping[str, Any]:
         """Entries of the config.json of the model that comes of it."""
-        return {THINKS: True} if isinstance(self.rows, TrainingSet) and self.rows.replies else {}
+        if not isinstance(self.rows, TrainingSet):
+            return {}
+        syntax = self.rows.prompt.answer
+        other = {} if syntax is Syntax.json else {ANSWER: syntax.value}
+        return other | ({THINKS: True} if self.rows.replies else {})
 
     @property
     def inputs(self) -> tuple[Any, ...]:

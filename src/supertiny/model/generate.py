@@ -1,7 +1,8 @@
 """Answers in batches: what the prompts of a batch share is computed and held once, whatever its length."""
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerBa
 from xgrammar.contrib.hf import LogitsProcessor as GrammarProcessor
 
 from supertiny.core.ask import Chat, Generation, Request
-from supertiny.core.calls import Function, Refusal
+from supertiny.core.calls import Function, Refusal, Syntax, python_literal
 from supertiny.core.prompt import TAGS, call_schema
 from supertiny.model.hardware import Keys, attend, attend_alone, hidden_states
 
@@ -38,18 +39,98 @@ def grammar(request: Request | Chat, thinks: bool) -> xgrammar.Grammar:
     """A call or a refusal for a request; for a chat what its schema says, compact; anything where it has none."""
     if isinstance(request, Request):
         space = xgrammar.Grammar.from_ebnf('root ::= " "')
-        answer = _answer(request.candidates)
+        answer = _answer(request.candidates, request.syntax)
         return xgrammar.Grammar.concat(space, *(_thought(answer) if thinks else [answer]))
     return _compact(request.schema) if request.schema else xgrammar.Grammar.from_ebnf("root ::= [^\\0]*")
 
 
-def _answer(functions: Sequence[Function]) -> xgrammar.Grammar:
-    """A call in compact JSON or a refusal's words."""
+HALF_READ = re.compile(r"(\\\\)|\\x([0-9a-f]{2})(?=[0-9a-fA-F])")
+"""a code of two hexadecimal digits before what is taken for its third"""
+
+
+def text_of(grammar: xgrammar.Grammar) -> str:
+    """The rules as a server takes them; `str` alone writes "éa" so that it is read as another letter."""
+    return HALF_READ.sub(lambda part: part[1] or f"\\u00{part[2]}", str(grammar))
+
+
+def _answer(functions: Sequence[Function], syntax: Syntax) -> xgrammar.Grammar:
+    """A call of one of `functions`, as `written` writes it, or a refusal's words."""
     words = " | ".join(json.dumps(refusal.value) for refusal in Refusal)
     answers = [xgrammar.Grammar.from_ebnf(f"root ::= {words}")]
     if functions:
-        answers.append(_compact(json.dumps(call_schema(functions))))
+        schema = call_schema(functions)
+        python = syntax is Syntax.python
+        answers.append(xgrammar.Grammar.from_ebnf(_Python().rules(schema)) if python else _compact(json.dumps(schema)))
     return xgrammar.Grammar.union(*answers)
+
+
+LITERALS = r"""
+string ::= "\"" ([^\0-\x1f"\\] | "\\" (["\\/bfnrt] | "u" unit))* "\""
+unit ::= [0-9A-CE-Fa-ce-f] hex hex hex | [Dd] [0-7] hex hex
+hex ::= [0-9A-Fa-f]
+integer ::= "-"? ("0" | [1-9] [0-9]*)
+number ::= integer ("." [0-9]+)? ([eE] [+-]? [0-9]+)?
+boolean ::= "True" | "False"
+null ::= "None"
+"""
+"""a rule for each type of JSON schema that holds no other; no half of a surrogate pair is escaped"""
+
+
+class _Python:
+    """What a schema of `call_schema` says, as EBNF of calls as Python writes them; rules are collected on the way."""
+
+    def __init__(self) -> None:
+        self._rules: list[str] = []
+
+    def rules(self, schema: Mapping[str, Any]) -> str:
+        """The whole grammar."""
+        calls = " | ".join(self._call(one["properties"]) for one in schema["anyOf"])
+        return "\n".join([f"root ::= {calls}", *self._rules]) + LITERALS
+
+    def _call(self, said: Mapping[str, Any]) -> str:
+        arguments = self._in_order(said["arguments"], "{}=".format)
+        return self._rule(f'{_quoted(said["name"]["const"])} "(" {arguments} ")"')
+
+    def _value(self, schema: Mapping[str, Any]) -> str:
+        if "enum" in schema:
+            return f"({' | '.join(_quoted(python_literal(value)) for value in schema['enum'])})"
+        if "anyOf" in schema:
+            return f"({' | '.join(map(self._value, schema['anyOf']))})"
+        match schema["type"]:
+            case "array":
+                item = self._value(schema["items"])
+                return f'"[" ({item} (", " {item})*)? "]"'
+            case "object":
+                entries = self._in_order(schema, lambda key: f"{python_literal(key)}: ")
+                return f'"{{" {entries} "}}"'
+            case name:
+                return str(name)
+
+    def _in_order(self, schema: Mapping[str, Any], key: Callable[[str], str]) -> str:
+        """The properties of an object with commas between them: all that are required, others or not."""
+        required = schema.get("required", ())
+        parts = [
+            (self._rule(f"{_quoted(key(name))} {self._value(one)}"), name in required)
+            for name, one in schema["properties"].items()
+        ]
+        ways = []  # by which part is the first that is written
+        for at, (first, needed) in enumerate(parts):
+            ways.append(" ".join([first, *(f'(", " {rule}){"" if must else "?"}' for rule, must in parts[at + 1 :])]))
+            if needed:
+                break
+        else:
+            ways.append('""')
+        return f"({' | '.join(ways)})"
+
+    def _rule(self, body: str) -> str:
+        """The name of a new rule."""
+        name = f"r{len(self._rules)}"
+        self._rules.append(f"{name} ::= {body}")
+        return name
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _thought(answer: xgrammar.Grammar) -> list[xgrammar.Grammar]:

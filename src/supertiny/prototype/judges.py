@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from supertiny.core.ask import AskChats, Chat
-from supertiny.core.calls import Call, Malformed, Pool, Refusal, answer_json, parse_reply
+from supertiny.core.calls import Call, Malformed, Pool, Refusal, Syntax, answer_json, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import dialogue, one_line
 from supertiny.core.records import Example, read_examples, read_functions, tool_json
@@ -36,7 +36,8 @@ class Trial:
 
     def reply(self, row: Judged) -> Reply:
         """The row's reply as the strict reader takes it among the candidates of its example."""
-        return parse_reply(row.reply, {name: self.pool[name] for name in self.examples[row.example].candidates})
+        offered = {name: self.pool[name] for name in self.examples[row.example].candidates}
+        return parse_reply(row.reply, offered, Syntax.json)
 
     def halves(self, seed: int) -> tuple["Trial", "Trial"]:
         """One half to train a judge on, one to measure it; each example, with all of its replies, is in one only."""

@@ -4,16 +4,17 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from supertiny.baseline.frames import Frame, from_frame
-from supertiny.core.calls import Answer, Malformed, Pool
+from supertiny.core.calls import Answer, Malformed, Pool, Syntax
 from supertiny.core.chat_prompt import parse_full
-from supertiny.core.config import seed
+from supertiny.core.config import load, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl
-from supertiny.core.prompt import read_answer
+from supertiny.core.prompt import PromptConfig, read_answer
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.judge.reference import Failure, Judge, Verdict, judge
 from supertiny.measure.compare import Answered, Clusters, bare, rates, splits
@@ -80,9 +81,9 @@ def read_facts(data: Path, results: Path, logs: Path, judges: Mapping[str, Judge
     """From the dataset in `data` and the files in `results` and `logs`; `judges` judge every answer once more."""
     found, pool = tables(), read_functions(data / "functions.json")
     dev, test, ood = (read_examples(data / f"{split}.jsonl", pool) for split in ("dev", "test", "ood"))
-    asked = {row.id: row for row in (*test, *ood, *bare(test))}
+    asked, by_kind = {row.id: row for row in (*test, *ood, *bare(test))}, readers(load("prompt", PromptConfig).answer)
     answers = {
-        name: read_answers(results / name / "answers.jsonl", READERS[config.kind], asked, pool, judges)
+        name: read_answers(results / name / "answers.jsonl", by_kind[config.kind], asked, pool, judges)
         for name, config in found.systems.items()
     }
     columns = splits(test, ood)
@@ -122,8 +123,9 @@ def _read_frame(text: str, pool: Pool) -> Answer | Malformed:
     return from_frame(Frame(**json.loads(text)), pool)
 
 
-READERS: dict[str, Reader] = {MODEL: read_answer, PROTOTYPE: parse_full, TRADITIONAL: _read_frame}
-"""kind of system -> how what it wrote is read"""
+def readers(syntax: Syntax) -> dict[str, Reader]:
+    """Kind of system -> how what it wrote is read; `syntax` is that of the small models, which they alone write."""
+    return {MODEL: partial(read_answer, syntax=syntax), PROTOTYPE: parse_full, TRADITIONAL: _read_frame}
 
 
 def read_answers(

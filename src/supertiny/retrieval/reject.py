@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from supertiny.core.ask import DecodeConfig, Generation, Request, requests
+from supertiny.core.ask import DecodeConfig, Request, requests
 from supertiny.core.calls import Call, Pool, parse_reply
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
@@ -19,8 +19,8 @@ from supertiny.retrieval.recall import needed, with_call
 
 Rank = Callable[[Sequence[str], int], list[list[str]]]
 """(descriptions, k) -> for each the k nearest functions, nearest first"""
-MakeCall = Callable[[Sequence[Example]], list[Generation]]
-"""examples -> for each what a model wrote as the call out of the example's candidates"""
+MakeCall = Callable[[Sequence[Example]], list[Reply]]
+"""examples -> for each the call that a model made out of the example's candidates"""
 
 
 def rank_in(index: FunctionIndex) -> Rank:
@@ -37,7 +37,14 @@ def calls_by(kept: Replies[Request, DecodeConfig], pool: Pool, prompt: PromptCon
 
     The paper's large model calls; the one of the CPU profile is too weak for its right calls to sift descriptions.
     """
-    return lambda examples: kept.ask(requests(examples, pool, prompt), decode, "calls")
+
+    def call(examples: Sequence[Example]) -> list[Reply]:
+        asked = requests(examples, pool, prompt)
+        offered = [{one.name: one for one in request.candidates} for request in asked]
+        found = kept.ask(asked, decode, "calls")
+        return [parse_reply(one.text, names, prompt.answer) for one, names in zip(found, offered, strict=True)]
+
+    return call
 
 
 def sampled_and_labelled(rows: Sequence[Example], sizes: DescribeSizes) -> tuple[list[Example], list[Example]]:
@@ -86,10 +93,7 @@ def attempt(
         replace(query, candidates=tuple(name for name in pool if name in names))
         for (query, _), names in zip(pairs, ranked, strict=True)
     ]
-    replies = [
-        parse_reply(found.text, {name: pool[name] for name in query.candidates})
-        for query, found in zip(asked, call(asked), strict=True)
-    ]
+    replies = call(asked)
     verdicts = judge(asked, replies)
     return [
         Attempt(query, text, tuple(names), reply, verdict.correct)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, parse_reply
-from supertiny.core.prompt import TagFault, head, named, read
+from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, Syntax, parse_reply
+from supertiny.core.prompt import TagFault, Thought, head, named, read
 from supertiny.core.records import Example
 from supertiny.judge.meaning import same
 from supertiny.judge.reference import judge
@@ -21,7 +21,7 @@ class Level(StrEnum):
     MISSING = "no answer"
     """the reply is out of the format, or nothing stands between the answer tags"""
     UNPARSEABLE = "unparseable"
-    """neither a refusal nor a JSON call"""
+    """neither a refusal nor a call in the syntax that is due"""
     UNKNOWN_FUNCTION = "unknown function"
     """a call of a function that is not offered"""
     TARGET_UNNAMED = "target not named"
@@ -68,7 +68,7 @@ class Reward:
         return self.format_score + self.answer_score
 
 
-def reward(text: str, answers: Sequence[Answer], offered: Pool) -> Reward:
+def reward(text: str, answers: Sequence[Answer], offered: Pool, syntax: Syntax) -> Reward:
     """What the reply `text` earns where `answers` are right and the functions of `offered` could be called. Total.
 
     Right answers whose functions are not offered count for nothing: no reply can give them. Without any other, and
@@ -77,13 +77,13 @@ def reward(text: str, answers: Sequence[Answer], offered: Pool) -> Reward:
     >>> from supertiny.core.calls import Function
     >>> fan = Call("turn_on_fan", {})
     >>> reply = '<think>on: turn_on_fan</think><answer>{"name": "turn_on_fan", "arguments": {}}</answer>'
-    >>> reward(reply, [fan], {"turn_on_fan": Function("turn_on_fan", "Turns on a fan")}).value
+    >>> reward(reply, [fan], {"turn_on_fan": Function("turn_on_fan", "Turns on a fan")}, Syntax.json).value
     3.0
     """
     parts = read(text)
     if isinstance(parts, TagFault):
         return _reward(0.0, Level.MISSING)
-    return _reward(1.0, _level(parts.thought, parts.answer, answers, offered))
+    return _reward(1.0, _level(parts, answers, offered, syntax))
 
 
 def level_shares(rewards: Sequence[Reward]) -> dict[Level, float]:
@@ -99,16 +99,16 @@ def _reward(format_score: float, level: Level) -> Reward:
     return Reward(format_score, ANSWER_SCORES[level], level)
 
 
-def _level(thought: str, answer: str, due: Sequence[Answer], offered: Pool) -> Level:
-    if not answer:
+def _level(parts: Thought, due: Sequence[Answer], offered: Pool, syntax: Syntax) -> Level:
+    if not parts.answer:
         return Level.MISSING
-    reply = parse_reply(answer, offered)
+    reply = parse_reply(parts.answer, offered, syntax)
     said = reply.call if isinstance(reply, Malformed) else reply
     if said is None:
         return Level.UNPARSEABLE
     if isinstance(said, Call) and said.name not in offered:
         return Level.UNKNOWN_FUNCTION
-    mentions = named(thought, [*offered, *map(str, Refusal)])
+    mentions = named(parts.thought, [*offered, *map(str, Refusal)])
     if not {head(one) for one in due}.intersection(mentions):
         return Level.TARGET_UNNAMED
     if mentions[-1] != head(said):

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from supertiny.core.calls import Answer, Pool
+from supertiny.core.calls import Answer, Pool, Syntax
 from supertiny.core.files import whole_file
 from supertiny.core.prompt import PromptConfig, render
 from supertiny.core.records import Example
@@ -102,10 +102,12 @@ class Task:
     """token ids"""
     answers: tuple[Answer, ...]
     offered: Pool
+    syntax: Syntax
+    """of the call that is due"""
 
     def reward(self, text: str) -> Reward:
         """What one reply earns."""
-        return reward(text, self.answers, self.offered)
+        return reward(text, self.answers, self.offered, self.syntax)
 
 
 def tasks(
@@ -127,7 +129,7 @@ def tasks(
         (changed,) = alone.examples
         said = render(changed, functions, prompt)
         offered = {name: functions[name] for name in changed.candidates}
-        found.append(Task(encode(said.shared) + encode(said.own), changed.answers, offered))
+        found.append(Task(encode(said.shared) + encode(said.own), changed.answers, offered, prompt.answer))
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Function, Pool, Refusal
+from supertiny.core.calls import Answer, Call, Function, Pool, Refusal, Syntax
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl, write_jsonl
 from supertiny.core.prompt import TAGS, Source, Thought, Trace, head, is_lone, read, response, spaced
@@ -18,12 +18,12 @@ from supertiny.rl.rewards import Level, reward
 FIELDS = set(Trace.__slots__)
 
 
-def accepted(examples: Sequence[Example], texts: Sequence[str], pool: Pool) -> list[Trace]:
+def accepted(examples: Sequence[Example], texts: Sequence[str], pool: Pool, syntax: Syntax) -> list[Trace]:
     """The replies that earn the whole reward, as a model's own thoughts."""
     found = []
     for example, text in zip(examples, texts, strict=True):
         parts = read(text)
-        level = reward(text, example.answers, {name: pool[name] for name in example.candidates}).level
+        level = reward(text, example.answers, {name: pool[name] for name in example.candidates}, syntax).level
         if level is Level.CORRECT and isinstance(parts, Thought):
             found.append(Trace(example.id, parts.thought, parts.answer, Source.MODEL))
     return found
@@ -99,15 +99,15 @@ def made_up(example: Example, answer: Answer, pool: Pool) -> str:
     return ": ".join([*filter(None, steps), head(answer)])
 
 
-def trace(example: Example, pool: Pool) -> Trace:
+def trace(example: Example, pool: Pool, syntax: Syntax) -> Trace:
     """The rule-made row of a labelled example, for its reference answer."""
     answer = example.answers[0]
-    return Trace(example.id, made_up(example, answer, pool), response(answer, pool), Source.RULE)
+    return Trace(example.id, made_up(example, answer, pool), response(answer, pool, syntax), Source.RULE)
 
 
-def rule_made(examples: Sequence[Example], pool: Pool) -> list[Trace]:
+def rule_made(examples: Sequence[Example], pool: Pool, syntax: Syntax) -> list[Trace]:
     """The rows of labelled examples; none for an answer that spells a tag: no reader could tell it from the format."""
-    return [row for row in (trace(example, pool) for example in examples) if not _spells_tag(row)]
+    return [row for row in (trace(example, pool, syntax) for example in examples) if not _spells_tag(row)]
 
 
 def _spells_tag(row: Trace) -> bool:

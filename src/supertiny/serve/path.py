@@ -9,7 +9,7 @@ from supertiny.baseline.frames import to_frame
 from supertiny.core.ask import Generation, Request, requests
 from supertiny.core.calls import Answer, Malformed, Pool, answer_text
 from supertiny.core.prompt import PromptConfig, read_answer
-from supertiny.core.records import Example
+from supertiny.core.records import Example, must_be_writable
 from supertiny.data.dataset import Knowledge, lookup
 from supertiny.retrieval.index import Scored
 from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever, described_by
@@ -48,7 +48,8 @@ def offered(example: Example, found: Found) -> Example:
 
 
 def to_request(example: Example, pool: Pool, prompt: PromptConfig) -> Request:
-    """What the model is asked."""
+    """What the model is asked; functions that its answers cannot name are an error."""
+    must_be_writable(pool, prompt.answer)
     (request,) = requests([example], pool, prompt)
     return request
 
@@ -56,7 +57,8 @@ def to_request(example: Example, pool: Pool, prompt: PromptConfig) -> Request:
 def answered(request: Request, ask: Ask) -> tuple[Generation, Answer | Malformed]:
     """What the model writes, read strictly: only a call of a candidate is one."""
     generation = ask(request)
-    return generation, read_answer(generation.text, {function.name: function for function in request.candidates})
+    offered = {function.name: function for function in request.candidates}
+    return generation, read_answer(generation.text, offered, request.syntax)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

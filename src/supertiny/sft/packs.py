@@ -19,13 +19,13 @@ from supertiny.sft.config import PackConfig, SftSizes
 from supertiny.sft.groups import Group, drop_function, group, rename_functions
 
 Encode = Callable[[str], list[int]]
-Write = Callable[[Example, Pool], str]
+Write = Callable[[Example, Pool, PromptConfig], str]
 """what a model is to reply to a labelled example"""
 
 
-def with_answer(example: Example, pool: Pool) -> str:
+def with_answer(example: Example, pool: Pool, cfg: PromptConfig) -> str:
     """The first answer, and nothing else (App. C)."""
-    return response(example.answers[0], pool)
+    return response(example.answers[0], pool, cfg.answer)
 
 
 def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfig, write: Write = with_answer) -> Pack:
@@ -34,7 +34,7 @@ def pack(group: Group, pool: Pool, encode: Encode, end_id: int, cfg: PromptConfi
     return Pack(
         encode(prompts[0].shared),
         tuple(
-            Branch(encode(prompt.own), [*encode(" " + write(example, pool)), end_id])
+            Branch(encode(prompt.own), [*encode(" " + write(example, pool, cfg)), end_id])
             for prompt, example in zip(prompts, group.examples, strict=True)
         ),
     )
@@ -86,7 +86,7 @@ class TrainingSet:
             packs.append(pack(one, functions, encode, end_id, self.prompt, write))
         return packs
 
-    def _reply(self, example: Example, pool: Pool) -> str:
+    def _reply(self, example: Example, pool: Pool, cfg: PromptConfig) -> str:
         return (self.replies or {})[example.id]
 
 

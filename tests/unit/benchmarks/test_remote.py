@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.remote import Endpoint, chat, complete
 from supertiny.core.ask import Generation
-from supertiny.core.calls import Call, Refusal
+from supertiny.core.calls import Call, Refusal, Syntax
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
 from supertiny.measure.load import closed_loop
@@ -29,10 +29,13 @@ def test_every_client_gets_its_own_answer_from_the_service():
         def same(example, found):
             return found.text == f'{{"name":"dim","arguments":{{"level":{example.id}}}}}'
 
-        found = closed_loop(lambda one: chat(server, "echo", one, POOL), examples, same, clients=16, count=180)
+        found = closed_loop(
+            lambda one: chat(server, "echo", one, POOL, Syntax.json), examples, same, clients=16, count=180
+        )
         assert (found["requests"], found["errors"], found["differing"]) == (180, 0, 0)
         assert found["tokens_per_s"] == pytest.approx(9 * found["qps"], rel=0.01)
-        assert chat(server, "refuse", dim(1), POOL) == Generation("Request unclear", 40, 40, 3)
+        assert chat(server, "refuse", dim(1), POOL, Syntax.json) == Generation("Request unclear", 40, 40, 3)
+        assert chat(server, "echo", dim(7), POOL, Syntax.python).text == "dim(level=7)", "as its model would write it"
 
 
 def test_the_service_is_told_all_that_an_example_says():
@@ -57,7 +60,7 @@ def test_the_service_is_told_all_that_an_example_says():
             {"history": turns[:2]},
             {"history": turns},
         ):
-            chat(server, "keep", dim(5, **known), POOL)
+            chat(server, "keep", dim(5, **known), POOL, Syntax.json)
     texts = [one.prompt.own for one in seen]
     assert [[function.name for function in one.candidates] for one in seen] == [["dim", "lock"]] * 5
     assert texts[0] == "Query: dim to 5\nAnswer:" and texts[1] == f"room: hall\n{texts[0]}"

@@ -5,9 +5,17 @@ import re
 
 import pytest
 
-from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax
 from supertiny.core.errors import UserError
-from supertiny.core.records import Example, Turn, read_examples, read_functions, write_examples, write_functions
+from supertiny.core.records import (
+    Example,
+    Turn,
+    must_be_writable,
+    read_examples,
+    read_functions,
+    write_examples,
+    write_functions,
+)
 
 POOL = {
     "dim": Function(
@@ -277,3 +285,16 @@ def test_a_pool_that_is_no_list_is_refused(tmp_path, content):
     (tmp_path / "f.json").write_text(content)
     with pytest.raises(UserError, match=r"f\.json: expected a non-empty list of tools"):
         read_functions(tmp_path / "f.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["dim it", "", "dim(", "a=b", 'the"lamp', "a,b", "x\\y", "a\u00a0b", "[x]", "{x}", "a:b"]
+)
+@pytest.mark.parametrize("as_function", [True, False])
+def test_a_name_that_no_call_as_python_writes_it_can_hold_is_an_error(name, as_function):
+    one = Function(name, "") if as_function else Function("dim", "", {name: Parameter("string")})
+    pool = {"stop": POOL["stop"], one.name: one}
+    must_be_writable(pool, Syntax.json)
+    with pytest.raises(UserError, match=r"prompt.answer: python: function .* can be no name .* prompt.answer: json"):
+        must_be_writable(pool, Syntax.python)
+    must_be_writable(POOL, Syntax.python)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal
+from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal, Syntax
 from supertiny.core.prompt import TAGS, Source, TagFault, Thought, Trace, named, read, read_answer, write
 
 pieces = st.lists(st.sampled_from([*TAGS, " ", "\n", "x", "<", ">", "think", "/"]), max_size=9).map("".join)
@@ -84,20 +84,27 @@ def test_a_trace_is_the_reply_it_teaches():
     assert Trace("1", "t", "a", Source.RULE).text == "<think>t</think><answer>a</answer>"
 
 
+TAGGED = Call("note", {"text": "<answer>, </think>"})
+
+
 @pytest.mark.parametrize(
-    ("text", "answer"),
+    ("text", "syntax", "answer"),
     [
-        ("Request unclear", Refusal.UNCLEAR),
-        (" <think>so: lock</think><answer>No appropriate function</answer>", Refusal.NO_FUNCTION),
-        ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Call("lock")),
-        ('{"name":"note","arguments":{"text":"<answer>, </think>"}}', Call("note", {"text": "<answer>, </think>"})),
+        ("Request unclear", Syntax.json, Refusal.UNCLEAR),
+        ("Request unclear", Syntax.python, Refusal.UNCLEAR),
+        (" <think>so: lock</think><answer>No appropriate function</answer>", Syntax.json, Refusal.NO_FUNCTION),
+        ('<think>lock</think><answer>{"name":"lock","arguments":{}}</answer>', Syntax.json, Call("lock")),
+        ('{"name":"note","arguments":{"text":"<answer>, </think>"}}', Syntax.json, TAGGED),
+        ("<think>lock</think> <answer>lock()</answer>", Syntax.python, Call("lock")),
+        (" lock()", Syntax.python, Call("lock")),
+        (' note(text="<answer>, </think>")', Syntax.python, TAGGED),
     ],
 )
-def test_an_answer_is_read_with_or_without_a_thought(text, answer):
+def test_an_answer_is_read_with_or_without_a_thought(text, syntax, answer):
     pool = {"lock": Function("lock", ""), "note": Function("note", "", {"text": Parameter("string")})}
-    assert read_answer(text, pool) == answer
+    assert read_answer(text, pool, syntax) == answer
 
 
 @pytest.mark.parametrize("text", ["<think>x</think>Request unclear", "Request unclear</answer>", "<answer></answer>"])
 def test_a_reply_with_a_tag_out_of_the_format_is_no_answer(text):
-    assert isinstance(read_answer(text, {}), Malformed)
+    assert isinstance(read_answer(text, {}, Syntax.json), Malformed)

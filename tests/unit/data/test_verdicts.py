@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal, answer_text, parse_reply
+from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal, Syntax, answer_text, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.data.mistakes import MISTAKES, Scene, differs, near_misses, said_values
@@ -26,7 +26,7 @@ def made(home_dataset):
 
 
 def read(row, example, pool):
-    return parse_reply(row.reply, {name: pool[name] for name in example.candidates})
+    return parse_reply(row.reply, {name: pool[name] for name in example.candidates}, Syntax.json)
 
 
 def test_the_reference_judge_agrees_with_every_verdict(made):
@@ -178,7 +178,7 @@ def test_every_rewording_is_valid_and_means_the_same(where, level, seed):
     call = Call("show", {"where": where, "level": level})
     example = Example(id="1", query=f"show the {where}", candidates=("show",), answers=(call,))
     for text in rewordings(call, SHOW, example.query, Random(seed)):
-        assert judge(example, parse_reply(text, {"show": SHOW})).correct, text
+        assert judge(example, parse_reply(text, {"show": SHOW}, Syntax.json)).correct, text
 
 
 @given(TEXTS, TEXTS)

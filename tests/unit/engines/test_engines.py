@@ -7,7 +7,7 @@ import pytest
 
 from supertiny import engines
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.core.calls import Function, Parameter
+from supertiny.core.calls import Function, Parameter, Syntax
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import Prompt
 from supertiny.engines.native.answer import serve
@@ -18,7 +18,7 @@ from supertiny.model.generate import Sampling
 DECODE = DecodeConfig(constrained=True, max_new_tokens=6)
 MACHINE = GenerateMachine(precision="float32", batch_size=4)
 REQUESTS = [
-    Request(Prompt("f(x?)\n", f"{'go ' * n}Answer:"), (Function("f", "", {"x": Parameter("integer")}),))
+    Request(Prompt("f(x?)\n", f"{'go ' * n}Answer:"), (Function("f", "", {"x": Parameter("integer")}),), Syntax.json)
     for n in range(1, 8)
 ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
+from supertiny.core.calls import Syntax
 from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json
@@ -310,7 +311,7 @@ def test_no_two_servers_stand_on_the_gpus_at_once(profile, monkeypatch):
         chats = [Chat((("user", one),)) for one in questions]
         return ask(chats, ChatConfig(temperature=0.0, max_new_tokens=4), "chats")
 
-    decode, request = DecodeConfig(constrained=False, max_new_tokens=4), Request(Prompt("f()", "x"), ())
+    decode, request = DecodeConfig(constrained=False, max_new_tokens=4), Request(Prompt("f()", "x"), (), Syntax.json)
     chat("a", "b")
     chat("c")
     assert answer.answers(listing(), MODEL, [request], decode, SMALL)[0].text == "f()"

@@ -3,6 +3,7 @@
 import re
 import sys
 import threading
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -15,7 +16,7 @@ from supertiny.compress.cut import keep_channels, loadable
 from supertiny.compress.quantize import QuantizationConfig, quantize
 from supertiny.compress.vocab import trim_vocabulary
 from supertiny.core.ask import DecodeConfig, GenerateMachine, Request
-from supertiny.core.calls import Call, Function, Parameter, Refusal, parse_reply
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import Prompt
 from supertiny.engines.openvino import pipeline
@@ -42,6 +43,7 @@ REQUESTS = [
     Request(
         Prompt("Functions: " + " ".join(WORDS) + "\n", " ".join(WORDS[n % 5 : n]) + f" {n} héllo:"),
         tuple(POOL[name] for name in OFFERED[n % 4]),
+        Syntax.json,
     )
     for n in range(1, 17)
 ]
@@ -91,22 +93,24 @@ def test_it_writes_what_transformers_writes(tmp_path, make, tied):
     assert all(one.uncached_tokens == one.prompt_tokens for one in written)
 
 
+@pytest.mark.parametrize("syntax", Syntax)
 @pytest.mark.parametrize(("make", "seed"), [(llama_tokenizer, 3), (llama_tokenizer, 6), (qwen2_tokenizer, 10)])
-def test_constrained_answers_of_models_that_babble_are_valid_and_the_same(tmp_path, make, seed):
+def test_constrained_answers_of_models_that_babble_are_valid_and_the_same(tmp_path, make, seed, syntax):
     """The seeds are of models that write calls: numbers, lists, strings, values of an enum.
 
     What a model babbles beyond ASCII may differ: the engine's grammars also admit bytes that are no UTF-8.
     """
     tokenizer = make()
     folder = saved(random_model(tokenizer, layers=2, seed=seed), tokenizer, tmp_path / "model")
-    alone, written = both(folder, True, 60)
+    asked = [replace(one, syntax=syntax) for one in REQUESTS]
+    alone, written = both(folder, True, 60, asked)
     calls = 0
-    for request, native, one in zip(REQUESTS, alone, written, strict=True):
+    for request, native, one in zip(asked, alone, written, strict=True):
         if native.text.isascii():
             assert facts([one]) == facts([native])
         assert one.text.startswith(re.match(r"[\x00-\x7f]*", native.text)[0])
         if one.new_tokens < 60:
-            reply = parse_reply(one.text, {function.name: function for function in request.candidates})
+            reply = parse_reply(one.text, {function.name: function for function in request.candidates}, syntax)
             assert isinstance(reply, Call | Refusal), one.text
             calls += isinstance(reply, Call)
     assert calls
@@ -128,7 +132,7 @@ def test_a_pruned_model_with_a_trimmed_vocabulary_is_the_same_too(tmp_path, make
 def test_a_request_that_is_too_long_is_refused_and_the_others_are_answered(tmp_path):
     tokenizer = llama_tokenizer()
     folder = saved(random_model(tokenizer), tokenizer, tmp_path / "model")
-    long = Request(Prompt("", "on " * 300), ())
+    long = Request(Prompt("", "on " * 300), (), Syntax.json)
     with serve(folder, DecodeConfig(constrained=False, max_new_tokens=8), MACHINE) as ask:
         found = closed_loop(ask, [REQUESTS[0], long, REQUESTS[1]], lambda *_: True, clients=3, count=3)
         assert (found["requests"], found["errors"]) == (3, 1)

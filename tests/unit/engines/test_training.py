@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from supertiny.core.calls import Syntax
 from supertiny.core.errors import UserError
+from supertiny.core.prompt import PromptConfig
 from supertiny.engines.training import AskedModel, StoredLogits, TrainingPlan
 from supertiny.model.trained import TABLES, training, way_to_train
 from supertiny.sft import general
@@ -81,11 +83,14 @@ def test_a_killed_runs_state_hangs_on_rows_numbers_and_what_its_teacher_says(pro
         assert isinstance(taught.inputs[0], Path), "counts by its content"
 
 
-def test_only_a_model_that_learns_thoughts_is_marked_as_one(project):
+def test_a_model_is_marked_by_what_it_learns_besides_answers_in_json(project):
     cfg = way_to_train("thinking")
 
     def record(rows):
         return TrainingPlan(rows=rows, cfg=cfg, teacher=None, divergence=None).record
 
-    assert record(DATA) == record(TrainingSet([], [], {}, None, None, 0)) == {}
-    assert record(TrainingSet([], [], {}, None, None, 0, {"1": "<think> ..."})) == {"thinks": True}
+    in_json, python = (PromptConfig(describe=False, history_turns=0, answer=syntax) for syntax in Syntax)
+    assert record(DATA) == record(TrainingSet([], [], {}, None, in_json, 0)) == {}
+    assert record(TrainingSet([], [], {}, None, in_json, 0, {"1": "<think> ..."})) == {"thinks": True}
+    assert record(TrainingSet([], [], {}, None, python, 0)) == {"answer": "python"}
+    assert record(TrainingSet([], [], {}, None, python, 0, {"1": "..."})) == {"thinks": True, "answer": "python"}

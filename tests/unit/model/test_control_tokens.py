@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from supertiny.baseline.labels import token_spans
 from supertiny.compress.vocab import trim_vocabulary
 from supertiny.core.ask import Chat
-from supertiny.core.calls import Call, Function, Parameter, parse_reply
+from supertiny.core.calls import Call, Function, Parameter, Syntax, parse_reply
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
 from supertiny.distill.distance import Slot, _slots
@@ -60,18 +60,19 @@ def test_a_spelt_control_token_is_its_letters(name):
     assert encode(text) == tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
+@pytest.mark.parametrize("syntax", Syntax)
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_label_that_spells_the_end_is_learnt_whole_and_read_back(name):
+def test_a_label_that_spells_the_end_is_learnt_whole_and_read_back(name, syntax):
     tokenizer = made(name)
     answer = Call("note", {"text": f"{tokenizer.eos_token} end"})
     row = Example(id="1", query=f"note {tokenizer.eos_token} end", candidates=("note",), answers=(answer,))
     encode, end = encoder(tokenizer), tokenizer.eos_token_id
-    one = pack(Group((row,)), POOL, encode, end, PromptConfig(describe=False, history_turns=0))
+    one = pack(Group((row,)), POOL, encode, end, PromptConfig(describe=False, history_turns=0, answer=syntax))
     (branch,) = one.branches
     assert controls(tokenizer, one.prefix + branch.prompt + branch.response) == [end] == branch.response[-1:]
     said = tokenizer.decode(branch.response, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    assert parse_reply(said, POOL) == answer
-    slots = _slots(branch.response, tokenizer)
+    assert parse_reply(said, POOL, syntax) == answer
+    slots = _slots(branch.response, tokenizer, syntax)
     assert len(slots) == len(branch.response) and slots[-1] is Slot.END and Slot.VALUE in slots
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from supertiny.core.calls import Call, Fault, Function, Malformed, Refusal
+from supertiny.core.calls import Call, Fault, Function, Malformed, Refusal, Syntax
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
@@ -14,7 +14,7 @@ from supertiny.prototype.config import RftSizes
 from supertiny.prototype.rft import Answered, accepted, build, kept_and_dropped, precision, read_answers
 
 POOL = {"dim": Function("dim", "Dims"), "lock": Function("lock", "Locks")}
-PROMPT = PromptConfig(describe=False, history_turns=1)
+PROMPT = PromptConfig(describe=False, history_turns=1, answer=Syntax.json)
 RIGHT, WRONG = Verdict(True, None, True), Verdict(False, Failure.WRONG_FUNCTION, False)
 BAD = Malformed(Fault.NOT_JSON, "")
 

@@ -253,6 +253,7 @@ SEARCH = FOUND["compression"]["searches"]["p30"] | {"searched": True, "importanc
 PARAMS = """\
 seed: 1
 profile: smoke
+prompt: {describe: false, history_turns: 1, answer: json}
 judge:
   kind: reference
   calibrate: [reference]

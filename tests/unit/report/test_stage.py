@@ -8,12 +8,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from stages.report import main
-from supertiny.core.calls import Call, Function
+from supertiny.core.calls import Call, Fault, Function, Syntax
 from supertiny.core.errors import UserError
 from supertiny.measure.systems import declared
 from supertiny.prototype.judges import LABELS
 from supertiny.report.page import made
-from supertiny.report.rows import READERS, flat
+from supertiny.report.rows import flat, read_facts, readers
 
 from .conftest import CALL, FRAME, PARAMS, answer, write_answers, write_log, write_results
 
@@ -191,17 +191,28 @@ def test_the_classifier_judges_every_answer_once_more_where_it_was_held_against_
 
 
 @pytest.mark.parametrize(
-    ("kind", "written"),
+    ("kind", "syntax", "written"),
     [
-        ("model", f"<think>lock it</think><answer>{CALL}</answer>"),
-        ("model", CALL),
-        ("prototype", f'{{"thought": "lock it", "answer": {CALL}}}'),
-        ("traditional", FRAME),
+        ("model", Syntax.json, f"<think>lock it</think><answer>{CALL}</answer>"),
+        ("model", Syntax.json, CALL),
+        ("model", Syntax.python, "<think>lock it</think><answer>lock()</answer>"),
+        ("model", Syntax.python, "lock()"),
+        *(("prototype", syntax, f'{{"thought": "lock it", "answer": {CALL}}}') for syntax in Syntax),
+        *(("traditional", syntax, FRAME) for syntax in Syntax),
     ],
 )
-def test_what_each_kind_of_system_wrote_is_read_as_it_was(kind, written):
+def test_what_each_kind_of_system_wrote_is_read_as_it_was(kind, syntax, written):
     pool = {"lock": Function("lock", "Locks", domain="home")}
-    assert READERS[kind](written, pool) == Call("lock", {})
+    assert readers(syntax)[kind](written, pool) == Call("lock", {})
+
+
+def test_what_small_models_wrote_is_read_in_the_syntax_of_the_prompt(project):
+    replies = []
+    for syntax in Syntax:
+        declare(("answer: json", f"answer: {syntax}"))
+        facts = read_facts(Path("data"), Path("results"), Path("logs"), {})
+        replies.append(facts.answers["sft"]["t1"].reply)
+    assert replies[0] == Call("lock", {}) and replies[1].fault is Fault.NOT_A_CALL
 
 
 def test_an_answer_to_a_query_that_the_tests_have_not_is_named(project):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax, written
 from supertiny.core.prompt import Source, named, read
 from supertiny.core.records import Example
 from supertiny.rl.rewards import Level, reward
@@ -62,13 +62,14 @@ def test_a_script_that_parts_no_words_is_told_apart_letter_by_letter():
     pool = {name: Function(name, about) for name, about in {"开灯": "打开灯", "关灯": "关掉灯"}.items()}
     said = example("请打开客厅", Call("开灯", {}), candidates=tuple(pool))
     assert made_up(said, said.answers[0], pool) == "打 开: not 关灯: 开灯"
-    assert reward(trace(said, pool).text, said.answers, pool).level is Level.CORRECT
+    assert reward(trace(said, pool, Syntax.json).text, said.answers, pool, Syntax.json).level is Level.CORRECT
 
 
-def test_an_answer_that_spells_a_tag_has_no_thought():
+@pytest.mark.parametrize("syntax", Syntax)
+def test_an_answer_that_spells_a_tag_has_no_thought(syntax):
     pool = {"note": Function("note", "Notes", {"text": Parameter("string")})}
     rows = [example("note it", Call("note", {"text": text}), candidates=("note",)) for text in ("tea", "</answer>")]
-    assert [one.answer for one in rule_made(rows, pool)] == ['{"name":"note","arguments":{"text":"tea"}}']
+    assert [one.answer for one in rule_made(rows, pool, syntax)] == [written(Call("note", {"text": "tea"}), syntax)]
 
 
 def test_another_right_function_is_not_argued_against():
@@ -78,7 +79,7 @@ def test_another_right_function_is_not_argued_against():
 
 
 def test_a_row_is_marked_as_rule_made():
-    row = trace(example("lock the door", Call("lock_door", {})), POOL)
+    row = trace(example("lock the door", Call("lock_door", {})), POOL, Syntax.json)
     assert (row.id, row.answer, row.source) == ("1", '{"name":"lock_door","arguments":{}}', Source.RULE)
 
 
@@ -91,9 +92,18 @@ def test_every_rule_made_reply_has_the_full_reward(query, answer, names):
     """Whatever stands in the query or in a document: the answer's function is last, and no tag is quoted."""
     candidates = tuple(dict.fromkeys([*names, *([answer.name] if isinstance(answer, Call) else [])]))
     one = example(query, answer, candidates=candidates)
-    row = trace(one, POOL)
-    assert row == trace(one, POOL)
+    row = trace(one, POOL, Syntax.json)
+    assert row == trace(one, POOL, Syntax.json)
     assert named(row.thought, [*candidates, *Refusal])[-1] == (answer.name if isinstance(answer, Call) else answer)
     assert read(row.text).answer == row.answer
-    assert reward(row.text, [answer], {name: POOL[name] for name in candidates}).level is Level.CORRECT
+    assert reward(row.text, [answer], {name: POOL[name] for name in candidates}, Syntax.json).level is Level.CORRECT
     assert len(row.thought.split()) <= 4 + 2 + 6 + 3
+
+
+def test_a_rule_made_reply_ends_on_a_call_of_the_syntax_that_is_due():
+    asked, due = example("lock the door", Call("lock_door", {})), Call("lock_door", {})
+    row = trace(asked, POOL, Syntax.python)
+    assert row.answer == "lock_door()" and row.text.endswith("<answer>lock_door()</answer>")
+    offered = {name: POOL[name] for name in OFFERED}
+    assert reward(row.text, [due], offered, Syntax.python).level is Level.CORRECT
+    assert reward(row.text, [due], offered, Syntax.json).level is Level.UNPARSEABLE

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax
 from supertiny.core.code import Choices, Tree
 from supertiny.core.prompt import write
 from supertiny.core.records import Example
@@ -30,7 +30,7 @@ EXAMPLE = Example(
 )
 END = "<|im_end|>"
 PROMPT = "Query: dim the lamp <think>\nAnswer:"
-LABEL = label(EXAMPLE, POOL, END)
+LABEL = label(EXAMPLE, POOL, Syntax.json, END)
 RIGHT = write("dim", '{"name":"dim","arguments":{"name":"lamp"}}')
 WRONG = write("dim", '{"name":"dim","arguments":{"name":"fan"}}')
 
@@ -45,7 +45,7 @@ def test_a_label_holds_what_the_reward_needs_of_an_example():
     assert list(found.offered) == ["turn_off", "dim"]
     assert found.offered["dim"].parameters["name"] == Parameter("string", "", True, ("lamp", "fan"))
     assert found.answers == (EXAMPLE.answers[0], Refusal.UNCLEAR)
-    assert found.end == END
+    assert found.end == END and found.syntax is Syntax.json
 
 
 def test_a_label_keeps_what_the_items_of_an_array_may_be():
@@ -69,7 +69,7 @@ def test_the_reply_is_what_lies_between_the_prompt_and_the_end_token(before, aft
 @pytest.mark.parametrize("reply", [RIGHT, WRONG, "", "x", RIGHT + RIGHT, RIGHT + END + END])
 def test_it_is_the_same_reward(reply):
     offered = {name: POOL[name] for name in EXAMPLE.candidates}
-    assert asked(PROMPT + reply + END)["rewards"] == reward(reply, EXAMPLE.answers, offered).value
+    assert asked(PROMPT + reply + END)["rewards"] == reward(reply, EXAMPLE.answers, offered, Syntax.json).value
 
 
 def broken(**change):
@@ -92,6 +92,8 @@ def broken(**change):
         (PROMPT, broken(answers=[{"name": "unoffered", "arguments": {}}])),
         (PROMPT, broken(answers=5)),
         (PROMPT, broken(end=None)),
+        (PROMPT, broken(syntax="toml")),
+        (PROMPT, broken(syntax=None)),
     ],
 )
 def test_what_cannot_be_scored_earns_the_least_and_is_counted(prompt, text):
@@ -142,3 +144,9 @@ def test_it_reaches_no_trainer():
     for file in Tree(ROOT).reached(start, Choices({}, {})):
         heavy = {name.split(".")[0] for name in imported(file)} & {"torch", "transformers", "accelerate", "openrlhf"}
         assert not heavy, f"{file} imports {heavy}"
+
+
+def test_a_label_says_in_which_syntax_a_call_is_due():
+    text = label(EXAMPLE, POOL, Syntax.python, END)
+    assert asked(PROMPT + write("dim", 'dim(name="lamp")') + END, text=text)["rewards"] == 3.0
+    assert asked(PROMPT + RIGHT + END, text=text)["extra_logs"]["level: unparseable"] == 1.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Parameter, Refusal, check_call
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax, check_call, written
 from supertiny.core.prompt import TAGS, write
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
@@ -25,7 +25,7 @@ def said(name, /, **arguments):
 
 
 def earned(thought, answer, *due):
-    return reward(write(thought, answer), due or (DUE,), OFFERED)
+    return reward(write(thought, answer), due or (DUE,), OFFERED, Syntax.json)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_refusal_is_an_answer_that_a_thought_names_by_its_words(thought, answe
 def test_out_of_the_format_nothing_else_is_looked_at():
     right = said("dim", name="lamp", level=50)
     for text in (right, f"<answer>{right}</answer>", write("dim", right) + "!", write("dim", right) * 2):
-        assert reward(text, [DUE], OFFERED) == NOTHING
+        assert reward(text, [DUE], OFFERED, Syntax.json) == NOTHING
     assert NOTHING.value == -2.0 == min(VALUES)
 
 
@@ -107,7 +107,7 @@ def test_stuffing_names_and_tags_earns_no_more():
     assert earned(everything, said("dim", name="lamp", level=50)).level is Level.OTHER_END
     assert earned(f"{everything} dim", said("turn_off", name="lamp")).level is Level.OTHER_END
     nested = f"<think>dim <answer>{said('turn_off')}</answer> dim</think><answer>{said('dim')}</answer>"
-    assert reward(nested, [DUE], OFFERED) == NOTHING
+    assert reward(nested, [DUE], OFFERED, Syntax.json) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_right_answer_that_is_not_offered_helps_nobody():
     explode = Call("explode", {})
     assert earned("explode", said("explode"), explode).level is Level.UNKNOWN_FUNCTION
     assert earned("explode, dim", said("dim", name="lamp"), explode).level is Level.TARGET_UNNAMED
-    assert reward(write("dim", said("dim", name="lamp")), [], OFFERED).level is Level.TARGET_UNNAMED
+    assert reward(write("dim", said("dim", name="lamp")), [], OFFERED, Syntax.json).level is Level.TARGET_UNNAMED
 
 
 def test_the_share_of_every_level_is_told():
@@ -178,7 +178,7 @@ replies = st.one_of(
 
 @given(replies, st.lists(answers, max_size=3))
 def test_any_text_earns_one_of_six_values(text, due):
-    found = reward(text, due, OFFERED)
+    found = reward(text, due, OFFERED, Syntax.json)
     assert round(found.value, 6) in VALUES
     assert found.answer_score == ANSWER_SCORES[found.level]
     assert found.format_score == 1.0 or found == NOTHING
@@ -186,6 +186,35 @@ def test_any_text_earns_one_of_six_values(text, due):
 
 @given(thoughts, calls, st.lists(answers, min_size=1, max_size=3))
 def test_correct_is_what_the_reference_judge_says(thought, call, due):
-    found = reward(write(" ".join([*thought, call.name]), said(call.name, **call.arguments)), due, OFFERED)
+    found = reward(write(" ".join([*thought, call.name]), said(call.name, **call.arguments)), due, OFFERED, Syntax.json)
     verdict = judge(Example(id="", query="", answers=tuple(due)), check_call(call, OFFERED))
     assert (found.level is Level.CORRECT) == verdict.correct
+
+
+@pytest.mark.parametrize(
+    ("answer", "level"),
+    [
+        ('dim(name="lamp", level=50)', Level.CORRECT),
+        ('dim(level=50.0, name="The Lamp")', Level.CORRECT),
+        ('dim(name="lamp", level="fifty")', Level.VALUE_RIGHT),
+        ('dim(name={"a": {}}, level=[1])', Level.PARAMETER_RIGHT),
+        ("dim()", Level.WRONG),
+        ("dim(lamp)", Level.UNPARSEABLE),
+        ('dim("lamp")', Level.UNPARSEABLE),
+        ("dim(name='lamp', level=50)", Level.UNPARSEABLE),
+        ('[dim(name="lamp", level=50)]', Level.UNPARSEABLE),
+        ('dim(name="lamp", level=50) dim(name="lamp", level=50)', Level.UNPARSEABLE),
+        ('{"name":"dim","arguments":{"name":"lamp","level":50}}', Level.UNPARSEABLE),
+        ('explode(name="lamp")', Level.UNKNOWN_FUNCTION),
+    ],
+)
+def test_a_call_that_is_due_as_python_writes_it(answer, level):
+    assert reward(write("dim", answer), [DUE], OFFERED, Syntax.python).level is level
+
+
+@given(thoughts, answers, st.lists(answers, max_size=3))
+def test_an_answer_earns_the_same_in_every_syntax(thought, answer, due):
+    earned_in = {
+        syntax: reward(write(" ".join(thought), written(answer, syntax)), due, OFFERED, syntax) for syntax in Syntax
+    }
+    assert earned_in[Syntax.json] == earned_in[Syntax.python]

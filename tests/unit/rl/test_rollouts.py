@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from supertiny.core.calls import Call, Function
+from supertiny.core.calls import Call, Function, Syntax
 from supertiny.core.config import load
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
@@ -32,7 +32,7 @@ ROWS = [
 ]
 DATA = TrainingSet(
     ROWS, ROWS[:2], POOL, PackConfig(group_size=1, function_dropout=0.0, renaming=0.0),
-    PromptConfig(describe=False, history_turns=1), 0,
+    PromptConfig(describe=False, history_turns=1, answer=Syntax.json), 0,
 )  # fmt: skip
 NEVER = CollapseConfig(reward_drop=1e9, min_tokens=0.0, max_cut_share=1.0, batches=1)
 FIT = FitConfig(learning_rate=2e-2, warmup_share=0.0, schedule="constant", weight_decay=0.0, max_grad_norm=1.0)

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 
 from supertiny.core.ask import Generation
-from supertiny.core.calls import Function, Parameter
+from supertiny.core.calls import Function, Parameter, Syntax
 from supertiny.core.prompt import PromptConfig
 from supertiny.serve.app import application
 from supertiny.serve.config import ServiceConfig
@@ -34,7 +34,7 @@ def site(**models):
     return Site(
         pool=POOL,
         knowledge=[("the troll", "the troll: a lamp")],
-        prompt=PromptConfig(describe=False, history_turns=1),
+        prompt=PromptConfig(describe=False, history_turns=1, answer=Syntax.json),
         find=lambda example: Found([("dim", 0.75), ("lock", 0.25)], None),
         models=models or {"echo": echo, "refuse": refuse},
     )

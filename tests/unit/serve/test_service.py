@@ -5,13 +5,15 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 
 from supertiny.core.ask import Generation
-from supertiny.core.calls import Refusal
+from supertiny.core.calls import Refusal, Syntax
 from supertiny.core.errors import UserError
+from supertiny.core.prompt import PromptConfig
 
 from .conftest import echo, limits, running, site
 from .http import get, message, post
@@ -322,3 +324,26 @@ def test_what_a_model_writes_cut_short_is_content(url):
         chat = {"messages": [{"role": "user", "content": "dim to 1"}]}
         (one,) = json.loads(post(f"{other}/v1/chat/completions", chat)[1])["choices"]
         assert one["finish_reason"] == "length" and one["message"]["content"] == '{"name":'
+
+
+def test_a_model_that_writes_as_python_does_is_read_and_answered_for_as_any_other():
+    seen = []
+
+    def write(request):
+        seen.append(request)
+        return Generation(' dim(level=7, name="lamp")', 40, 30, 9)
+
+    python = PromptConfig(describe=False, history_turns=1, answer=Syntax.python)
+    turn = {"query": "dim to 4", "answer": {"name": "dim", "arguments": {"level": 4}}}
+    with running(replace(site(python=write, json=echo), prompt=python), limits()) as url:
+        found = answer(url, history=[turn])
+        assert found["answer"] == {"name": "dim", "arguments": {"level": 7, "name": "lamp"}}
+        assert found["written"] == 'dim(level=7, name="lamp")' and found["frame"]["intent"] == "dim"
+        assert "Answer: dim(level=4)\nQuery" in found["prompt"] and seen[0].syntax is Syntax.python
+        assert answer(url, model="json")["fault"].startswith("not a call"), "one syntax alone is read"
+        asked = {"messages": [{"role": "user", "content": "dim to 7"}]}
+        (call,) = json.loads(post(f"{url}/v1/chat/completions", asked)[1])["choices"][0]["message"]["tool_calls"]
+        assert call["function"] == {"name": "dim", "arguments": '{"level":7,"name":"lamp"}'}
+        odd = TOOL | {"function": TOOL["function"] | {"name": "wave twice"}}
+        status, body, _ = post(f"{url}/v1/chat/completions", asked | {"tools": [odd]})
+        assert status == 400 and "'wave twice' can be no name in a call" in message(body)

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supertiny.core.calls import Call, Function, Parameter, Refusal
+from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, Turn
 from supertiny.model.batches import micro_batches, steps
@@ -15,7 +15,7 @@ from supertiny.sft.packs import pack
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
-PROMPT = PromptConfig(describe=False, history_turns=1)
+PROMPT = PromptConfig(describe=False, history_turns=1, answer=Syntax.json)
 
 
 @st.composite

@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supertiny.core.calls import Answer, Call, Function, Malformed, Parameter, Pool, answer_from_json, answer_json
+from supertiny.core.calls import (
+    Answer,
+    Call,
+    Function,
+    Malformed,
+    Parameter,
+    Pool,
+    Syntax,
+    answer_from_json,
+    answer_json,
+)
 from supertiny.core.records import TYPES, Example
 from supertiny.rl.rewards import NOTHING, Reward, level_shares, reward
 
@@ -22,6 +32,8 @@ class Label:
     """the candidates, without their descriptions"""
     answers: tuple[Answer, ...]
     """the right answers that the candidates can give"""
+    syntax: Syntax
+    """in which a call is due"""
     end: str
     """the special token that ends a reply, as the tokenizer writes it"""
 
@@ -44,11 +56,11 @@ def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence
     return {"rewards": value, "scores": value, "extra_logs": logs}
 
 
-def label(example: Example, pool: Pool, end: str) -> str:
+def label(example: Example, pool: Pool, syntax: Syntax, end: str) -> str:
     """The label of `example` as JSON; `end` is the tokenizer's end token, cut off a reply before it is read."""
     offered = {name: _parameters(pool[name]) for name in example.candidates}
     answers = [answer_json(a) for a in example.answers if not isinstance(a, Call) or a.name in offered]
-    return json.dumps({"offered": offered, "answers": answers, "end": end}, ensure_ascii=False)
+    return json.dumps({"offered": offered, "answers": answers, "syntax": syntax, "end": end}, ensure_ascii=False)
 
 
 def read_label(text: str) -> Label | None:
@@ -57,18 +69,18 @@ def read_label(text: str) -> Label | None:
         row = json.loads(text)
         offered = {name: _function(name, spec) for name, spec in row["offered"].items()}
         answers = tuple(answer_from_json(value, offered) for value in row["answers"])
-        end = row["end"]
+        syntax, end = Syntax(row["syntax"]), row["end"]
     except Exception:  # whatever a foreign label makes fail: its JSON, types, keys or depth
         return None
     right = tuple(answer for answer in answers if not isinstance(answer, Malformed))
-    return Label(offered, right, end) if isinstance(end, str) and len(right) == len(answers) else None
+    return Label(offered, right, syntax, end) if isinstance(end, str) and len(right) == len(answers) else None
 
 
 def _score(query: Any, prompt: Any, text: Any) -> Reward | None:
     """The reward of a reply, or None where it cannot be told."""
     found = read_label(text)
     reply = _reply(query, prompt, found.end) if found else None
-    return reward(reply, found.answers, found.offered) if found and reply is not None else None
+    return reward(reply, found.answers, found.offered, found.syntax) if found and reply is not None else None
 
 
 def _reply(query: Any, prompt: Any, end: str) -> str | None:

@@ -18,7 +18,7 @@ import supertiny
 from supertiny.core.config import load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, whole_folder, write_csv, write_jsonl, write_text
-from supertiny.core.prompt import THINKS
+from supertiny.core.prompt import ANSWER, THINKS
 from supertiny.core.records import Example
 from supertiny.core.stage import resumable
 from supertiny.engines.openrlhf.arguments import BEST, DEV_METRIC, MODULE, Files, OpenrlhfConfig, arguments, check
@@ -65,7 +65,8 @@ def _letters(text: str) -> list[int]:
 
 def _row(task: Task, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     example = Example(id="", query="", candidates=tuple(task.offered), answers=task.answers)
-    return {"prompt": bytes(task.prompt).decode(), "label": label(example, task.offered, tokenizer.eos_token)}
+    scored_by = label(example, task.offered, task.syntax, tokenizer.eos_token)
+    return {"prompt": bytes(task.prompt).decode(), "label": scored_by}
 
 
 def _endless(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[str, Any]]:
@@ -158,11 +159,11 @@ def _bring_back(files: Files, base: Path, out: Path) -> None:
     made = _best(files)
     if made is None:
         raise UserError(f"engine openrlhf: it ended well, but there is no model in {files.last} nor in {files.states}")
-    thinks = read_json(base / "config.json").get(THINKS)
+    way = {name: value for name, value in read_json(base / "config.json").items() if name in (THINKS, ANSWER)}
     model = checkpoint.load_model(made, torch.bfloat16)
     if model.config.vocab_size != checkpoint.load_config(base).vocab_size:
         raise UserError(f"engine openrlhf: the model in {made} has another vocabulary than {base}")
-    model.config.update({THINKS: True} if thinks else {})
+    model.config.update(way)
     with whole_folder(out) as partial:
         checkpoint.save(model, checkpoint.load_tokenizer(base), partial)
 

@@ -21,7 +21,7 @@ from supertiny.core.stage import cache_home
 from supertiny.engines.openvino.network import codes, network
 from supertiny.model import checkpoint
 from supertiny.model.checkpoint import E4M3Linear
-from supertiny.model.generate import grammar
+from supertiny.model.generate import grammar, text_of
 
 PART = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|\{(\d+), -1\}')
 """a literal, a class of characters, or `at least n times`"""
@@ -32,7 +32,7 @@ def ebnf(grammar: xgrammar.Grammar) -> str:
 
     What it admits is the same but for one thing: the older library lets bytes pass that are no UTF-8.
     """
-    return PART.sub(lambda part: part[0] if part[1] is None else f"{{{part[1]},}}", str(grammar))
+    return PART.sub(lambda part: part[0] if part[1] is None else f"{{{part[1]},}}", text_of(grammar))
 
 
 KINDS = ("llama", "mistral", "qwen2")

@@ -22,10 +22,10 @@ class Model:
     def answer(self, examples: Sequence[Example]) -> list[Replied]:
         """A call of a function that was not offered is malformed."""
         decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
-        asked, pool = requests(examples, self._pool, load("prompt", PromptConfig)), self._pool
-        found = engines.chosen("generate")(self._folder, asked, decode, machine)
+        prompt, pool = load("prompt", PromptConfig), self._pool
+        found = engines.chosen("generate")(self._folder, requests(examples, pool, prompt), decode, machine)
         return [
-            Replied(read_answer(one.text, {name: pool[name] for name in example.candidates}), one)
+            Replied(read_answer(one.text, {name: pool[name] for name in example.candidates}, prompt.answer), one)
             for example, one in zip(examples, found, strict=True)
         ]
 

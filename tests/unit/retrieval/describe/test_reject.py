@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.core.ask import ChatConfig, DecodeConfig, Generation
-from supertiny.core.calls import Call, Fault, Malformed, Refusal, answer_text
+from supertiny.core.calls import Call, Fault, Malformed, Refusal, Syntax, answer_text, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
@@ -37,9 +37,12 @@ class Script:
     def call(self, examples):
         self.asked += examples
         said = [text.split()[1] for text in self.ranked]
-        return [Generation(WRITTEN.get(word, word), 1, 1, 1) for word in said]
+        offered = [{name: self.pool[name] for name in example.candidates} for example in examples]
+        pairs = zip(said, offered, strict=True)
+        return [parse_reply(WRITTEN.get(word, word), names, Syntax.json) for word, names in pairs]
 
     def attempts(self, pool, query, judge=by_reference):
+        self.pool = pool
         return attempt([query], [self.texts], self.rank, self.call, judge, pool, CONFIG)
 
 
@@ -146,7 +149,8 @@ def test_a_killed_run_asks_neither_description_nor_call_again(pool, need, embed,
         cfg = DescribeConfig(num_examples=0, max_chars=99, chat=SAMPLED)
         writer = Describer(pool=pool, shown=[], ask=Replies("llm", describe, 2).ask, cfg=cfg)
         kept = Replies("caller", make, 2)
-        prompt, decode = PromptConfig(describe=False, history_turns=0), DecodeConfig(constrained=True, max_new_tokens=9)
+        prompt = PromptConfig(describe=False, history_turns=0, answer=Syntax.json)
+        decode = DecodeConfig(constrained=True, max_new_tokens=9)
 
         def run():
             sampled = writer.sample(queries, 2, SAMPLED)
