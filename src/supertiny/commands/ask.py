@@ -5,10 +5,11 @@ from pathlib import Path
 
 from supertiny import engines
 from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine
-from supertiny.core.calls import Answer, Malformed, Pool, answer_from_json
+from supertiny.core.calls import Answer, Malformed, Pool, Syntax, answer_from_json
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
-from supertiny.core.prompt import PromptConfig
+from supertiny.core.files import read_json
+from supertiny.core.prompt import ANSWER, PromptConfig
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
 from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
@@ -74,8 +75,19 @@ def named_retriever(by: str, models: Path, expert: Path, pool: Pool) -> Retrieve
 
 
 def model_folder(home: Path, name: str, option: str) -> Path:
-    """The folder of model `name`; `option` is what named it."""
+    """The folder of model `name`, which answers as params.yaml says; `option` is what named it."""
     folder = home / name
     if not (folder / "config.json").is_file():
         raise UserError(f"{option}: there is no model in {folder}; make it with `dvc repro`")
+    _must_answer_in(load("prompt", PromptConfig).answer, folder, option)
     return folder
+
+
+def _must_answer_in(syntax: Syntax, model: Path, option: str) -> None:
+    """A model that was taught another syntax than params.yaml names is an error: prompt and grammar would be wrong."""
+    taught = read_json(model / "config.json").get(ANSWER, Syntax.json)
+    if taught != syntax:
+        raise UserError(
+            f"{option}: by its config.json {model} writes calls in {taught}, but params.yaml has prompt.answer: "
+            f"{syntax}; set that back, or make the model again with `dvc repro`"
+        )

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import gguf
 import numpy as np
 from transformers import PreTrainedModel
 
+from supertiny.core.calls import Syntax
 from supertiny.core.config import PARAMS, profile_files, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, whole_folder, write_json, write_text
@@ -133,49 +135,102 @@ FUNCTIONS = "functions.json"
 DATA = (FUNCTIONS, "knowledge.json", "expert.jsonl")
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A program that serves the bare model."""
+
+    title: str
+    command: str
+    reads_quantized: bool
+    parser: str = ""
+    """options by which its chat completions give calls as Python writes them as tool calls; empty: it cannot"""
+
+
+GGUF = "llama.cpp"
+SERVERS = {
+    "sglang": Server("SGLang", "python -m sglang.launch_server --model-path models/{name} --port 30000", True),
+    # `pythonic`, which SGLang has too, wants brackets around a call; `olmo3` sets them itself
+    "vllm": Server(
+        "vLLM", "vllm serve models/{name} --port 8000", True, "--enable-auto-tool-choice --tool-call-parser olmo3"
+    ),
+    # version 1.2 reads none of our quantized folders as they are
+    "trtllm": Server("TensorRT-LLM", "trtllm-serve models/{name} --port 8000", False),
+    GGUF: Server("llama.cpp", "llama-server -m models/{name}.gguf --port 8080", False),
+}
+PARSED = """
+Its calls are as Python writes them: `dim(level=50)`. vLLM's parser `olmo3` makes tool calls of whole replies to chat
+completions (`"stream": false`), if your chat template writes the prompt as `/v1/answers` of the first command shows it;
+a parser called `pythonic` wants brackets around: `[dim(level=50)]`. Without a parser a call is the text of the reply.
+"""
+"""what a card adds where no server but ours makes tool calls of calls by itself"""
+
+
 def export(
-    name: str, models: Path, data: Path, detail: str, metrics: Mapping[str, Any], origin: Provenance, out: Path
-) -> None:
+    name: str, models: Path, data: Path, detail: str, metrics: Mapping[str, Any], origin: Provenance, out: Path,
+    *, syntax: Syntax, engine: str | None,
+) -> None:  # fmt: skip
     """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own.
 
-    `detail` is how much a function's document says.
+    `detail` is how much a function's document says, `syntax` how the model writes calls, `engine` the one of `SERVERS`
+    that the folder is for; None: each that can read it.
     """
     if out.exists():
         raise UserError(f"--out: {out} exists; remove it or name another folder")
+    servers = servers_for(engine, syntax, is_float=recipe(models / name) is None)
     with whole_folder(out) as partial:
-        shutil.copytree(models / name, partial / "models" / name)
-        for encoder in ENCODERS:
-            if (models / encoder).is_dir():
-                shutil.copytree(models / encoder, partial / "models" / encoder)
-        if (partial / "models" / INDEXED).is_dir():
-            pool = read_functions(data / FUNCTIONS)
-            write_index(partial / "models" / INDEXED, pool.values(), detail, partial / "models" / FILE)
-        for file in DATA:
-            _copy(data / file, partial / "dataset" / file)
-        for path in (PARAMS, *profile_files(profile_path())):
-            _copy(path, partial / path)
-        has_gguf = recipe(models / name) is None
-        if has_gguf:
+        _copy_parts(name, models, data, detail, partial)
+        if SERVERS[GGUF] in servers:
             write_gguf(models / name, partial / "models" / f"{name}.gguf")
-        write_json(partial / "card.json", {"model": name, "metrics": metrics, "git": origin.revision,
+        write_json(partial / "card.json", {"model": name, "answer": syntax, "metrics": metrics, "git": origin.revision,
                                            "dvc_lock_sha256": origin.lock_sha256})  # fmt: skip
         by = "" if (partial / "models" / CLASSIFIER).is_dir() else " --by embedding"
-        write_text(partial / "README.md", _card(name, metrics, origin, has_gguf, by))
+        write_text(partial / "README.md", card(name, metrics, origin, servers, by, syntax))
 
 
-def _card(name: str, metrics: Mapping[str, Any], origin: Provenance, has_gguf: bool, by: str) -> str:
+def servers_for(engine: str | None, syntax: Syntax, is_float: bool) -> list[Server]:
+    """Whom the card names; one that is asked for and cannot read the folder, or name the syntax, is an error."""
+    if engine is None:
+        return [one for one in SERVERS.values() if is_float or one.reads_quantized]
+    if engine not in SERVERS:
+        raise UserError(f"--engine: expected one of {', '.join(SERVERS)}, got {engine!r}")
+    server = SERVERS[engine]
+    if not (is_float or server.reads_quantized):
+        raise UserError(f"--engine: {server.title} reads no quantized folder of ours as it is; export the float model")
+    if syntax is Syntax.python and not server.parser:
+        able = ", ".join(name for name, one in SERVERS.items() if one.parser)
+        raise UserError(
+            f"--engine: params.yaml has prompt.answer: python, and {server.title} has no parser of such calls; export "
+            f"for {able}, or without --engine, for clients that read the text, or train with prompt.answer: json"
+        )
+    return [server]
+
+
+def _copy_parts(name: str, models: Path, data: Path, detail: str, out: Path) -> None:
+    """The model, what finds its candidates, the data and the parameters of the online path."""
+    shutil.copytree(models / name, out / "models" / name)
+    for encoder in ENCODERS:
+        if (models / encoder).is_dir():
+            shutil.copytree(models / encoder, out / "models" / encoder)
+    if (out / "models" / INDEXED).is_dir():
+        pool = read_functions(data / FUNCTIONS)
+        write_index(out / "models" / INDEXED, pool.values(), detail, out / "models" / FILE)
+    for file in DATA:
+        _copy(data / file, out / "dataset" / file)
+    for path in (PARAMS, *profile_files(profile_path())):
+        _copy(path, out / path)
+
+
+def card(
+    name: str, metrics: Mapping[str, Any], origin: Provenance, servers: Sequence[Server], by: str, syntax: Syntax
+) -> str:
+    """The folder's README: what the model is worth, where it comes from, how `servers` are started."""
     rows = [f"| {key} | {value} |" for key, value in _flat(metrics)]
     measured = "\n".join(rows) or "| (none in metrics/summary.json) | |"
-    starts = [
-        ("the whole online path", f"supertiny serve --models {name} --home models --data dataset{by}"),
-        ("SGLang", f"python -m sglang.launch_server --model-path models/{name} --port 30000"),
-        ("vLLM", f"vllm serve models/{name} --port 8000"),
-    ]
-    if has_gguf:  # a float model: TensorRT-LLM 1.2 reads none of our quantized folders as they are
-        starts += [
-            ("TensorRT-LLM", f"trtllm-serve models/{name} --port 8000"),
-            ("llama.cpp", f"llama-server -m models/{name}.gguf --port 8080"),
-        ]
+    python, has_gguf = syntax is Syntax.python, SERVERS[GGUF] in servers
+    starts = [("the whole online path", f"supertiny serve --models {name} --home models --data dataset{by}")]
+    for one in servers:
+        named = f" {one.parser}" if python and one.parser else ""
+        starts.append((one.title, one.command.format(name=name) + named))
     commands = "\n".join(f"# {what}\n{command}" for what, command in starts)
     return f"""# {name}
 
@@ -195,7 +250,7 @@ the index of the functions' documents; `dataset/` the functions and what is know
 
 Only the first command knows the functions, builds the prompt and holds the answer to a valid call; the others serve the
 bare model to a client that does so.
-"""
+{PARSED if python else ""}"""
 
 
 def _flat(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
