@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -18,7 +18,7 @@ from supertiny.core.files import digest, whole_file
 from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
 from supertiny.model import checkpoint
-from supertiny.model.generate import Constraint, Sampling, generate
+from supertiny.model.generate import Constraint, Encoded, Prefixes, Sampling, generate
 from supertiny.model.hardware import compute_dtype, device
 
 
@@ -29,6 +29,9 @@ class Loaded:
         self._tokenizer = checkpoint.load_tokenizer(folder)
         self._spell = checkpoint.encoder(self._tokenizer)
         self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
+        self._prefixes = Prefixes(self._model)
+        self._list = lru_cache(maxsize=64)(lambda text: tuple(self._spell(text)))
+        self._name, self._positions = folder.name, self._model.config.max_position_embeddings
 
     @cached_property
     def _constraint(self) -> Constraint:
@@ -42,20 +45,39 @@ class Loaded:
         batch_size: int,
         constrained: bool,
         progress: str | None = None,
+        prompts: Sequence[Encoded] | None = None,
     ) -> list[Generation]:
-        """The answer to each request, in the order given."""
+        """The answer to each request, in the order given; `prompts` are theirs where they are encoded already."""
 
         def constrain(rows: list[int]) -> LogitsProcessor | None:
             return self._constraint.processor([requests[row] for row in rows]) if constrained else None
 
-        prompts = [self._encode(request) for request in requests]
-        return generate(self._model, self._tokenizer, prompts, sampling, batch_size, constrain, progress)
+        if prompts is None:
+            prompts = [self.encode(request, sampling.max_new_tokens) for request in requests]
+        return generate(
+            self._model, self._tokenizer, prompts, sampling, batch_size, constrain, progress, self._prefixes
+        )
 
-    def _encode(self, request: Request | Chat) -> list[int]:
-        """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it."""
+    def encode(self, request: Request | Chat, max_new_tokens: int) -> Encoded:
+        """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it.
+
+        UserError where the model has no positions for them and so long an answer.
+        """
         if isinstance(request, Chat):
-            return chat_ids(self._tokenizer, request)
-        return self._spell(request.prompt.shared) + self._spell(request.prompt.own)
+            found = Encoded((), tuple(chat_ids(self._tokenizer, request)))
+        else:
+            found = Encoded(self._list(request.prompt.shared), tuple(self._spell(request.prompt.own)))
+        must_fit(len(found), max_new_tokens, self._positions, self._name)
+        return found
+
+
+def must_fit(prompt: int, answer: int, positions: int, model: str) -> None:
+    """UserError where a prompt and an answer of so many tokens are longer than the model reads."""
+    if prompt + answer > positions:
+        raise UserError(
+            f"a prompt of {prompt} tokens and an answer of max_new_tokens: {answer} exceed the {positions} positions of "
+            f"{model}; offer fewer functions, or say less"
+        )
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> list[int]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,11 +146,24 @@ def _compact(schema: str) -> xgrammar.Grammar:
 
 MIN_SHARED = 16
 """tokens below which a shared prefix is not worth its own forward pass"""
+KEPT_TOKENS = 8192
+"""of all prefixes that are held for later requests; the one read last stays however long it is"""
 GROWTH = 64
 """tokens by which the room for a row's keys and values grows: they are copied once in so many steps"""
 
 Processor = Callable[[list[int]], LogitsProcessor | None]
 """indices of the prompts of one batch -> what constrains their logits, if anything"""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt's tokens in two parts: what others begin with too (the list of functions), and what it alone brings."""
+
+    shared: tuple[int, ...]
+    own: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.shared) + len(self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +180,21 @@ class Sampling:
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[int]],
+    prompts: Sequence[Encoded],
     sampling: Sampling,
     batch_size: int,
     constrain: Processor = lambda rows: None,
     progress: str | None = None,
+    prefixes: "Prefixes | None" = None,
 ) -> list[Generation]:
-    """The continuation of each tokenized prompt, in the order given."""
-    order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
-    prefix = _Prefix(model)
+    """The continuation of each prompt, in the order given; `prefixes` holds what earlier calls read of `model`."""
+    prefixes = prefixes or Prefixes(model)
     answers: dict[int, Generation] = {}
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        for rows in _batches(prompts, batch_size):
             constraint = constrain(rows)
             processors = [*([constraint] if constraint else []), *_samplers(model, sampling, rows)]
-            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, prefix, processors)
+            found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, prefixes, processors)
             answers.update(zip(rows, found, strict=True))
             bar.update(len(rows))
     return [answers[index] for index in range(len(prompts))]
@@ -192,33 +204,41 @@ def generate(
 def rollouts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[list[int]],
+    prompts: Sequence[Encoded],
     each: int,
     sampling: Sampling,
     batch_size: int,
     progress: str | None = None,
 ) -> list[list[list[int]]]:
-    """`each` samples for every tokenized prompt, as token ids with the end token where one was written.
+    """`each` samples for every prompt, as token ids with the end token where one was written.
 
     A prompt is computed once for all of them; `batch_size` samples at most are written at once (one prompt's at least).
     """
-    order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
-    some, found, prefix = max(1, batch_size // each), dict[int, list[list[int]]](), _Prefix(model)
+    some, found, prefixes = max(1, batch_size // each), dict[int, list[list[int]]](), Prefixes(model)
     with tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="prompt", leave=False) as bar:
-        for start in range(0, len(order), some):
-            rows = order[start : start + some]
+        for rows in _batches(prompts, some):
             asked = [prompts[row] for row in rows]
-            above, shared, _ = prefix.of(asked)
-            if max(map(len, asked)) > shared + 1:  # the last token is left: its logits are needed
-                own, above = [prompt[shared:-1] for prompt in asked], Rows(above)
-                above.read(model, *_left_padded(own, tokenizer, model.device))
-            last = torch.tensor([prompt[-1:] for prompt in asked], device=model.device).repeat_interleave(each, 0)
+            above, own, _ = prefixes.of(asked)
+            if max(map(len, own)) > 1:  # the last token is left: its logits are needed
+                above = Rows(above)
+                above.read(model, *_left_padded([one[:-1] for one in own], tokenizer, model.device))
+            last = torch.tensor([one[-1:] for one in own], device=model.device).repeat_interleave(each, 0)
             samplers = _samplers(model, sampling, rows)
             written = _written(model, tokenizer.eos_token_id, Rows(above), (last, None), sampling, samplers)
             for at, row in enumerate(rows):
                 found[row] = [_ended(one, tokenizer.eos_token_id) for one in written[at * each : (at + 1) * each]]
             bar.update(len(rows))
     return [found[index] for index in range(len(prompts))]
+
+
+def _batches(prompts: Sequence[Encoded], size: int) -> Iterator[list[int]]:
+    """Which prompts are answered together, at most `size`: of one shared part, and of like length."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        alike.setdefault(prompt.shared, []).append(index)
+    for rows in alike.values():
+        order = sorted(rows, key=lambda index: (len(prompts[index]), index))
+        yield from (order[start : start + size] for start in range(0, len(order), size))
 
 
 class Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
@@ -327,41 +347,50 @@ def _grown(kept: Tensor, new: Tensor, size: int) -> Tensor:
     return kept
 
 
-class _Prefix:
-    """What the prompts of a batch share, held once; the next batch that shares the same finds it."""
+class Prefixes:
+    """What prompts begin with, each read once and held for those that come, the latest within `KEPT_TOKENS`."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._ids: list[int] = []
-        self._rows: Rows | None = None
+        self._kept: dict[tuple[int, ...], Rows] = {}
+        """the one used last stands last"""
 
-    def of(self, prompts: Sequence[list[int]]) -> tuple[Rows | None, int, bool]:
-        """It, how many tokens it has, and whether it had to be computed; None, 0 where it is not worth a pass."""
-        ids = common_prefix([prompt[:-1] for prompt in prompts])  # one token at least is left: its logits are needed
-        if len(ids) < MIN_SHARED or len(prompts) == 1:
-            return None, 0, False
-        new = ids != self._ids
-        if new:
-            self._ids, self._rows = ids, Rows()
-            self._rows.read(self._model, torch.tensor([ids], device=self._model.device), None)
-        return self._rows, len(ids), new
+    def of(self, prompts: Sequence[Encoded]) -> tuple[Rows | None, list[list[int]], bool]:
+        """What prompts of one shared part begin with, the rest of each, and whether the former had to be computed.
+
+        None where it is not worth a pass. Prompts without a shared part (chats) begin with what they have in common.
+        """
+        shared, own = prompts[0].shared, [list(one.own) for one in prompts]
+        if not shared and len(prompts) > 1:
+            common = common_prefix([one[:-1] for one in own])  # one token at least is left: its logits are needed
+            shared, own = tuple(common), [one[len(common) :] for one in own]
+        if len(shared) < MIN_SHARED:
+            return None, [[*shared, *one] for one in own], False
+        rows = self._kept.pop(shared, None)
+        new = rows is None
+        if rows is None:
+            rows = Rows()
+            rows.read(self._model, torch.tensor([shared], device=self._model.device), None)
+        self._kept[shared] = rows
+        while sum(map(len, self._kept)) > KEPT_TOKENS and len(self._kept) > 1:
+            del self._kept[next(iter(self._kept))]
+        return rows, own, new
 
 
 def _batch(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: list[list[int]],
+    prompts: Sequence[Encoded],
     sampling: Sampling,
-    prefix: _Prefix,
+    prefixes: Prefixes,
     processors: Sequence[LogitsProcessor],
 ) -> list[Generation]:
-    above, shared, computed = prefix.of(prompts)
-    own = _left_padded([prompt[shared:] for prompt in prompts], tokenizer, model.device)
-    written = _written(model, tokenizer.eos_token_id, Rows(above), own, sampling, processors)
-    cached = [0 if computed and not at else shared for at in range(len(prompts))]  # the first pays for all
+    above, own, computed = prefixes.of(prompts)
+    given = _left_padded(own, tokenizer, model.device)
+    written = _written(model, tokenizer.eos_token_id, Rows(above), given, sampling, processors)
     return [
-        _generation(tokenizer, row, len(prompt), len(prompt) - known)
-        for row, prompt, known in zip(written, prompts, cached, strict=True)
+        _generation(tokenizer, row, len(prompt), len(prompt) if computed and not at else len(rest))
+        for at, (row, prompt, rest) in enumerate(zip(written, prompts, own, strict=True))  # the first pays for all
     ]
 
 

@@ -8,7 +8,7 @@ from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, Gene
 from supertiny.core.batching import batched
 from supertiny.core.files import digest
 from supertiny.model.answer import Loaded, Replies, identity
-from supertiny.model.generate import Sampling
+from supertiny.model.generate import Encoded, Sampling
 
 
 def generate(model: Path, requests: Sequence[Request], cfg: DecodeConfig, machine: GenerateMachine) -> list[Generation]:
@@ -38,8 +38,11 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
     """Give a thread-safe `ask(request)`; batches hold at most `machine.batch_size` requests."""
     loaded = Loaded(model, machine.precision)
 
-    def answers(requests: list[Request]) -> list[Generation]:
-        return loaded.answer(requests, Sampling(cfg.max_new_tokens), machine.batch_size, cfg.constrained)
+    def answers(asked: list[tuple[Request, Encoded]]) -> list[Generation]:
+        requests, prompts = zip(*asked, strict=True)
+        sampling = Sampling(cfg.max_new_tokens)
+        return loaded.answer(requests, sampling, machine.batch_size, cfg.constrained, prompts=prompts)
 
     with batched(answers, machine.batch_size) as ask:
-        yield ask
+        # encoded by who asks: a prompt that is too long fails no one else's
+        yield lambda request: ask((request, loaded.encode(request, cfg.max_new_tokens)))

@@ -20,6 +20,7 @@ from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
 from supertiny.engines.openvino.network import codes, network
 from supertiny.model import checkpoint
+from supertiny.model.answer import must_fit
 from supertiny.model.checkpoint import E4M3Linear
 from supertiny.model.generate import grammar, text_of
 
@@ -88,8 +89,6 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
     try:
         from openvino_genai import GenerationConfig, StructuredOutputConfig
 
-        pass
-        pass
         from supertiny.engines.openvino.pipeline import opened
     except ImportError as error:
         raise UserError(
@@ -109,17 +108,10 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
 
         def ask(request: Request) -> Generation:
             ids = encode(request.prompt.shared) + encode(request.prompt.own)  # apart, as in training
-            _must_fit(len(ids), cfg.max_new_tokens, config.max_position_embeddings, model.name)
+            must_fit(len(ids), cfg.max_new_tokens, config.max_position_embeddings, model.name)
             written = write(ids, how(request))
             text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             return Generation(text, len(ids), len(ids), len(written))
 
         yield ask
 
-
-def _must_fit(prompt: int, answer: int, positions: int, model: str) -> None:
-    if prompt + answer > positions:
-        raise UserError(
-            f"a prompt of {prompt} tokens and an answer of decode.max_new_tokens: {answer} exceed the {positions} "
-            f"positions of {model}; offer fewer functions"
-        )
