@@ -21,7 +21,7 @@ from xgrammar.contrib.hf import LogitsProcessor
 from supertiny.core.ask import Chat
 from supertiny.model import checkpoint
 from supertiny.model.answer import chat_ids
-from supertiny.model.generate import Sampling, generate
+from supertiny.model.generate import Encoded, Sampling, generate
 from tests import flags
 
 GRAMMARS = {
@@ -60,7 +60,7 @@ class Model:
             cached = max((_common(prompt, earlier) for earlier in self.seen), default=0)
             self.seen.append(prompt)
             (found,) = generate(
-                self.model, self.tokenizer, [prompt], Sampling(body["max_tokens"]), 1, constrain, progress=None
+                self.model, self.tokenizer, [Encoded((), tuple(prompt))], Sampling(body["max_tokens"]), 1, constrain
             )
         return found, min(cached, len(prompt) - 1)
 

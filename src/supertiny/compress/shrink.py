@@ -53,7 +53,7 @@ def domain_texts(data: TrainingSet, packs: Sequence[Pack], queries: Sequence[Exa
     """
     found: list[str | Sequence[int]] = [pack.prefix for pack in packs]
     found += [ids for pack in packs for branch in pack.branches for ids in (branch.prompt, branch.response)]
-    found += [own_part(query, data.pool, data.prompt) for query in queries]
+    found += [own_part(query, data.pool, data.prompt.history_turns, data.prompt.answer) for query in queries]
     return [*found, *(shared_part([function], data.prompt) for function in data.pool.values())]
 
 

@@ -23,7 +23,7 @@ from supertiny.core.calls import (
     answer_from_json,
     read_value,
 )
-from supertiny.core.prompt import PromptConfig, call_schema, one_line, own_part, response, signature
+from supertiny.core.prompt import call_schema, one_line, own_part, response, signature
 from supertiny.core.records import Example
 
 GUIDELINES = """You control a smart system by calling functions. Read the context, the notes and the dialogue.
@@ -61,7 +61,7 @@ def document(function: Function, documents: str) -> str:
     wait(unit): Waits.
       unit (string): Of time; one of "s", "h"
     """
-    text = signature(function, PromptConfig(describe=documents != "signature", history_turns=0, answer=Syntax.json))
+    text = signature(function, documents != "signature")
     if documents != "parameters":
         return text
     return "\n".join([text, *(f"  {name} {_about(parameter)}" for name, parameter in function.parameters.items())])
@@ -76,8 +76,7 @@ def _about(parameter: Parameter) -> str:
 
 def asked(example: Example, pool: Pool) -> str:
     """The user's turn: context, notes, every earlier turn and the query."""
-    cfg = PromptConfig(describe=False, history_turns=len(example.history), answer=Syntax.json)
-    return own_part(example, pool, cfg).removesuffix("\nAnswer:")
+    return own_part(example, pool, len(example.history), Syntax.json).removesuffix("\nAnswer:")
 
 
 def reply_text(answer: Answer, pool: Pool, thought: bool) -> str:

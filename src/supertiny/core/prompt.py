@@ -5,7 +5,7 @@ What many queries share (the candidates) comes first, so that its keys and value
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -39,9 +39,15 @@ class PromptConfig:
     """latest turns of the dialogue shown"""
     answer: Syntax
     """how a call is written: what the model learns, earlier answers in its prompt, the grammar that holds it"""
+    rules: list[str]
+    """what holds for every query and stands in no function's document, a line each before the functions"""
+    max_pool_tokens: int
+    """the longest list of functions that a prompt holds; of a pool that is longer a retriever chooses"""
 
     def __post_init__(self) -> None:
         require(self.history_turns >= 0, f"history_turns: expected 0 or more, got {self.history_turns}")
+        require(self.max_pool_tokens > 0, f"max_pool_tokens: expected more than 0, got {self.max_pool_tokens}")
+        require(all(rule.strip() for rule in self.rules), "rules: one of them is empty; leave it out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Prompt:
     own: str
 
 
-HEADS = ("Functions", "Note", "Earlier", "Answer", "Query")
+HEADS = ("Rule", "Functions", "Note", "Earlier", "Answer", "Query")
 """what lines of a prompt begin with, but for the one of the context"""
 ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """whatever any reader takes for the end of a line"""
@@ -70,31 +76,44 @@ def one_line(field: str) -> str:
 
 def render(example: Example, pool: Pool, cfg: PromptConfig) -> Prompt:
     """The compressed prompt of `example` with the candidates it names."""
-    return Prompt(shared_part([pool[name] for name in example.candidates], cfg), own_part(example, pool, cfg))
+    shared = shared_part([pool[name] for name in example.candidates], cfg)
+    return Prompt(shared, own_part(example, pool, cfg.history_turns, cfg.answer))
 
 
 def shared_part(functions: Iterable[Function], cfg: PromptConfig) -> str:
-    """The candidate functions, one a line."""
-    return "Functions:\n" + "".join(f"{signature(function, cfg)}\n" for function in functions)
+    """The rules, then the functions offered, one a line: equal for all queries that are offered the same."""
+    rules = "".join(f"Rule: {one_line(rule)}\n" for rule in cfg.rules)
+    return f"{rules}Functions:\n" + "".join(f"{signature(function, cfg.describe)}\n" for function in functions)
 
 
-def signature(function: Function, cfg: PromptConfig) -> str:
+def signature(function: Function, described: bool) -> str:
     """One candidate on one line: a required parameter stands bare, an optional one behind `?`.
 
+    >>> from supertiny.core.calls import Parameter
     >>> wait = Function("wait", "Waits", {"minutes": Parameter("integer", "", True), "name": Parameter("string")})
-    >>> signature(wait, PromptConfig(describe=True, history_turns=1, answer=Syntax.json))
+    >>> signature(wait, described=True)
     'wait(minutes, name?): Waits'
     """
     parameters = ", ".join(name if p.required else f"{name}?" for name, p in function.parameters.items())
-    return f"{function.name}({parameters})" + (f": {one_line(function.description)}" if cfg.describe else "")
+    return f"{function.name}({parameters})" + (f": {one_line(function.description)}" if described else "")
 
 
-def own_part(example: Example, pool: Pool, cfg: PromptConfig) -> str:
+def too_long(functions: Sequence[Function], tokens: int, cfg: PromptConfig) -> str | None:
+    """What is wrong with a list of functions of so many tokens, and the remedy; None: it fits into a prompt."""
+    if tokens <= cfg.max_pool_tokens:
+        return None
+    return (
+        f"a list of {len(functions)} functions has {tokens} tokens, prompt.max_pool_tokens is {cfg.max_pool_tokens}; "
+        "set dataset.lists: oracle and serve with a retriever, or raise it"
+    )
+
+
+def own_part(example: Example, pool: Pool, history_turns: int, syntax: Syntax) -> str:
     """What this query alone brings: context, knowledge, history, the query, and the cue to answer."""
     lines = [_said(example.context)] if example.context else []
     lines += [f"Note: {one_line(explanation)}" for explanation in example.knowledge]
-    for turn in example.history[max(0, len(example.history) - cfg.history_turns) :]:
-        answer = response(turn.answer, pool, cfg.answer)
+    for turn in example.history[max(0, len(example.history) - history_turns) :]:
+        answer = response(turn.answer, pool, syntax)
         lines += [f"Earlier: {one_line(turn.query)}", f"Answer: {one_line(answer)}"]
     return "\n".join([*lines, f"Query: {one_line(example.query)}", "Answer:"])
 

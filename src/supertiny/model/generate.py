@@ -18,6 +18,9 @@ from supertiny.core.calls import Function, Refusal, Syntax, python_literal
 from supertiny.core.prompt import TAGS, call_schema
 from supertiny.model.hardware import Keys, attend, attend_alone, hidden_states
 
+GRAMMARS, GRAMMAR_BYTES = 64, 2**28
+"""that are held for later requests, the latest: how many here, and bytes in the compiler"""
+
 
 class Constraint:
     """Compiles the grammars of requests for one tokenizer; equal grammars are compiled once."""
@@ -26,13 +29,28 @@ class Constraint:
         info = xgrammar.TokenizerInfo.from_huggingface(
             tokenizer, vocab_size=vocab_size, stop_token_ids=tokenizer.eos_token_id
         )
-        self._compiler = xgrammar.GrammarCompiler(info, max_threads=2)
+        self._compiler = xgrammar.GrammarCompiler(info, max_threads=2, cache_limit_bytes=GRAMMAR_BYTES)
         self._thinks = thinks
+        self._compiled = dict[Any, xgrammar.CompiledGrammar]()
 
     def processor(self, requests: Sequence[Request | Chat]) -> GrammarProcessor:
         """For one `generate` call over these rows."""
-        grammars = [grammar(request, self._thinks) for request in requests]
-        return GrammarProcessor([self._compiler.compile_grammar(one) for one in grammars])
+        return GrammarProcessor([self._grammar(request) for request in requests])
+
+    def _grammar(self, request: Request | Chat) -> xgrammar.CompiledGrammar:
+        """Of a request, which is asked for again and again of one list of functions, found by what that list says."""
+        key = _key(request)
+        if key not in self._compiled:
+            while len(self._compiled) >= GRAMMARS:
+                del self._compiled[next(iter(self._compiled))]
+            self._compiled[key] = self._compiler.compile_grammar(grammar(request, self._thinks))
+        return self._compiled[key]
+
+
+def _key(request: Request | Chat) -> Any:
+    if isinstance(request, Chat):
+        return request.schema
+    return request.syntax, tuple((one.name, tuple(one.parameters.items())) for one in request.candidates)
 
 
 def grammar(request: Request | Chat, thinks: bool) -> xgrammar.Grammar:
@@ -164,6 +182,11 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.shared) + len(self.own)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All of them."""
+        return self.shared + self.own
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
 from supertiny.model.config import TrainMachine
 from supertiny.model.finetune import freeze
-from supertiny.model.generate import Sampling, generate, rollouts
+from supertiny.model.generate import Encoded, Sampling, generate, rollouts
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.train import ResponseLogits
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
@@ -55,7 +55,7 @@ def collapsed(rows: Sequence[Mapping[str, Any]], cfg: CollapseConfig) -> str | N
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """One prompt and the replies to it."""
+    """Prompts behind one prefix and the replies to them."""
 
     pack: Pack
     rollout: Rollout
@@ -78,13 +78,34 @@ class RolloutBatch(Batch):
         return replace(self, **moved, rollout=self.rollout.to(device))
 
 
-def reply_pack(prompt: Sequence[int], replies: Sequence[Sequence[int]]) -> Pack:
-    """The prompt once, every reply a branch; the prompt's last token is each branch's own, for it predicts the first.
+def reply_pack(prompt: Encoded, replies: Sequence[Sequence[int]]) -> Pack:
+    """What the prompt shares with others once, every reply a branch behind what the prompt alone brings.
 
-    >>> reply_pack([7, 8], [[1, 2], [3]])
-    Pack(prefix=[7], branches=(Branch(prompt=[8], response=[1, 2]), Branch(prompt=[8], response=[3])))
+    >>> reply_pack(Encoded((7, 8), (9,)), [[1, 2], [3]])
+    Pack(prefix=[7, 8], branches=(Branch(prompt=[9], response=[1, 2]), Branch(prompt=[9], response=[3])))
     """
-    return Pack(list(prompt[:-1]), tuple(Branch([prompt[-1]], list(reply)) for reply in replies))
+    return Pack(list(prompt.shared), tuple(Branch(list(prompt.own), list(reply)) for reply in replies))
+
+
+def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
+    """Which packs are computed as one: those of equal prefix, in their order, within `max_tokens` (one at least).
+
+    >>> one, other = Pack([7, 8], (Branch([1], [2]),)), Pack([], (Branch([1], [2]),))
+    >>> together([one, other, one, one], 6)
+    [[0, 2], [3], [1]]
+    """
+    found: dict[tuple[int, ...], list[list[int]]] = {}
+    for at, pack in enumerate(packs):
+        some = found.setdefault(tuple(pack.prefix), [[]])
+        if some[-1] and len(merged([packs[index] for index in (*some[-1], at)])) > max_tokens:
+            some.append([])
+        some[-1].append(at)
+    return [one for some in found.values() for one in some]
+
+
+def merged(packs: Sequence[Pack]) -> Pack:
+    """Packs of equal prefix as one, in their order."""
+    return Pack(packs[0].prefix, tuple(branch for pack in packs for branch in pack.branches))
 
 
 def collate_experiences(found: Sequence[Experience], pad_id: int) -> RolloutBatch:
@@ -98,8 +119,7 @@ def collate_experiences(found: Sequence[Experience], pad_id: int) -> RolloutBatc
 class Task:
     """One query under its candidates."""
 
-    prompt: list[int]
-    """token ids"""
+    prompt: Encoded
     answers: tuple[Answer, ...]
     offered: Pool
     syntax: Syntax
@@ -129,7 +149,8 @@ def tasks(
         (changed,) = alone.examples
         said = render(changed, functions, prompt)
         offered = {name: functions[name] for name in changed.candidates}
-        found.append(Task(encode(said.shared) + encode(said.own), changed.answers, offered, prompt.answer))
+        asked = Encoded(tuple(encode(said.shared)), tuple(encode(said.own)))
+        found.append(Task(asked, changed.answers, offered, prompt.answer))
     return found
 
 
@@ -172,7 +193,12 @@ class Practice(Sequence[list[list[Experience]]]):
         order = list(range(len(self.experiences)))
         Random(f"{self.cfg.shuffle_seed} {batch} {step // turns}").shuffle(order)
         chosen = order[step % turns * size :][:size]
-        return micro_batches([self.experiences[index] for index in chosen], self.machine.max_tokens)
+        some = [self.experiences[index] for index in chosen]
+        joint = [[some[at] for at in one] for one in together([one.pack for one in some], self.machine.max_tokens)]
+        return micro_batches(
+            [Experience(merged([one.pack for one in row]), joined([one.rollout for one in row])) for row in joint],
+            self.machine.max_tokens,
+        )
 
     def load(self, found: Sequence[Experience]) -> RolloutBatch:
         """One micro-batch."""
@@ -256,14 +282,17 @@ class Practice(Sequence[list[list[Experience]]]):
         """For every pack [N] the log-probability of its response tokens under `model`."""
         score, dtype = ResponseLogits(model), compute_dtype(self.machine.precision)
         found: dict[int, Tensor] = {}
-        places = {id(pack): at for at, pack in enumerate(packs)}
-        for micro in micro_batches(packs, self.machine.max_tokens):
+        joint = together(packs, self.machine.max_tokens)
+        wholes = [merged([packs[at] for at in one]) for one in joint]
+        places = {id(whole): one for whole, one in zip(wholes, joint, strict=True)}
+        for micro in micro_batches(wholes, self.machine.max_tokens):
             batch = collate(micro, self.tokenizer.pad_token_id).to(device())
             with torch.autocast(device().type, torch.bfloat16, enabled=dtype is torch.bfloat16):
                 logits_NV = score(batch)
             log_p_N = of_targets(log_distribution(logits_NV, self.cfg.temperature), batch.targets).cpu()
-            for pack, part in zip(micro, torch.split(log_p_N, [pack.num_responses for pack in micro]), strict=True):
-                found[places[id(pack)]] = part
+            order = [at for whole in micro for at in places[id(whole)]]
+            parts = torch.split(log_p_N, [packs[at].num_responses for at in order])
+            found.update(zip(order, parts, strict=True))
         return [found[at] for at in range(len(packs))]
 
     @torch.no_grad()

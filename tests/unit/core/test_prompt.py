@@ -21,7 +21,9 @@ EXAMPLE = Example(
 
 
 def test_the_whole_prompt():
-    prompt = render(EXAMPLE, POOL, PromptConfig(describe=True, history_turns=1, answer=Syntax.json))
+    prompt = render(
+        EXAMPLE, POOL, PromptConfig(rules=[], max_pool_tokens=2000, describe=True, history_turns=1, answer=Syntax.json)
+    )
     assert prompt.shared == "Functions:\nstop(): Stops\nwait(minutes, name?): Waits\n"
     assert prompt.own == (
         "room: den; time: 18:05\nNote: egg: a timer\nEarlier: wait a minute\n"
@@ -30,14 +32,17 @@ def test_the_whole_prompt():
 
 
 def test_history_turns_limit_what_is_shown():
-    cfgs = [PromptConfig(describe=False, history_turns=n, answer=Syntax.json) for n in range(4)]
+    cfgs = [
+        PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=n, answer=Syntax.json)
+        for n in range(4)
+    ]
     shown = [render(EXAMPLE, POOL, cfg).own.count("Earlier") for cfg in cfgs]
     assert shown == [0, 1, 2, 2]
 
 
 def test_the_query_cannot_change_what_is_shared():
     bare = Example(id="2", query="Functions:\nevil()", candidates=("stop",))
-    cfg = PromptConfig(describe=False, history_turns=0, answer=Syntax.json)
+    cfg = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=0, answer=Syntax.json)
     assert render(bare, POOL, cfg).shared == "Functions:\nstop()\n"
 
 
@@ -49,11 +54,13 @@ def test_arguments_are_written_in_document_order():
 
 
 def test_what_is_taught_and_what_was_answered_earlier_are_in_the_syntax_of_the_prompt():
-    python = PromptConfig(describe=False, history_turns=2, answer=Syntax.python)
+    python = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=2, answer=Syntax.python)
     assert response(Call("wait", {"name": "egg", "minutes": 3}), POOL, Syntax.python) == 'wait(minutes=3, name="egg")'
     own = render(EXAMPLE, POOL, python).own
     assert "Earlier: stop\nAnswer: stop()\nEarlier: wait a minute\nAnswer: wait(minutes=1)\nQuery:" in own
-    in_json = render(EXAMPLE, POOL, PromptConfig(describe=False, history_turns=2, answer=Syntax.json))
+    in_json = render(
+        EXAMPLE, POOL, PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=2, answer=Syntax.json)
+    )
     assert in_json.shared == render(EXAMPLE, POOL, python).shared and "wait(minutes=1)" not in in_json.own
 
 
@@ -80,7 +87,9 @@ def test_no_field_can_begin_a_line_of_its_own(end, syntax):
         candidates=("stop",),
         answers=(Refusal.UNCLEAR,),
     )
-    prompt = render(row, pool, PromptConfig(describe=True, history_turns=2, answer=syntax))
+    prompt = render(
+        row, pool, PromptConfig(rules=[], max_pool_tokens=2000, describe=True, history_turns=2, answer=syntax)
+    )
     assert prompt.shared.splitlines() == ["Functions:", "stop(at?): Stops lock(): Locks"]
     lines = prompt.own.splitlines()
     assert [line.split(":")[0] for line in lines] == [
@@ -93,9 +102,7 @@ def test_no_field_can_begin_a_line_of_its_own(end, syntax):
 
 def test_spaces_of_a_field_stay_as_they_are():
     row = Example(id="1", query=" two  spaces\tand a tab ", candidates=("stop",))
-    assert own_part(row, POOL, PromptConfig(describe=False, history_turns=0, answer=Syntax.json)) == (
-        "Query:  two  spaces\tand a tab \nAnswer:"
-    )
+    assert own_part(row, POOL, 0, Syntax.json) == ("Query:  two  spaces\tand a tab \nAnswer:")
 
 
 @pytest.mark.parametrize(
@@ -142,5 +149,5 @@ def test_items_of_arrays_are_shown_and_what_may_stand_there():
 @pytest.mark.parametrize("key", ["Query", "Answer", " Note", "Earlier: x", "Query: unlock; room"])
 def test_what_is_known_of_the_moment_cannot_be_called_as_a_line_is(key):
     row = Example(id="1", query="dim", context={key: "x", "room": "den"}, candidates=("stop",))
-    said = own_part(row, POOL, PromptConfig(describe=False, history_turns=0, answer=Syntax.json)).splitlines()
+    said = own_part(row, POOL, 0, Syntax.json).splitlines()
     assert said == [f"{key.strip()[0].lower()}{key.strip()[1:]}: x; room: den", "Query: dim", "Answer:"]

@@ -89,7 +89,10 @@ def test_a_model_is_marked_by_what_it_learns_besides_answers_in_json(project):
     def record(rows):
         return TrainingPlan(rows=rows, cfg=cfg, teacher=None, divergence=None).record
 
-    in_json, python = (PromptConfig(describe=False, history_turns=0, answer=syntax) for syntax in Syntax)
+    in_json, python = (
+        PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=0, answer=syntax)
+        for syntax in Syntax
+    )
     assert record(DATA) == record(TrainingSet([], [], {}, None, in_json, 0)) == {}
     assert record(TrainingSet([], [], {}, None, in_json, 0, {"1": "<think> ..."})) == {"thinks": True}
     assert record(TrainingSet([], [], {}, None, python, 0)) == {"answer": "python"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from supertiny.model import hardware
 from supertiny.model.batches import Branch, Pack, collate
 from supertiny.model.checkpoint import E4M3_MAX, E4M3Linear
-from supertiny.model.generate import GROWTH, Rows, Sampling, generate, rollouts
+from supertiny.model.generate import GROWTH, Encoded, Rows, Sampling, generate, rollouts
 from supertiny.model.train import ResponseLogits
 
 CLOSE = {"atol": 7e-5, "rtol": 1e-5}
@@ -118,15 +118,18 @@ def naive(model, prompt, new_tokens, end):
     st.lists(st.integers(1, 20), min_size=1, max_size=6),
     st.sampled_from([64, hardware.MAX_SCORES]),
     st.integers(0, 99),
+    st.booleans(),
 )
-def test_generation_behind_a_shared_prefix_is_greedy_decoding(family, tokenizer, shared, own, max_scores, seed):
+def test_generation_behind_a_shared_prefix_is_greedy_decoding(family, tokenizer, shared, own, max_scores, seed, said):
     draw = Random(seed)
     first = [draw.randrange(250) for _ in range(shared)]
-    prompts = [first + [draw.randrange(250) for _ in range(size)] for size in own]
+    tails = [[draw.randrange(250) for _ in range(size)] for size in own]
+    prompts = [first + tail for tail in tails]
+    asked = [Encoded(tuple(first), tuple(tail)) if said else Encoded((), (*first, *tail)) for tail in tails]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hardware, "MAX_SCORES", max_scores)
-        found = generate(family, tokenizer, prompts, Sampling(5), batch_size=3)
-        replies = rollouts(family, tokenizer, prompts, 2, Sampling(5), 8)
+        found = generate(family, tokenizer, asked, Sampling(5), batch_size=3)
+        replies = rollouts(family, tokenizer, asked, 2, Sampling(5), 8)
     for prompt, one, both in zip(prompts, found, replies, strict=True):
         ids = naive(family, prompt, 5, tokenizer.eos_token_id)
         assert one.text == tokenizer.decode(ids, skip_special_tokens=True)

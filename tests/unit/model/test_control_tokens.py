@@ -67,7 +67,13 @@ def test_a_label_that_spells_the_end_is_learnt_whole_and_read_back(name, syntax)
     answer = Call("note", {"text": f"{tokenizer.eos_token} end"})
     row = Example(id="1", query=f"note {tokenizer.eos_token} end", candidates=("note",), answers=(answer,))
     encode, end = encoder(tokenizer), tokenizer.eos_token_id
-    one = pack(Group((row,)), POOL, encode, end, PromptConfig(describe=False, history_turns=0, answer=syntax))
+    one = pack(
+        Group((row,)),
+        POOL,
+        encode,
+        end,
+        PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=0, answer=syntax),
+    )
     (branch,) = one.branches
     assert controls(tokenizer, one.prefix + branch.prompt + branch.response) == [end] == branch.response[-1:]
     said = tokenizer.decode(branch.response, skip_special_tokens=True, clean_up_tokenization_spaces=False)

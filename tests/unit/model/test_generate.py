@@ -12,7 +12,19 @@ from xgrammar.testing import _is_grammar_accept_string
 from supertiny.core.ask import Request
 from supertiny.core.calls import Call, Fault, Function, Parameter, Refusal, Syntax, parse_reply, written
 from supertiny.core.prompt import Prompt, call_schema, response, write
-from supertiny.model.generate import Constraint, Sampler, Sampling, _Python, common_prefix, generate, grammar, text_of
+from supertiny.model import generate as module
+from supertiny.model.generate import (
+    Constraint,
+    Encoded,
+    Prefixes,
+    Sampler,
+    Sampling,
+    _Python,
+    common_prefix,
+    generate,
+    grammar,
+    text_of,
+)
 from tests.schemas import VALUES, functions_and_calls
 
 POOL = {
@@ -37,6 +49,11 @@ POOL = {
 }
 
 
+def whole(prompts):
+    """Prompts that do not say what they share, as chats."""
+    return [Encoded((), tuple(prompt)) for prompt in prompts]
+
+
 def naive(model, prompt, new_tokens, end):
     """The oracle: one prompt at a time, no cache, no batch."""
     ids = list(prompt)
@@ -47,13 +64,14 @@ def naive(model, prompt, new_tokens, end):
     return ids[len(prompt) :]
 
 
-@pytest.mark.parametrize("shared", [0, 40])
-def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, tokenizer, shared):
+@pytest.mark.parametrize(("shared", "said"), [(0, False), (40, False), (40, True)])
+def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, tokenizer, shared, said):
     generator = torch.Generator().manual_seed(3)
     head = torch.randint(0, 256, (shared,), generator=generator).tolist()
     tails = [torch.randint(0, 256, (5 + 7 * row,), generator=generator).tolist() for row in range(5)]
     prompts = [head + tail for tail in tails]
-    found = generate(tiny, tokenizer, prompts, Sampling(8), batch_size=3)
+    asked = [Encoded(tuple(head), tuple(tail)) for tail in tails] if said else whole(prompts)
+    found = generate(tiny, tokenizer, asked, Sampling(8), batch_size=3)
     with torch.no_grad():
         for row, (prompt, tail, one) in enumerate(zip(prompts, tails, found, strict=True)):
             ids = naive(tiny, prompt, 8, tokenizer.eos_token_id)
@@ -62,12 +80,31 @@ def test_batches_and_shared_prefixes_write_what_one_at_a_time_writes(tiny, token
             assert one.uncached_tokens == (len(tail) if row else len(prompt))  # the first computes what all share
 
 
+def test_lists_of_functions_are_read_once_and_the_latest_are_held(tiny, tokenizer, monkeypatch):
+    """Whatever was asked before, an answer is the same; what was held for it need not be read again."""
+    monkeypatch.setattr(module, "KEPT_TOKENS", 50)
+    lists = [tuple(range(start, start + 20)) for start in (1, 40, 80)]
+    asked = [Encoded(one, (5, 6, 7 + at)) for at, one in enumerate(lists)]
+    fresh = [generate(tiny, tokenizer, [one], Sampling(6), 4)[0] for one in asked]
+    prefixes = Prefixes(tiny)
+
+    def ask(*which):
+        found = generate(tiny, tokenizer, [asked[at] for at in which], Sampling(6), 4, prefixes=prefixes)
+        assert [one.text for one in found] == [fresh[at].text for at in which]
+        return [one.uncached_tokens for one in found]
+
+    assert ask(0, 1, 0) == [23, 23, 3]
+    assert ask(1) == [3] and ask(0) == [3]
+    assert ask(2) == [23], "the one of 1 has left: it was used before that of 0"
+    assert ask(0) == [3] and ask(1) == [23]
+
+
 def test_a_sample_depends_on_its_own_seed_alone(tiny, tokenizer):
     prompts = [[5, 6, 7], [9, 8], [1, 2, 3, 4]]
-    together = generate(tiny, tokenizer, prompts, Sampling(12, 1.5, [3, 4, 3]), batch_size=2)
+    together = generate(tiny, tokenizer, whole(prompts), Sampling(12, 1.5, [3, 4, 3]), batch_size=2)
     for prompt, seed, one in zip(prompts, (3, 4, 3), together, strict=True):
-        assert generate(tiny, tokenizer, [prompt], Sampling(12, 1.5, [seed]), 1)[0].text == one.text
-    other = generate(tiny, tokenizer, prompts, Sampling(12, 1.5, [5, 6, 7]), batch_size=2)
+        assert generate(tiny, tokenizer, whole([prompt]), Sampling(12, 1.5, [seed]), 1)[0].text == one.text
+    other = generate(tiny, tokenizer, whole(prompts), Sampling(12, 1.5, [5, 6, 7]), batch_size=2)
     assert [one.text for one in other] != [one.text for one in together]
 
 
@@ -93,7 +130,12 @@ def test_constrained_decoding_never_writes_an_invalid_answer(tiny, tokenizer, sy
     asked = [Request(Prompt("", ""), tuple(functions), syntax) for functions in rows]
     prompts = [[seed, seed + 1, seed + 2] for seed in range(20)]
     found = generate(
-        tiny, tokenizer, prompts, Sampling(200), 4, lambda batch: constraint.processor([asked[i % 4] for i in batch])
+        tiny,
+        tokenizer,
+        whole(prompts),
+        Sampling(200),
+        4,
+        lambda batch: constraint.processor([asked[i % 4] for i in batch]),
     )
     finished = [(index, one) for index, one in enumerate(found) if one.new_tokens < 200]
     assert finished

@@ -14,7 +14,7 @@ from supertiny.prototype.config import RftSizes
 from supertiny.prototype.rft import Answered, accepted, build, kept_and_dropped, precision, read_answers
 
 POOL = {"dim": Function("dim", "Dims"), "lock": Function("lock", "Locks")}
-PROMPT = PromptConfig(describe=False, history_turns=1, answer=Syntax.json)
+PROMPT = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json)
 RIGHT, WRONG = Verdict(True, None, True), Verdict(False, Failure.WRONG_FUNCTION, False)
 BAD = Malformed(Fault.NOT_JSON, "")
 

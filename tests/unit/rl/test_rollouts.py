@@ -14,7 +14,7 @@ from supertiny.core.records import Example
 from supertiny.engines.native.rl import rl
 from supertiny.model import checkpoint
 from supertiny.model.config import FitConfig, FrozenConfig, TrainMachine
-from supertiny.model.generate import Sampling, generate, rollouts
+from supertiny.model.generate import Encoded, Sampling, generate, rollouts
 from supertiny.model.train import Job
 from supertiny.rl import rollouts as module
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
@@ -32,7 +32,7 @@ ROWS = [
 ]
 DATA = TrainingSet(
     ROWS, ROWS[:2], POOL, PackConfig(group_size=1, function_dropout=0.0, renaming=0.0),
-    PromptConfig(describe=False, history_turns=1, answer=Syntax.json), 0,
+    PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json), 0,
 )  # fmt: skip
 NEVER = CollapseConfig(reward_drop=1e9, min_tokens=0.0, max_cut_share=1.0, batches=1)
 FIT = FitConfig(learning_rate=2e-2, warmup_share=0.0, schedule="constant", weight_decay=0.0, max_grad_norm=1.0)
@@ -76,18 +76,19 @@ def train(folder, out, cfg, **changes):
 def test_replies_to_prompts_of_any_length_are_those_of_each_alone(tiny, tokenizer):
     """Left padding and the shared keys and values change nothing; at temperature 0 all of a group are equal."""
     prompts = [list(b"ab"), list(b"a much longer prompt"), [7]]
-    found = rollouts(tiny, tokenizer, prompts, 2, Sampling(6), 6)
+    asked = [Encoded((), tuple(prompt)) for prompt in prompts]
+    found = rollouts(tiny, tokenizer, asked, 2, Sampling(6), 6)
     for prompt, group in zip(prompts, found, strict=True):
         alone = tiny.generate(torch.tensor([prompt]), max_new_tokens=6, do_sample=False, pad_token_id=256)
         row = alone[0, len(prompt) :].tolist()
         assert group[0] == group[1] == (row[: row.index(256) + 1] if 256 in row else row)
-    texts = [one.text for one in generate(tiny, tokenizer, prompts, Sampling(6), 3)]
+    texts = [one.text for one in generate(tiny, tokenizer, asked, Sampling(6), 3)]
     assert texts == [tokenizer.decode(group[0], skip_special_tokens=True) for group in found]
 
 
 def test_sampled_replies_are_the_seeds(tiny, tokenizer):
     def sample(seed):
-        return rollouts(tiny, tokenizer, [[5, 6]], 6, Sampling(8, 1.0, [seed]), 2)
+        return rollouts(tiny, tokenizer, [Encoded((), (5, 6))], 6, Sampling(8, 1.0, [seed]), 2)
 
     assert sample(1) == sample(1) != sample(2)
     assert len({tuple(reply) for reply in sample(1)[0]}) > 1, "a group is no copies of one reply"

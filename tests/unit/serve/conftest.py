@@ -34,7 +34,7 @@ def site(**models):
     return Site(
         pool=POOL,
         knowledge=[("the troll", "the troll: a lamp")],
-        prompt=PromptConfig(describe=False, history_turns=1, answer=Syntax.json),
+        prompt=PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json),
         find=lambda example: Found([("dim", 0.75), ("lock", 0.25)], None),
         models=models or {"echo": echo, "refuse": refuse},
     )

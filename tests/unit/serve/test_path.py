@@ -27,7 +27,7 @@ class First(Retriever):
 def shown(written, k=2, retriever=None):
     setup = Setup(
         pool=POOL, knowledge=[("the troll", "the troll: a lamp")], retriever=retriever or First(), num_candidates=k,
-        prompt=PromptConfig(describe=False, history_turns=1, answer=Syntax.json),
+        prompt=PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json),
         ask=lambda request: Generation(written, 40, 40, 9),
     )  # fmt: skip
     return list(steps(Example(id="1", query="dim the troll to 5", context={"room": "hall"}), setup))

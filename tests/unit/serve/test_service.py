@@ -333,7 +333,7 @@ def test_a_model_that_writes_as_python_does_is_read_and_answered_for_as_any_othe
         seen.append(request)
         return Generation(' dim(level=7, name="lamp")', 40, 30, 9)
 
-    python = PromptConfig(describe=False, history_turns=1, answer=Syntax.python)
+    python = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.python)
     turn = {"query": "dim to 4", "answer": {"name": "dim", "arguments": {"level": 4}}}
     with running(replace(site(python=write, json=echo), prompt=python), limits()) as url:
         found = answer(url, history=[turn])

@@ -15,7 +15,7 @@ from supertiny.sft.packs import pack
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
-PROMPT = PromptConfig(describe=False, history_turns=1, answer=Syntax.json)
+PROMPT = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json)
 
 
 @st.composite

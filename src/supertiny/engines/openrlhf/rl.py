@@ -66,7 +66,7 @@ def _letters(text: str) -> list[int]:
 def _row(task: Task, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     example = Example(id="", query="", candidates=tuple(task.offered), answers=task.answers)
     scored_by = label(example, task.offered, task.syntax, tokenizer.eos_token)
-    return {"prompt": bytes(task.prompt).decode(), "label": scored_by}
+    return {"prompt": bytes(task.prompt.ids).decode(), "label": scored_by}
 
 
 def _endless(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[str, Any]]:
@@ -79,7 +79,9 @@ def _warn_of_other_tokens(data: TrainingSet, tokenizer: PreTrainedTokenizerBase)
     encode = checkpoint.encoder(tokenizer)
     told = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
     texts = tasks(data.dev, data.pool, _letters, data.packing.as_they_are(), data.prompt, Random(data.seed))
-    differing = sum(one.prompt != encode(bytes(other.prompt).decode()) for one, other in zip(told, texts, strict=True))
+    differing = sum(
+        list(one.prompt.ids) != encode(bytes(other.prompt.ids).decode()) for one, other in zip(told, texts, strict=True)
+    )
     if differing:
         tqdm.write(f"warning: {differing} of {len(told)} dev prompts have other tokens in OpenRLHF than here")
 

@@ -114,4 +114,3 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
             return Generation(text, len(ids), len(ids), len(written))
 
         yield ask
-

@@ -149,7 +149,7 @@ def test_a_killed_run_asks_neither_description_nor_call_again(pool, need, embed,
         cfg = DescribeConfig(num_examples=0, max_chars=99, chat=SAMPLED)
         writer = Describer(pool=pool, shown=[], ask=Replies("llm", describe, 2).ask, cfg=cfg)
         kept = Replies("caller", make, 2)
-        prompt = PromptConfig(describe=False, history_turns=0, answer=Syntax.json)
+        prompt = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=0, answer=Syntax.json)
         decode = DecodeConfig(constrained=True, max_new_tokens=9)
 
         def run():
