@@ -1,6 +1,7 @@
 """Ask: one query answered in the terminal, every step of the system shown."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from supertiny import engines
@@ -9,13 +10,14 @@ from supertiny.core.calls import Answer, Malformed, Pool, Syntax, answer_from_js
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
-from supertiny.core.prompt import ANSWER, PromptConfig
+from supertiny.core.prompt import ANSWER, PromptConfig, shared_part, too_long
 from supertiny.core.records import Example, Turn, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
+from supertiny.model import checkpoint
 from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
 from supertiny.retrieval.describe import describer
-from supertiny.retrieval.retrievers import Describe, Retriever, retriever
-from supertiny.serve.path import Setup, steps
+from supertiny.retrieval.retrievers import KINDS, Describe, Retriever, retriever
+from supertiny.serve.path import Setup, find, steps
 
 HOME, DATA = Path("data/models"), Path("data/dataset")
 
@@ -27,12 +29,13 @@ def main(
     earlier: str | None = None,
     earlier_answer: str | None = None,
     model: str = "sft",
-    by: str = "classifier",
+    by: str | None = None,
 ) -> None:
     """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
 
-    `model`: a name under data/models. `by`: the retriever: classifier, embedding (of the dialogue), described or
-    optimized (by an API description that the base model or the trained describer writes).
+    `model`: a name under data/models. `by`: who chooses the functions it is offered: classifier, embedding (of the
+    dialogue), described or optimized (by an API description that the base model or the trained describer writes);
+    without it all of them are, which a pool longer than prompt.max_pool_tokens does not allow.
     """
     decode, machine = load("decode", DecodeConfig), load_profile("generate", GenerateMachine)
     generate = engines.chosen("generate")
@@ -41,12 +44,13 @@ def main(
     answer = _answer(earlier_answer, pool) if earlier_answer else None
     if isinstance(answer, Malformed) or (answer is None) != (earlier is None):
         raise UserError(f"--earlier and --earlier-answer: expected a query and a valid answer to it, got {answer}")
+    prompt, count = load("prompt", PromptConfig), load("dataset", DatasetConfig).num_candidates
+    chosen = offers(by, HOME, DATA / "expert.jsonl", pool, prompt, counter([folder]))
     setup = Setup(
         pool=pool,
         knowledge=read_knowledge(DATA / "knowledge.json"),
-        retriever=named_retriever(by, HOME, DATA / "expert.jsonl", pool),
-        num_candidates=load("dataset", DatasetConfig).num_candidates,
-        prompt=load("prompt", PromptConfig),
+        find=(lambda example: find([example], chosen, count)[0]) if chosen else None,
+        prompt=prompt,
         ask=lambda request: generate(folder, [request], decode, machine)[0],
     )
     context = {key: value for key, value in {"room": room, "time": time}.items() if value}
@@ -60,6 +64,24 @@ def _answer(text: str, pool: Pool) -> Answer | Malformed:
         return answer_from_json(json.loads(text), pool)
     except ValueError as error:
         raise UserError(f"--earlier-answer: not a JSON value ({error})") from None
+
+
+def counter(folders: Iterable[Path]) -> Callable[[str], int]:
+    """How many tokens a text has: by the tokenizer of these models that takes most."""
+    spell = [checkpoint.encoder(checkpoint.load_tokenizer(folder)) for folder in folders]
+    return lambda text: max(len(encode(text)) for encode in spell)
+
+
+def offers(
+    by: str | None, models: Path, expert: Path, pool: Pool, prompt: PromptConfig, tokens: Callable[[str], int]
+) -> Retriever | None:
+    """Who chooses the functions that are offered; None where no one is wanted and the whole pool fits into a prompt."""
+    if by:
+        return named_retriever(by, models, expert, pool)
+    shared = shared_part(pool.values(), prompt)
+    if wrong := too_long(shared, tokens(shared), prompt):
+        raise UserError(f"the pool: {wrong}; choose a retriever with --by ({', '.join(KINDS)}), or raise that")
+    return None
 
 
 def named_retriever(by: str, models: Path, expert: Path, pool: Pool) -> Retriever:

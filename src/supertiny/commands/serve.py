@@ -1,31 +1,36 @@
 """Serve: the whole online path over HTTP, several models side by side (paper 4.2, Figure 2c)."""
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from supertiny import engines
-from supertiny.commands.ask import DATA, HOME, model_folder, named_retriever
+from supertiny.commands.ask import DATA, HOME, counter, model_folder, offers
 from supertiny.core.ask import DecodeConfig, GenerateMachine
 from supertiny.core.batching import batched
+from supertiny.core.calls import Pool
 from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
+from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever
 from supertiny.serve.config import ServiceConfig
 from supertiny.serve.path import Found, Site, find
 
 
 def main(
     models: str = "tiny_kd",
-    by: str = "classifier",
+    by: str | None = None,
     engine: str | None = None,
     home: Path = HOME,
     data: Path = DATA,
 ) -> None:
-    """Serve `models`, names under `home` with commas between them, the first by default; `by` finds the candidates.
+    """Serve `models`, names under `home` with commas between them, the first by default.
 
+    Each is offered the whole pool; `by` (as in `supertiny ask`) chooses functions of a longer one, and the kinds but
+    classifier choose of tools that a request brings too, where they are more than prompt.max_pool_tokens.
     `engine` computes them, without it the profile's `engines.serve`. Address and limits are in section `service` of the
     profile; ctrl-c or SIGTERM answers what it has, then stops.
     """
@@ -40,18 +45,24 @@ def main(
         raise UserError("--models: expected a name at least")
     serve = engines.get(engine or load_profile("engines", Engines).serve, "serve")
     pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
-    retriever = named_retriever(by, home, data / "expert.jsonl", pool)
+    prompt, tokens = load("prompt", PromptConfig), counter(folders.values())
+    retriever = offers(by, home, data / "expert.jsonl", pool, prompt, tokens)
 
-    def found(examples: list[Example]) -> list[Found]:
+    def found(retriever: Retriever, examples: list[Example]) -> list[Found]:
         return find(examples, retriever, k)
+
+    def among(embedding: EmbeddingRetriever, example: Example, tools: Pool) -> Found:
+        return find([example], embedding.over(tools.values()), k)[0]
 
     with ExitStack() as opened:
         decode = load("decode", DecodeConfig)
         site = Site(
             pool=pool,
             knowledge=read_knowledge(data / "knowledge.json"),
-            prompt=load("prompt", PromptConfig),
-            find=opened.enter_context(batched(found, machine.batch_size)),
+            prompt=prompt,
+            tokens=tokens,
+            find=opened.enter_context(batched(partial(found, retriever), machine.batch_size)) if retriever else None,
+            among=partial(among, retriever) if isinstance(retriever, EmbeddingRetriever) else None,
             models={name: opened.enter_context(serve(folder, decode, machine)) for name, folder in folders.items()},
         )
         _run(application(site, cfg), cfg)

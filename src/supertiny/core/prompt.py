@@ -5,7 +5,7 @@ What many queries share (the candidates) comes first, so that its keys and value
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -98,14 +98,12 @@ def signature(function: Function, described: bool) -> str:
     return f"{function.name}({parameters})" + (f": {one_line(function.description)}" if described else "")
 
 
-def too_long(functions: Sequence[Function], tokens: int, cfg: PromptConfig) -> str | None:
-    """What is wrong with a list of functions of so many tokens, and the remedy; None: it fits into a prompt."""
+def too_long(shared: str, tokens: int, cfg: PromptConfig) -> str | None:
+    """What is wrong with a list of functions of so many tokens; None: it fits into a prompt."""
     if tokens <= cfg.max_pool_tokens:
         return None
-    return (
-        f"a list of {len(functions)} functions has {tokens} tokens, prompt.max_pool_tokens is {cfg.max_pool_tokens}; "
-        "set dataset.lists: oracle and serve with a retriever, or raise it"
-    )
+    lines = shared.count("\n")
+    return f"a list of {lines} lines has {tokens} tokens, and prompt.max_pool_tokens is {cfg.max_pool_tokens}"
 
 
 def own_part(example: Example, pool: Pool, history_turns: int, syntax: Syntax) -> str:

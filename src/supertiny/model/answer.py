@@ -75,8 +75,8 @@ def must_fit(prompt: int, answer: int, positions: int, model: str) -> None:
     """UserError where a prompt and an answer of so many tokens are longer than the model reads."""
     if prompt + answer > positions:
         raise UserError(
-            f"a prompt of {prompt} tokens and an answer of max_new_tokens: {answer} exceed the {positions} positions of "
-            f"{model}; offer fewer functions, or say less"
+            f"a prompt of {prompt} tokens and an answer of max_new_tokens: {answer} exceed the {positions} positions "
+            f"of {model}; offer fewer functions, or say less"
         )
 
 

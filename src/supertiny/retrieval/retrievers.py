@@ -1,7 +1,7 @@
 """Three retrievers behind one interface (paper App. D, Table 5): described, query and classifier."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -54,6 +54,11 @@ class EmbeddingRetriever(Retriever):
     def add(self, function: Function) -> None:
         """Embed one more document."""
         self.index.add(function)
+
+    def over(self, functions: Iterable[Function]) -> "EmbeddingRetriever":
+        """The same among other functions."""
+        index = FunctionIndex(self.index.embed, functions, self.index.detail)
+        return EmbeddingRetriever(index, self.describe, self.instruction)
 
 
 class ClassifierRetriever(Retriever):

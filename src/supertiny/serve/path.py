@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from supertiny.baseline.frames import to_frame
 from supertiny.core.ask import Generation, Request, requests
 from supertiny.core.calls import Answer, Malformed, Pool, answer_text
-from supertiny.core.prompt import PromptConfig, read_answer
+from supertiny.core.errors import UserError
+from supertiny.core.prompt import PromptConfig, read_answer, shared_part, too_long
 from supertiny.core.records import Example, must_be_writable
 from supertiny.data.dataset import Knowledge, lookup
 from supertiny.retrieval.index import Scored
@@ -42,9 +43,13 @@ def find(examples: Sequence[Example], retriever: Retriever, k: int) -> list[Foun
     return [Found(one, text) for one, text in zip(ranked, texts, strict=True)]
 
 
-def offered(example: Example, found: Found) -> Example:
-    """`example` with the functions that were found as its candidates."""
-    return replace(example, candidates=tuple(name for name, _ in found.ranked))
+def offered(example: Example, pool: Pool, found: Found | None) -> Example:
+    """`example` with the functions that were found as its candidates, all of `pool` where nothing was looked for.
+
+    In the order of the pool: so lists of the same functions, and those that begin alike, are one prefix.
+    """
+    names = {name for name, _ in found.ranked} if found else pool
+    return replace(example, candidates=tuple(name for name in pool if name in names))
 
 
 def to_request(example: Example, pool: Pool, prompt: PromptConfig) -> Request:
@@ -68,8 +73,12 @@ class Site:
     pool: Pool
     knowledge: Knowledge
     prompt: PromptConfig
-    find: Callable[[Example], Found]
-    """thread-safe"""
+    tokens: Callable[[str], int]
+    """of a text; thread-safe"""
+    find: Callable[[Example], Found] | None
+    """who chooses functions of the pool, thread-safe; None: all of them are offered"""
+    among: Callable[[Example, Pool], Found] | None
+    """the same of tools that a request brings; None: nobody does"""
     models: Mapping[str, Ask]
     """thread-safe; the first is asked where a request names none"""
 
@@ -80,7 +89,7 @@ class Served:
 
     example: Example
     found: Found | None
-    """None where the request brought its candidates"""
+    """None where nothing was looked for"""
     request: Request
     generation: Generation
     reply: Answer | Malformed
@@ -91,21 +100,35 @@ class Served:
 
 
 def serve(site: Site, model: str, example: Example, tools: Pool | None = None) -> Served:
-    """The answer of `model` to `example`; with `tools` those are its candidates, else what is found in the pool."""
+    """The answer of `model` to `example`, out of `tools` where the request brings them, else out of the pool."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "knowledge"):
         example = with_knowledge(example, site.knowledge)
-    found, pool = None, tools or site.pool
-    if tools is None:
+    pool = site.pool if tools is None or tools == site.pool else tools  # equal ones in the pool's order: its prefix
+    look = site.find if pool is site.pool else _among(site, pool)
+    found = None
+    if look:
         with _timed(seconds, "retrieval"):
-            found = site.find(example)
-        example = offered(example, found)
+            found = look(example)
+    example = offered(example, pool, found)
     request = to_request(example, pool, site.prompt)
     with _timed(seconds, "model"):
         generation, reply = answered(request, site.models[model])
     return Served(
         example=example, found=found, request=request, generation=generation, reply=reply, pool=pool, seconds=seconds
     )
+
+
+def _among(site: Site, tools: Pool) -> Callable[[Example], Found] | None:
+    """Who chooses of tools that are more than a prompt holds."""
+    shared = shared_part(tools.values(), site.prompt)
+    wrong = too_long(shared, site.tokens(shared), site.prompt)
+    if not wrong:
+        return None
+    among = site.among
+    if among is None:
+        raise UserError(f"tools: {wrong}; offer fewer (a service that was started with --by embedding chooses of them)")
+    return lambda example: among(example, tools)
 
 
 @contextmanager
@@ -121,8 +144,8 @@ class Setup:
 
     pool: Pool
     knowledge: Knowledge
-    retriever: Retriever
-    num_candidates: int
+    find: Callable[[Example], Found] | None
+    """who chooses functions of the pool; None: all of them are offered"""
     prompt: PromptConfig
     ask: Ask
 
@@ -133,11 +156,14 @@ def steps(example: Example, setup: Setup) -> Iterator[tuple[str, str]]:
     yield "context", "\n".join(f"{key}: {value}" for key, value in example.context.items()) or "(none)"
     example = with_knowledge(example, setup.knowledge)
     yield "knowledge", "\n".join(example.knowledge) or "(no term of the query is in the knowledge base)"
-    (found,) = find([example], setup.retriever, setup.num_candidates)
-    if found.searched_for is not None:
+    found = setup.find(example) if setup.find else None
+    if found and found.searched_for is not None:
         yield "searched for", found.searched_for
-    yield "candidates", "\n".join(f"{score:7.3f}  {name}" for name, score in found.ranked)
-    request = to_request(offered(example, found), setup.pool, setup.prompt)
+    if found:
+        yield "candidates", "\n".join(f"{score:7.3f}  {name}" for name, score in found.ranked)
+    else:
+        yield "candidates", f"the whole pool, {len(setup.pool)} functions"
+    request = to_request(offered(example, setup.pool, found), setup.pool, setup.prompt)
     yield "prompt", request.prompt.shared + request.prompt.own
     generation, reply = answered(request, setup.ask)
     yield "tokens", f"{generation.prompt_tokens} in the prompt, {generation.new_tokens} written"

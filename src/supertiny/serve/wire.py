@@ -19,6 +19,8 @@ MAX_CHARS = 4000
 """of one text in a request"""
 MAX_ITEMS = 64
 """entries of one list or mapping in a request"""
+MAX_TOOLS = 512
+"""functions that a request brings"""
 
 
 class EarlierTurn(BaseModel):
@@ -65,7 +67,7 @@ class ChatCompletion(BaseModel):
 
     model: str | None = None
     messages: list[Message] = Field(min_length=1, max_length=MAX_ITEMS)
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=MAX_ITEMS)
+    tools: list[dict[str, Any]] | None = Field(default=None, max_length=MAX_TOOLS)
     metadata: dict[str, str] | None = Field(default=None, max_length=MAX_ITEMS)
     stream: bool = False
 

@@ -35,7 +35,9 @@ def site(**models):
         pool=POOL,
         knowledge=[("the troll", "the troll: a lamp")],
         prompt=PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json),
+        tokens=len,
         find=lambda example: Found([("dim", 0.75), ("lock", 0.25)], None),
+        among=None,
         models=models or {"echo": echo, "refuse": refuse},
     )
 
