@@ -96,7 +96,7 @@ def test_evaluate_cost_and_bench_agree_on_one_model(project):
     found = cost(json.loads((results / "size.json").read_text()), rates["workload"])
     count = sum(value.numel() for value in load_file("data/models/sft/model.safetensors").values())
     assert found["parameters_m"] == pytest.approx(count / 1e6, abs=1e-3)
-    assert found["weights_mb"] == pytest.approx(4 * count / 1e6, rel=0.1)
+    assert found["weights_mb"] == pytest.approx(2 * count / 1e6, rel=0.1)
     assert 0 < found["gflops_paper"] < found["gflops_gemm"]
 
     bench.main(**system, answers=results / "answers.jsonl", out=results / "bench.json")

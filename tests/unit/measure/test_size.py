@@ -39,8 +39,21 @@ def test_a_models_cost_is_the_formulas_at_whole_tokens(tmp_path, config):
     assert found["gflops_paper"] == round(paper_flops(shape, 86, 70, 18) / 1e9, 3)
     assert found["gflops_gemm"] == round(gemm_flops(shape, 86, 70, 18) / 1e9, 3)
     assert found["parameters_m"] == round(parameters(shape, config.tie_word_embeddings) / 1e6, 3)
-    bytes_of_all = (tmp_path / "m/model.safetensors").stat().st_size
-    assert found["weights_mb"] == size["weights_mb"] == round(bytes_of_all / 1e6, 3)
+    assert found["weights_mb"] == size["weights_mb"] == 0.004, "2,000 floats, as if they had 16 bits"
+
+
+def test_floats_count_two_bytes_and_codes_what_they_take(tmp_path):
+    """So what quantization saves is said against 16 bits, in which models are served, not against checkpoints."""
+    made = folder(tmp_path / "m", LlamaConfig(**SIZES))
+    tensors = {
+        "codes": np.zeros((30000,), np.int8),
+        "scales": np.zeros((500,), np.float32),
+        "halves": np.zeros((250,), np.float16),
+        "places": np.zeros((100,), np.int64),
+        "none": np.zeros((0, 4), np.float32),
+    }
+    save_file(tensors, made / "model.safetensors")
+    assert model_size(made)["weights_mb"] == round((30000 + 2 * 500 + 2 * 250 + 8 * 100) / 1e6, 3)
 
 
 def test_a_cascade_reads_the_second_encoder_as_often_as_it_was_asked(tmp_path):
@@ -53,6 +66,6 @@ def test_a_cascade_reads_the_second_encoder_as_often_as_it_was_asked(tmp_path):
     assert found["gflops_gemm"] == pytest.approx((one + 0.4 * two) / 1e9, abs=1e-3)
     assert found["gflops_paper"] < found["gflops_gemm"]
     assert (found["parameters_m"], len(size["configs"])) == (0.004, 2)
-    assert found["weights_mb"] == pytest.approx(0.016, abs=1e-3)
+    assert found["weights_mb"] == pytest.approx(0.008, abs=1e-4)
     alone = cost(cascade_size([steps[0], []]), WORKLOAD | {"encoder_passes": 1.0})
     assert alone["gflops_gemm"] == pytest.approx(one / 1e9, abs=1e-3) and alone["parameters_m"] == 0.002
