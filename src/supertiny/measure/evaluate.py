@@ -16,7 +16,6 @@ from supertiny.core.ask import Generation
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stats import rated, share
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
@@ -64,13 +63,6 @@ def achievable_rate(
         "by_function": _split(([_function(example.answers[0])] for example in examples), correct),
         "by_tag": _split((sorted(set(example.tags)) for example in examples), correct),
     }
-
-
-def read_verdicts(answers: Path) -> dict[str, bool]:
-    """Query id -> whether the answer to it was right, of one model's answers."""
-    if not answers.is_file():
-        raise UserError(f"{answers} does not exist; run the stage that makes it: `dvc repro {answers}`")
-    return {row["id"]: row["correct"] for _, row in read_jsonl(answers)}
 
 
 def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, dict[str, Any]]:

@@ -204,6 +204,12 @@ def test_what_each_kind_of_system_wrote_is_read_as_it_was(kind, written):
     assert READERS[kind](written, pool) == Call("lock", {})
 
 
+def test_missing_answers_are_named(project):
+    Path("results/tiny/answers.jsonl").unlink()
+    with pytest.raises(UserError, match=r"results/tiny/answers\.jsonl does not exist; run the stage"):
+        report()
+
+
 def test_an_answer_to_a_query_that_the_tests_have_not_is_named(project):
     write_answers(Path("results/tiny"), [answer("t1"), answer("t9")])
     with pytest.raises(UserError, match=r"results/tiny/answers\.jsonl: 't9' is no query of the tests"):
