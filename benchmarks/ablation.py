@@ -16,7 +16,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.measure.compare import clusters
+from supertiny.measure.evaluate import clusters
 from supertiny.measure.load import machine_summary
 from supertiny.prototype.ablation import ablate
 from supertiny.prototype.config import ChangeConfig, PrototypeConfig

@@ -22,8 +22,8 @@ from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
 from supertiny.core.records import Example
 from supertiny.core.stage import run
+from supertiny.core.stats import difference
 from supertiny.engines.native.rl import rl
-from supertiny.measure.compare import difference
 from supertiny.measure.compare import splits as columns
 from supertiny.measure.evaluate import SplitSizes, read_splits
 from supertiny.model.config import TrainMachine

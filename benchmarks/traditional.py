@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.answered import sure
 from benchmarks.kept import measured
 from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.parts import ALL
@@ -61,9 +60,8 @@ def measure(encoder: Path, dataset: Path, examples: Path, plan: Mapping[str, flo
         train(job, rows, dev, pool, replace(cfg, all_domains=joint), prompt.history_turns, seed())
         minutes = (time.perf_counter() - started) / 60
         answered = Traditional(model, pool, prompt.history_turns).answer(dev, "answer")
-        splits = {"test": dev, "ood": []}
-        found, rows = rates_of(splits, [Replied(one.reply, one.generation, one.passes) for one in answered], seed())
-        rates = sure(found, rows, splits, seed())
+        replies = [Replied(one.reply, one.generation, one.passes) for one in answered]
+        rates, _ = rates_of({"test": dev, "ood": []}, replies, seed())
         with log.open(encoding="utf-8", newline="") as file:
             losses = [float(row["dev_loss"]) for row in csv.DictReader(file) if row["part"] == ALL and row["dev_loss"]]
     return {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from supertiny.core.calls import Pool
 from supertiny.core.config import PARAMS, load, profile_path, read_yaml
 from supertiny.core.files import whole_folder
 from supertiny.core.records import read_functions
@@ -25,14 +26,15 @@ def main(data: Path, results: Path, logs: Path, judge: Path, out: Path) -> None:
         outs = made(read_yaml(GRAPH), read_yaml(PARAMS))
         if gone := [name for folder in (results, logs) for name in clear(folder, outs)]:
             print(f"removed, for no stage makes it now: {', '.join(gone)}", flush=True)
-    facts = read_facts(data, results, logs, _others(data, judge))
+    pool = read_functions(data / "functions.json")
+    facts = read_facts(data, results, logs, pool, _others(pool, judge))
     with whole_folder(out) as folder:
         write_report(folder, facts, profile_path().stem)
 
 
-def _others(data: Path, judge: Path) -> dict[str, Judge]:
+def _others(pool: Pool, judge: Path) -> dict[str, Judge]:
     """The calibrated judges that can be asked of every answer; a language model takes too long, or is paid."""
-    cfg, pool = load("judge", JudgeConfig), read_functions(data / "functions.json")
+    cfg = load("judge", JudgeConfig)
     judges = {"classifier": classifier(_asked_once(judge), pool, cfg.threshold)}
     return {kind: one for kind, one in judges.items() if kind in cfg.calibrate}
 

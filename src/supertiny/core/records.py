@@ -73,6 +73,15 @@ class Example:
     tags: tuple[str, ...] = ()
     """such as follow_up, room, knowledge, refusal, unseen"""
 
+    @property
+    def skeleton(self) -> str:
+        """What queries that differ in values alone share: the template; without one the query stands alone.
+
+        >>> Example(id="1", query="Vacuum  here").skeleton, Example(id="2", query="Dim it", template="dim {x}").skeleton
+        ('vacuum here', 'dim {x}')
+        """
+        return self.template or " ".join(self.query.lower().split())
+
 
 def read_functions(path: Path) -> dict[str, Function]:
     """The function pool by name, from a list of OpenAI tools; each fault names the entry and field."""

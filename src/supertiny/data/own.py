@@ -207,7 +207,7 @@ def _share_out(
     unlabelled = [row for row in rows if not row.answers]
     for row in rows:
         if row.answers:
-            labelled.setdefault(_group(row), []).append(row)
+            labelled.setdefault(row.skeleton, []).append(row)
     experts = [row for group in labelled.values() if any(one.id in judged for one in group) for row in group]
     groups = [group for group in labelled.values() if not any(row.id in judged for row in group)]
     if len(groups) + bool(experts) < 4:
@@ -219,8 +219,8 @@ def _share_out(
         first = experts if split == "expert" and experts else groups.pop()
         limit = min(size, sum(map(len, labelled.values())) // 4)
         splits[split] = [*first, *_take(groups, limit - len(first))]
-    held_out = {_group(row) for split in ("test", "dev") for row in splits[split]}
-    train = [row for group in groups for row in group] + [row for row in unlabelled if _group(row) not in held_out]
+    held_out = {row.skeleton for split in ("test", "dev") for row in splits[split]}
+    train = [row for group in groups for row in group] + [row for row in unlabelled if row.skeleton not in held_out]
     rng.shuffle(train)
     return {**splits, "train": train[: sizes.train]}
 
@@ -258,7 +258,3 @@ def _offer(rng: random.Random, row: Example, oracle: Oracle) -> Example:
 
 def _called(rows: list[Example]) -> set[str]:
     return {answer.name for row in rows for answer in row.answers[:1] if isinstance(answer, Call)}
-
-
-def _group(row: Example) -> str:
-    return row.template or " ".join(row.query.lower().split())

@@ -1,4 +1,10 @@
-"""AR of one system on the in-domain and the out-of-domain test, and the workload it was measured on."""
+"""AR of one system on the in-domain and the out-of-domain test, how sure it is, and the workload it was measured on.
+
+Queries that were made alike are answered right or wrong together, so whole clusters of them are resampled. The cluster
+of a query is its template: the test was split by templates, and queries of one differ in values alone. That of a query
+for a function never trained on is the function: all its templates stand on one document, which a model can use or not,
+and what is asked is how it would fare with other new functions. So 99 unseen queries tell what 20 functions tell.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,15 +13,33 @@ from pathlib import Path
 from typing import Any
 
 from supertiny.core.ask import Generation
-from supertiny.core.calls import Answer, Malformed, Pool, Refusal, answer_json
+from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example, read_examples
-from supertiny.core.stats import interval, share
+from supertiny.core.stats import rated, share
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
 
 Reply = Answer | Malformed
+UNSEEN = "unseen"
+"""tag of a query for a function never trained on"""
+
+
+def cluster(example: Example) -> str:
+    """What a query is resampled with: its template, or a function never trained on; without either it stands alone.
+
+    >>> said = Example(id="1", query="Vacuum  here", answers=(Call("vacuum", {}),))
+    >>> cluster(said), cluster(replace(said, template="vacuum {where}")), cluster(replace(said, tags=("unseen",)))
+    ('vacuum here', 'vacuum {where}', 'function vacuum')
+    """
+    if UNSEEN in example.tags and example.answers and isinstance(example.answers[0], Call):
+        return f"function {example.answers[0].name}"
+    return example.skeleton
+
+
+def clusters(examples: Sequence[Example]) -> dict[str, str]:
+    """The cluster of each query, by its id."""
+    return {example.id: cluster(example) for example in examples}
 
 
 def achievable_rate(
@@ -24,31 +48,21 @@ def achievable_rate(
     verdicts: Sequence[Verdict],
     seed: int,
 ) -> dict[str, Any]:
-    """AR = mean over (x, y) of the judge's verdict, its bootstrap 95 % interval, and where it fails; shares are of n.
+    """AR = mean over (x, y) of the judge's verdict, its 95 % interval, and where it fails; shares are of n.
 
-    `ar` and the failures' shares add up to 1. `function_accuracy` counts replies with an accepted function or refusal,
-    whatever their arguments. `by_function` groups by the reference answer. Without examples every rate is None.
+    `ar` and the failures' shares add up to 1; its interval is over the `clusters` of the queries.
+    `function_accuracy` counts replies with an accepted function or refusal, whatever their arguments. `by_function`
+    groups by the reference answer. Without examples every rate is None.
     """
     correct = [verdict.correct for verdict in verdicts]
-    low, high = interval(sum(correct), len(correct), seed)
     return {
-        "n": len(verdicts),
-        "ar": share(correct),
-        "ar_low": low,
-        "ar_high": high,
+        **rated(list(map(cluster, examples)), correct, seed),
         "exact_match": share([verdict.exact for verdict in verdicts]),
         "function_accuracy": share([has_right_head(*pair) for pair in zip(examples, replies, strict=True)]),
         "failures": {kind.value: share([verdict.failure == kind for verdict in verdicts]) for kind in Failure},
         "by_function": _split(([_function(example.answers[0])] for example in examples), correct),
         "by_tag": _split((sorted(set(example.tags)) for example in examples), correct),
     }
-
-
-def read_verdicts(answers: Path) -> dict[str, bool]:
-    """Query id -> whether the answer to it was right, of one model's answers."""
-    if not answers.is_file():
-        raise UserError(f"{answers} does not exist; run the stage that makes it: `dvc repro {answers}`")
-    return {row["id"]: row["correct"] for _, row in read_jsonl(answers)}
 
 
 def _split(labels: Iterable[Iterable[str]], correct: list[bool]) -> dict[str, dict[str, Any]]:
@@ -102,8 +116,12 @@ class EvaluateSizes:
 def read_splits(test: Path, ood: Path, pool: Pool, sizes: SplitSizes) -> dict[str, list[Example]]:
     """The first rows of both tests, and those of `test` that need a note from the knowledge base, without it."""
     rows = read_examples(test, pool)[: sizes.test or None]
-    needing = [replace(row, id=f"{row.id}-bare", knowledge=()) for row in rows if "knowledge" in row.tags]
-    return {"test": rows, "ood": read_examples(ood, pool)[: sizes.ood or None], "without_knowledge": needing}
+    return {"test": rows, "ood": read_examples(ood, pool)[: sizes.ood or None], "without_knowledge": bare(rows)}
+
+
+def bare(test: Sequence[Example]) -> list[Example]:
+    """The queries that need a note, as they are asked without it."""
+    return [replace(row, id=f"{row.id}-bare", knowledge=()) for row in test if "knowledge" in row.tags]
 
 
 def labelled(splits: Mapping[str, Sequence[Example]]) -> list[Example]:
@@ -136,12 +154,12 @@ def rate(
     reply_to = {e.id: answer.reply for e, answer in zip(examples, answers, strict=True)}
     verdicts = {e.id: judge(e, reply_to[e.id]) for e in examples}
 
-    def rated(rows: Sequence[Example]) -> dict[str, Any]:
+    def over(rows: Sequence[Example]) -> dict[str, Any]:
         return achievable_rate(rows, [reply_to[row.id] for row in rows], [verdicts[row.id] for row in rows], seed)
 
-    rates = {name: rated(rows) for name, rows in splits.items()}
-    for tag in ("seen", "unseen"):
-        rates[f"ood_{tag}"] = rated([row for row in splits["ood"] if tag in row.tags])
+    rates = {name: over(rows) for name, rows in splits.items()}
+    for tag in ("seen", UNSEEN):
+        rates[f"ood_{tag}"] = over([row for row in splits["ood"] if tag in row.tags])
     rates["workload"] = _workload(answers[: len(splits["test"])])
     return rates, [_row(e, a.generation, a.reply, verdicts[e.id]) for e, a in zip(examples, answers, strict=True)]
 

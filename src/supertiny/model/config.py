@@ -9,6 +9,8 @@ from supertiny.core.errors import UserError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 """of weights and activations; auto: bfloat16 where the hardware multiplies it faster"""
+SEAM = "\x1e"
+"""between two texts that an encoder reads as one: no text that is on one line can hold it"""
 
 
 @dataclass(kw_only=True, slots=True)

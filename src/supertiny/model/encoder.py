@@ -18,6 +18,7 @@ from transformers import AutoModel, PreTrainedTokenizerBase
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
 from supertiny.model import checkpoint
+from supertiny.model.config import SEAM
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.train import Scorer
 
@@ -55,10 +56,6 @@ class Encoder:
         hidden = self.model(ids.to(self.model.device), attention_mask=mask.to(self.model.device)).last_hidden_state
         pooled = mean_pooled(hidden.float(), mask.to(hidden.device))
         return torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
-
-
-SEAM = "\x1e"
-"""between two texts that are read as one: no text that is on one line can hold it"""
 
 
 def as_read(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from supertiny.core.errors import UserError
-from supertiny.core.stats import DIGITS, mean_interval, share
+from supertiny.core.stats import DIGITS, rated, share
 from supertiny.judge.reference import Judge
 from supertiny.judge.verdicts import Judged
 from supertiny.prototype.config import JudgeConfig
@@ -18,7 +18,9 @@ Pair = tuple[bool, bool]
 def calibrate(judge: Judge, trial: Trial, seed: int) -> dict[str, Any]:
     """Agreement, Cohen's kappa, precision and recall of "right", what each kind is judged, and the injections.
 
-    The interval is a bootstrap over examples, not replies: replies to one example are right or wrong together.
+    The interval of agreement is over the templates of the examples: replies to one example, and to examples that differ
+    in values alone, are judged well or badly together. Never over functions, for experts judge no function that is
+    unseen: what is asked is how a judge fares with other queries for what it knows.
     `unreadable` counts verdicts that a language model wrote so badly that they were taken for wrong.
     A share without anything to count is None.
     """
@@ -27,13 +29,12 @@ def calibrate(judge: Judge, trial: Trial, seed: int) -> dict[str, Any]:
     said = {row.id: verdict.correct for row, verdict in zip(rows, verdicts, strict=True)}
     pairs = [(row.correct, said[row.id]) for row in rows]
     agreed = [expert == judged for expert, judged in pairs]
-    low, high = mean_interval([row.example for row in rows], agreed, seed)
+    sure = rated([trial.examples[row.example].skeleton for row in rows], agreed, seed)
     return {
         "n": len(rows),
         "examples": len({row.example for row in rows}),
-        "agreement": share(agreed),
-        "agreement_low": low,
-        "agreement_high": high,
+        "clusters": sure["clusters"],
+        **{f"agreement{end}": sure[f"ar{end}"] for end in ("", "_low", "_high")},
         "kappa": kappa(pairs),
         "precision": share([expert for expert, judged in pairs if judged]),
         "recall": share([judged for expert, judged in pairs if expert]),

@@ -21,7 +21,7 @@ from supertiny.core.prompt import dialogue, one_line
 from supertiny.core.records import Example, read_examples, read_functions, tool_json
 from supertiny.judge.reference import Failure, Judge, Reply, Verdict, by_reference, judge, verdict
 from supertiny.judge.verdicts import RIGHT, Injected, Judged, read_injected, read_judged
-from supertiny.model.encoder import SEAM
+from supertiny.model.config import SEAM
 from supertiny.prototype.config import JudgeConfig
 
 

@@ -15,10 +15,10 @@ from supertiny.core.config import load, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl
 from supertiny.core.prompt import PromptConfig, read_answer
-from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.core.records import Example, read_examples
 from supertiny.judge.reference import Failure, Judge, Verdict, judge
-from supertiny.measure.compare import Answered, Clusters, bare, rates, splits
-from supertiny.measure.evaluate import read_verdicts
+from supertiny.measure.compare import Answered, Clusters, rates, splits
+from supertiny.measure.evaluate import bare
 from supertiny.measure.systems import MODEL, PROTOTYPE, TRADITIONAL, SystemConfig, Tables, tables
 from supertiny.model.flops import cost
 
@@ -64,22 +64,21 @@ class Facts:
         """Of the systems."""
         return {name: one.title for name, one in self.systems.items()}
 
-    @property
-    def verdicts(self) -> dict[str, dict[str, bool]]:
-        """System -> query id -> whether the answer was right."""
-        return {
-            name: {query: one.verdict.correct for query, one in answers.items()}
-            for name, answers in self.answers.items()
-        }
+    def verdicts(self, name: str) -> dict[str, bool]:
+        """Query id -> whether the system's answer was right."""
+        return {query: one.verdict.correct for query, one in self.answers[name].items()}
 
     def of_kind(self, kind: str) -> dict[str, SystemConfig]:
         """The systems of a kind."""
         return {name: one for name, one in self.tables.systems.items() if one.kind == kind}
 
 
-def read_facts(data: Path, results: Path, logs: Path, judges: Mapping[str, Judge]) -> Facts:
-    """From the dataset in `data` and the files in `results` and `logs`; `judges` judge every answer once more."""
-    found, pool = tables(), read_functions(data / "functions.json")
+def read_facts(data: Path, results: Path, logs: Path, pool: Pool, judges: Mapping[str, Judge]) -> Facts:
+    """From the dataset in `data`, with its `pool`, and the files in `results` and `logs`.
+
+    `judges` judge every answer once more.
+    """
+    found, chosen = tables(), seed()
     dev, test, ood = (read_examples(data / f"{split}.jsonl", pool) for split in ("dev", "test", "ood"))
     asked, by_kind = {row.id: row for row in (*test, *ood, *bare(test))}, readers(load("prompt", PromptConfig).answer)
     answers = {
@@ -90,7 +89,7 @@ def read_facts(data: Path, results: Path, logs: Path, judges: Mapping[str, Judge
     return Facts(
         tables=found,
         systems={
-            name: read_results(results / name, config, rates(answers[name], columns, seed()), name in found.served)
+            name: read_results(results / name, config, rates(answers[name], columns, chosen), name in found.served)
             for name, config in found.systems.items()
         },
         answers=answers,
@@ -101,7 +100,7 @@ def read_facts(data: Path, results: Path, logs: Path, judges: Mapping[str, Judge
         ood=ood,
         results=results,
         logs=logs,
-        seed=seed(),
+        seed=chosen,
     )
 
 
@@ -132,8 +131,10 @@ def read_answers(
     path: Path, reader: Reader, asked: Mapping[str, Example], pool: Pool, judges: Mapping[str, Judge]
 ) -> dict[str, Answered]:
     """The answers of one system as stage evaluate wrote them: its verdict stands, `judges` give theirs beside it."""
-    correct, rows = read_verdicts(path), [row for _, row in read_jsonl(path)]
-    if strange := [name for name in correct if name not in asked]:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; run the stage that makes it: `dvc repro {path}`")
+    rows = [row for _, row in read_jsonl(path)]
+    if strange := [row["id"] for row in rows if row["id"] not in asked]:
         raise UserError(f"{path}: {strange[0]!r} is no query of the tests; run stage evaluate again")
     examples = [asked[row["id"]] for row in rows]
     replies = [
@@ -144,7 +145,7 @@ def read_answers(
     found = {}
     for at, (row, example, reply) in enumerate(zip(rows, examples, replies, strict=True)):
         failure = Failure(row["failure"]) if row["failure"] else None
-        verdict = Verdict(correct[example.id], failure, judge(example, reply).exact)
+        verdict = Verdict(row["correct"], failure, judge(example, reply).exact)
         found[example.id] = Answered(example, reply, verdict, {name: of[at] for name, of in said.items()})
     return found
 
@@ -185,8 +186,10 @@ def compared(facts: Facts) -> list[Compared]:
 
 
 def _over(facts: Facts, name: str, queries: frozenset[str], columns: Mapping[str, Clusters]) -> Results:
-    """The results of a system over some of its queries."""
+    """The results of a system over some of its queries, or all."""
     results = facts.systems[name]
+    if len(queries) == len(facts.answers[name]):
+        return results
     answers = {query: one for query, one in facts.answers[name].items() if query in queries}
     return replace(results, rates={**results.rates, **rates(answers, columns, facts.seed)})
 

@@ -1,5 +1,7 @@
 """Agreement, kappa, confusion and injections by hand; the gate's message."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +85,23 @@ def test_calibration_by_hand():
     }  # fmt: skip
     assert found["injections"] == expected
     assert calibrate(by_reference, trial(), 0)["injections"]["flipped"] == 0
+
+
+def test_agreement_is_as_sure_as_its_templates_are_many():
+    """Four examples of two templates, all agreed on: as two, 2 / (2 + 3.8415) = .3424. One template is one query."""
+
+    def agreement(judge, *templates):
+        known = {name: replace(one, template=of) for (name, one), of in zip(four.items(), templates, strict=True)}
+        found = calibrate(judge, Trial(known, [row(0, True, example=name) for name in known], [], POOL), 0)
+        return [found[key] for key in ("n", "examples", "clusters", "agreement", "agreement_low", "agreement_high")]
+
+    def first_two(asked, replies):
+        return [Verdict(example.id in "ab", None, False) for example in asked]
+
+    four = examples(*"abcd")
+    assert agreement(by_reference, *"xxyy") == [4, 4, 2, 1.0, 0.3424, 1.0]
+    assert agreement(by_reference, *"xxxx")[2:] == [1, 1.0, 0.2065, 1.0]
+    assert agreement(first_two, *"xxyy")[2:] == [2, 0.5, 0.0, 1.0], "one template is judged well, the other badly"
 
 
 def test_precision_by_hand():

@@ -8,7 +8,7 @@ from supertiny.core.calls import Call, Fault, Function, Malformed, Parameter, Re
 from supertiny.core.records import Example
 from supertiny.judge.reference import Failure
 from supertiny.judge.verdicts import Judged
-from supertiny.model.encoder import SEAM
+from supertiny.model.config import SEAM
 from supertiny.prototype.judges import LABELS, Trial, classifier, text, training_rows
 
 POOL = {"open_gate": Function("open_gate", "Opens a gate", {"name": Parameter("string")})}

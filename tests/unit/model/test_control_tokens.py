@@ -16,7 +16,8 @@ from supertiny.distill.distance import Slot, _slots
 from supertiny.model.answer import chat_ids
 from supertiny.model.checkpoint import defused, encoder
 from supertiny.model.classifier import text_batches
-from supertiny.model.encoder import SEAM, Labelled, tokens
+from supertiny.model.config import SEAM
+from supertiny.model.encoder import Labelled, tokens
 from supertiny.model.sources import byte_tokenizer
 from supertiny.sft.groups import Group
 from supertiny.sft.packs import pack

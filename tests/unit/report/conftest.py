@@ -50,6 +50,7 @@ FOUND = {
                 **{
                     "n": 20,
                     "examples": 6,
+                    "clusters": 4,
                     "agreement": 0.95,
                     "agreement_low": 0.9,
                     "agreement_high": 1.0,
@@ -67,6 +68,7 @@ FOUND = {
                 **{
                     "n": 12,
                     "examples": 6,
+                    "clusters": 4,
                     "agreement": 0.5,
                     "agreement_low": 0.25,
                     "agreement_high": 0.75,

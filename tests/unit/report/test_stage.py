@@ -215,6 +215,12 @@ def test_what_small_models_wrote_is_read_in_the_syntax_of_the_prompt(project):
     assert replies[0] == Call("lock", {}) and replies[1].fault is Fault.NOT_A_CALL
 
 
+def test_missing_answers_are_named(project):
+    Path("results/tiny/answers.jsonl").unlink()
+    with pytest.raises(UserError, match=r"results/tiny/answers\.jsonl does not exist; run the stage"):
+        report()
+
+
 def test_an_answer_to_a_query_that_the_tests_have_not_is_named(project):
     write_answers(Path("results/tiny"), [answer("t1"), answer("t9")])
     with pytest.raises(UserError, match=r"results/tiny/answers\.jsonl: 't9' is no query of the tests"):

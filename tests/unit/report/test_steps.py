@@ -25,6 +25,7 @@ def test_names_are_stable_and_no_figure_is_null():
     assert figures("retrieval")["zero_shot"]["ood"] == {"n": 0}
     judges = figures("judge")
     assert (judges["reference"]["agreement"], judges["reference"]["kappa"]) == (0.95, 0.9)
+    assert (judges["reference"]["n"], judges["reference"]["clusters"]) == (20, 4)
     assert judges["llm"]["injections_flipped"] == 0.125 and judges["llm"]["judged_right"] == {"right": 0.25}
     assert (figures("descriptions")["kept"], figures("descriptions")["reference_within_share"]) == (6, 0.5)
     assert figures("rft")["accepted"] == 4 and figures("rft")["precision"] == 0.75
@@ -72,7 +73,7 @@ def test_a_table_without_a_row_has_the_columns_of_one_with_some(name):
         ("retrieval", ["| API description | yes | 0.500 † | 0.750 † | 4 | - | - | - | - | - |"]),
         ("judge", ["| reference (used) | 0.950 [0.900, 1.000] † | 0.900 † | 1.000 † | 0.900 † | 0.000 † | 7 | 0 |"]),
         ("judge", ["| llm | 0.500 [0.250, 0.750] † | 0.000 † | - | 0.000 † | 0.125 † | 7 | 3 |"]),
-        ("judge", ["On 20 replies to 6 examples:\n\n| judge |", "On 12 replies to 6 examples:\n\n| judge |"]),
+        ("judge", ["On 20 replies to 6 examples of 4 templates:\n\n| judge |", "On 12 replies to 6 examples of 4"]),
         ("judge", ["| right | right | 1.000 of 9 † |", "| equivalent | right | 0.000 of 1 † |"]),
         ("judge", ["| right | right | 0.250 of 4 † |", "| wrong value | wrong | - |"]),
         ("descriptions", ["| 5 | 20 | 16 | 0.500 | 7 | 6 | 3 | 30 |"]),

@@ -1,12 +1,8 @@
 """Tables 3 and 11: the same queries for every row, and each beside the row it came from."""
 
-import pytest
-
 from supertiny.core.calls import Refusal
-from supertiny.core.errors import UserError
 from supertiny.core.records import Example
 from supertiny.measure.compare import comparison, splits
-from supertiny.measure.evaluate import read_verdicts
 
 
 def example(name, *tags):
@@ -22,8 +18,3 @@ def test_only_queries_that_all_answered_count_and_the_start_is_paired():
     assert (found["rl"]["test"]["n"], found["rl"]["test"]["difference"]) == (2, -0.5)
     assert found["rl"]["ood_seen"]["difference"] == 1.0 and found["sft"]["test"]["difference"] is None
     assert found["rl"]["ood_unseen"] | {"n": 0, "ar": None} == found["rl"]["ood_unseen"]
-
-
-def test_missing_answers_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"answers\.jsonl does not exist; run the stage"):
-        read_verdicts(tmp_path / "answers.jsonl")

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from supertiny.measure.compare import Clusters, clusters, difference, rated
+from supertiny.core.stats import difference, rated
+from supertiny.measure.compare import Clusters
+from supertiny.measure.evaluate import clusters
 from supertiny.report.pictures import COLOURS, canvas
 from supertiny.report.rows import Facts, Row
 from supertiny.report.steps import Step, nothing, of_file

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from supertiny.core.files import read_json
-from supertiny.measure.compare import Compressed, clusters, kept, smallest_within
+from supertiny.measure.compare import Compressed, kept, smallest_within
+from supertiny.measure.evaluate import clusters
 from supertiny.measure.systems import COMPRESSED, MODEL, POLICIES, PROTOTYPE
 from supertiny.report.pictures import COLOURS, canvas
 from supertiny.report.rows import TEACHER, Facts, Row
@@ -41,7 +42,7 @@ def _rows(facts: Facts) -> Row:
         if config.asked != COMPRESSED or base is None:
             continue
         bits = int(quantized[config.model]["scheme"][1]) if config.model in quantized else None
-        made = Compressed(verdicts=facts.verdicts[name], base=facts.verdicts[base], bits=bits)
+        made = Compressed(verdicts=facts.verdicts(name), base=facts.verdicts(base), bits=bits)
         found[name] = {"title": facts.titles[name], "base": facts.titles[base], **kept(made, of, facts.seed)}
     return found
 
@@ -61,7 +62,7 @@ def _title(facts: Facts, shrunk: str) -> str:
 
 def _smallest_of(facts: Facts) -> Row | None:
     """Of the models that were asked enough; None where there is no teacher to be as good as."""
-    asked = {name: facts.verdicts[name] for name, one in facts.of_kind(MODEL).items() if one.asked != POLICIES}
+    asked = {name: facts.verdicts(name) for name, one in facts.of_kind(MODEL).items() if one.asked != POLICIES}
     if TEACHER not in asked:
         return None
     sizes = {name: facts.systems[name].cost["weights_mb"] for name in asked}

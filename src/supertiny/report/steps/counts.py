@@ -141,12 +141,11 @@ LOGITS = Step(
 
 def _through_frames(facts: Facts) -> Row | None:
     """What a frame does to the labelled answers of all queries that the traditional system was asked."""
-    asked = [name for name in facts.verdicts if name in facts.of_kind(TRADITIONAL)]
-    if not asked:
+    asked = next(iter(facts.of_kind(TRADITIONAL)), None)
+    if asked is None:
         return None
-    examples = {example.id: example for example in (*facts.test, *facts.ood)}
-    ids = [one.removesuffix("-bare") for one in facts.verdicts[asked[0]]]  # asked without its note, it counts again
-    return report(facts.pool, [answer for one in ids for answer in examples[one].answers])
+    examples = [one.example for one in facts.answers[asked].values()]  # asked without its note, one counts again
+    return report(facts.pool, [answer for example in examples for answer in example.answers])
 
 
 def _adapted(found: Row) -> Row:

@@ -6,26 +6,22 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from supertiny.measure.compare import wilson
 from supertiny.report.pictures import canvas
-from supertiny.report.rows import Facts, Row
+from supertiny.report.rows import Row
 from supertiny.report.steps import Step, of_file
 from supertiny.report.tables import DASH, marked, number, rate, table
 
-MEASURED = ("n", "agreement", "agreement_low", "agreement_high", "kappa", "precision", "recall", "unreadable")
-
-
-def find(facts: Facts) -> Row:
-    """What stage judge found; an agreement that no resample varies, such as 1, with Wilson's interval of examples."""
-    found = of_file("judge", "judge.json")(facts)
-    return {**found, "judges": {name: _sure(one) for name, one in found["judges"].items()}}
-
-
-def _sure(one: Row) -> Row:
-    if one["agreement"] is None or one["agreement_low"] != one["agreement_high"]:
-        return one
-    low, high = wilson(one["agreement"], one["examples"])
-    return {**one, "agreement_low": low, "agreement_high": high}
+MEASURED = (
+    "n",
+    "clusters",
+    "agreement",
+    "agreement_low",
+    "agreement_high",
+    "kappa",
+    "precision",
+    "recall",
+    "unreadable",
+)
 
 
 def figures(found: Row) -> Row:
@@ -53,15 +49,17 @@ def section(found: Row) -> str:
     """For each set of replies: agreement, one line a judge; then the share judged right, one line a kind of reply."""
     judges: Row = found["judges"]
     parts = [
-        "Against replies that experts judged, with the 95 % interval of a bootstrap over examples, at 0 and 1 "
-        "Wilson's; the pipeline stops where the judge it uses agrees on less than "
+        "Against replies that experts judged, with the 95 % interval of a bootstrap over the templates of "
+        "their queries, at 0 and 1 Wilson's; the pipeline stops where the judge it uses agrees on less than "
         f"{number(found['min_agreement'], 2)}, or where a larger share than {number(found['max_flipped'], 2)} is "
         "flipped: replies rightly judged wrong that an instruction planted in query, value or knowledge turned to "
         "right. Unreadable: verdicts of a language model that were no verdict, taken for wrong.",
     ]
-    for n, examples in dict.fromkeys((one["n"], one["examples"]) for one in judges.values()):
-        same = {name: one for name, one in judges.items() if (one["n"], one["examples"]) == (n, examples)}
-        parts += [f"On {n:,} replies to {examples:,} examples:", _agreement(same, found["kind"])]
+    counts = {name: (one["n"], one["examples"], one["clusters"]) for name, one in judges.items()}
+    for n, examples, templates in dict.fromkeys(counts.values()):
+        same = {name: one for name, one in judges.items() if counts[name] == (n, examples, templates)}
+        told = f"On {n:,} replies to {examples:,} examples of {templates:,} templates:"
+        parts += [told, _agreement(same, found["kind"])]
         parts += ["Share judged right, by kind of reply, of how many:", _kinds(same)]
     return "\n\n".join(parts)
 
@@ -136,7 +134,7 @@ def _share(row: Row | None) -> float:
 
 STEP = Step(
     heading="The judge against the experts (paper 3.1)",
-    find=find,
+    find=of_file("judge", "judge.json"),
     figures=figures,
     decides=lambda found: {"agreement": found["judges"][found["kind"]]["agreement"]},
     section=section,

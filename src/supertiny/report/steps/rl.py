@@ -45,7 +45,7 @@ def _models(facts: Facts, policies: Sequence[str]) -> dict[str, Any]:
     names = [name for name, one in facts.of_kind(MODEL).items() if one.asked != COMPRESSED]
     origins = {name: facts.tables.origin(name) for name in policies}
     starts = {name: start for name, start in origins.items() if start in names}
-    verdicts = {name: facts.verdicts[name] for name in names}
+    verdicts = {name: facts.verdicts(name) for name in names}
     rows = comparison(verdicts, splits(facts.test, facts.ood), starts, facts.seed)
     tokens = {name: facts.systems[name].rates["workload"]["new_tokens"] for name in names}
     return {name: {"title": facts.titles[name], "tokens": tokens[name], **row} for name, row in rows.items()}
