@@ -7,7 +7,7 @@ from typing import Any
 from supertiny.core.records import Example
 from supertiny.core.stats import difference, rated, share
 from supertiny.judge.reference import Reply, Verdict
-from supertiny.measure.evaluate import UNSEEN, achievable_rate, bare, clusters
+from supertiny.measure.evaluate import UNSEEN, achievable_rate, bare, clusters, grown
 
 GATES = {8: 0.98, 4: 0.95}
 """least share of the base's AR that a model of so many bits a weight keeps"""
@@ -49,7 +49,8 @@ def rates(answers: Mapping[str, Answered], columns: Mapping[str, Clusters], seed
 def splits(test: Sequence[Example], ood: Sequence[Example]) -> dict[str, Clusters]:
     """Column of the tables -> its queries."""
     tagged = {f"ood_{tag}": clusters([row for row in ood if tag in row.tags]) for tag in ("seen", UNSEEN)}
-    return {"test": clusters(test), "ood": clusters(ood), **tagged, "without_knowledge": clusters(bare(test))}
+    changed = {"without_knowledge": clusters(bare(test)), "grown": clusters(grown(test, ood))}
+    return {"test": clusters(test), "ood": clusters(ood), **tagged, **changed}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
 Reply = Answer | Malformed
 UNSEEN = "unseen"
 """tag of a query for a function never trained on"""
+MISSING = "missing_function"
+"""tag of a query that is refused because its function is not offered"""
 
 
 def cluster(example: Example) -> str:
@@ -116,12 +118,26 @@ class EvaluateSizes:
 def read_splits(test: Path, ood: Path, pool: Pool, sizes: SplitSizes) -> dict[str, list[Example]]:
     """The first rows of both tests, and those of `test` that need a note from the knowledge base, without it."""
     rows = read_examples(test, pool)[: sizes.test or None]
-    return {"test": rows, "ood": read_examples(ood, pool)[: sizes.ood or None], "without_knowledge": bare(rows)}
+    unseen = read_examples(ood, pool)[: sizes.ood or None]
+    return {"test": rows, "ood": unseen, "without_knowledge": bare(rows), "grown": grown(rows, unseen)}
 
 
 def bare(test: Sequence[Example]) -> list[Example]:
     """The queries that need a note, as they are asked without it."""
     return [replace(row, id=f"{row.id}-bare", knowledge=()) for row in test if "knowledge" in row.tags]
+
+
+def grown(test: Sequence[Example], ood: Sequence[Example]) -> list[Example]:
+    """The first rows of `test`, as many as `ood` has, offered all that `ood` is, where that is their list and more.
+
+    A pool that grows must not break what worked. Without those who refuse what their own list lacks, for that has it.
+    """
+    most = max((row.candidates for row in ood), key=len, default=())
+    return [
+        replace(row, id=f"{row.id}-grown", candidates=most)
+        for row in test[: len(ood)]
+        if set(row.candidates) < set(most) and MISSING not in row.tags
+    ]
 
 
 def labelled(splits: Mapping[str, Sequence[Example]]) -> list[Example]:

@@ -18,7 +18,7 @@ from supertiny.core.prompt import PromptConfig, read_answer
 from supertiny.core.records import Example, read_examples
 from supertiny.judge.reference import Failure, Judge, Verdict, judge
 from supertiny.measure.compare import Answered, Clusters, rates, splits
-from supertiny.measure.evaluate import bare
+from supertiny.measure.evaluate import bare, grown
 from supertiny.measure.systems import MODEL, PROTOTYPE, TRADITIONAL, SystemConfig, Tables, tables
 from supertiny.model.flops import cost
 
@@ -80,7 +80,7 @@ def read_facts(data: Path, results: Path, logs: Path, pool: Pool, judges: Mappin
     """
     found, chosen = tables(), seed()
     dev, test, ood = (read_examples(data / f"{split}.jsonl", pool) for split in ("dev", "test", "ood"))
-    asked, by_kind = {row.id: row for row in (*test, *ood, *bare(test))}, readers(load("prompt", PromptConfig).answer)
+    asked, by_kind = {row.id: row for row in (*test, *ood, *bare(test), *grown(test, ood))}, readers(load("prompt", PromptConfig).answer)
     answers = {
         name: read_answers(results / name / "answers.jsonl", by_kind[config.kind], asked, pool, judges)
         for name, config in found.systems.items()
@@ -251,7 +251,7 @@ def system_row(results: Results) -> Row:
         **_rate(found["test"]),
         "function_accuracy": found["test"]["function_accuracy"],
         "failures": found["test"]["failures"],
-        **{split: _rate(found[split]) for split in ("ood", "ood_seen", "ood_unseen", "without_knowledge")},
+        **{split: _rate(found[split]) for split in ("ood", "ood_seen", "ood_unseen", "without_knowledge", "grown")},
         "with_knowledge": found["test"]["by_tag"].get("knowledge", {"n": 0}),
         **results.cost,
         **found["workload"],

@@ -159,14 +159,16 @@ def _served(rows: dict[str, Row], models: dict[str, Results]) -> list[str]:
 
 
 def _quality(rows: dict[str, Row]) -> str:
-    header = ["model", "AR", "n", "exact match", "AR OOD", "n OOD", "seen functions", "unseen functions"]
+    header = ["model", "AR", "n", "exact match", "AR, grown list", "n", "AR OOD", "n OOD", "seen functions"]
+    header += ["unseen functions"]
     header += ["GFLOPs (App. J)", "GFLOPs (GEMM)", "parameters, M", "weights, MB"]
     body = []
     for title, row in rows.items():
         exact = marked(number(row.get("exact_match")), row["n"])
+        more = [rate(row["grown"]), number(row["grown"]["n"])]
         ood = [rate(row["ood"]), number(row["ood"]["n"]), rate(row["ood_seen"]), rate(row["ood_unseen"])]
         costs = [number(row[name]) for name in ("gflops_paper", "gflops_gemm", "parameters_m", "weights_mb")]
-        body.append([title, rate(row), number(row["n"]), exact, *ood, *costs])
+        body.append([title, rate(row), number(row["n"]), exact, *more, *ood, *costs])
     return table(header, body)
 
 

@@ -1,12 +1,14 @@
 """Rates and differences of systems on the same queries, on verdicts counted by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from supertiny.core.calls import Call, Refusal
 from supertiny.core.records import Example
 from supertiny.judge.reference import judge
 from supertiny.measure.compare import Answered, Compressed, kept, rates, smallest_within, splits
-from supertiny.measure.evaluate import bare, cluster, clusters
+from supertiny.measure.evaluate import bare, cluster, clusters, grown
 
 IDS = {str(number): f"template {number}" for number in range(10)}
 """queries, each of a template of its own"""
@@ -85,8 +87,26 @@ def test_the_columns_hold_the_cluster_of_each_query():
         "ood_seen": {"o2": "dim {what}"},
         "ood_unseen": {"o1": "function vacuum"},
         "without_knowledge": {"t1-bare": "dim {what}"},
+        "grown": {},
     }
     assert [(one.id, one.knowledge) for one in bare(test)] == [("t1-bare", ())]
+
+
+def test_what_a_grown_list_is_put_before():
+    """As many of the test as OOD has, whose list it goes on; not whoever is refused for what his own list lacks."""
+    own, most = ("dim", "lock"), ("dim", "lock", "vacuum")
+    test = [
+        replace(example("t1", "dim {what}"), candidates=own),
+        replace(example("t2", "dim {what}", ("missing_function",)), candidates=("lock",)),
+        replace(example("t3", "dim {what}"), candidates=("dim", "stop")),
+        replace(example("t4", "dim {what}"), candidates=own),
+        replace(example("t5", "dim {what}"), candidates=own),
+    ]
+    ood = [replace(example(f"o{at}", tags=("seen",)), candidates=most) for at in range(4)]
+    found = grown(test, ood)
+    assert [(one.id, one.candidates) for one in found] == [("t1-grown", most), ("t4-grown", most)]
+    assert splits(test, ood)["grown"] == {"t1-grown": "dim {what}", "t4-grown": "dim {what}"}
+    assert grown(test, []) == grown(test, [replace(one, candidates=own) for one in ood]) == []
 
 
 def test_rates_of_a_column_are_over_its_queries_and_those_of_other_judges_beside_them():
