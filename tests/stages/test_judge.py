@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks import judges
 from stages import judge
+from supertiny.core.calls import answer_json, answer_text
 from supertiny.core.errors import UserError
+from supertiny.core.files import write_jsonl
+from supertiny.core.records import read_examples, read_functions
 from supertiny.judge.reference import Failure
 from supertiny.model.encoder import load_headed
 from tests.project import have_base, have_dataset, smoke_project
@@ -75,6 +79,29 @@ def test_the_same_bytes_twice(project):
     for kind in ("logs/{}.csv", "results/{}.json"):
         one, two = (project / "data" / kind.format(name) for name in ("judge", "again"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_every_judge_is_asked_of_the_answers_that_all_systems_gave(project):
+    """The prototype was asked one query fewer: the two that both answered are judged."""
+    path, pool = project / "params.yaml", read_functions(DATA / "functions.json")
+    kept, test = path.read_text(), read_examples(DATA / "test.jsonl", pool)[:3]
+    systems = {kind: {"kind": kind, "model": "x", "asked": "models", "title": kind} for kind in ("model", "prototype")}
+    path.write_text(yaml.safe_dump(yaml.safe_load(kept) | {"systems": systems}))
+    writes = {"model": answer_text, "prototype": lambda answer: json.dumps({"answer": answer_json(answer)})}
+    for kind, queries in {"model": test, "prototype": test[1:]}.items():
+        told = {"correct": True, "failure": None}
+        rows = [{"id": one.id, "written": writes[kind](one.answers[0]), **told} for one in queries]
+        write_jsonl(project / f"answers/{kind}/answers.jsonl", rows)
+    models = {role: Path(f"data/models/{role}") for role in ("llm", "judge")}
+    judges.main(**models, dataset=DATA, results=Path("answers"), queries="9", out=Path("judges"))
+    path.write_text(kept)
+    found = json.loads(Path("judges.json").read_text())["systems"]
+    assert [list(row) for row in found.values()] == [["reference", "classifier", "llm"]] * 2
+    assert {one["n"] for row in found.values() for one in row.values()} == {2}
+    assert found["model"] == found["prototype"], "what they answer alike is judged alike"
+    assert "| prototype | 2 | 1.000 [" in Path("judges.md").read_text()
+    with pytest.raises(UserError, match="--queries: expected a number"):
+        judges.main(**models, dataset=DATA, results=Path("answers"), queries="few", out=Path("judges"))
 
 
 def test_a_judge_below_the_gate_stops_the_pipeline_and_leaves_whole_results(project, params):

@@ -24,10 +24,7 @@ def share(values: Sequence[float]) -> float | None:
 
 
 def mean_interval(groups: Sequence[Hashable], values: Sequence[float], seed: int) -> Ends:
-    """Percentile bootstrap 95 % interval of the mean of `values`, resampling whole groups, whose rows hang together.
-
-    For two systems on the same queries: a group a query, and the difference of its two verdicts as its value.
-    """
+    """Percentile bootstrap 95 % interval of the mean of `values`, resampling whole groups, whose rows hang together."""
     if not values:
         return None, None
     names = {name: at for at, name in enumerate(dict.fromkeys(groups))}
