@@ -51,9 +51,9 @@ def test_a_label_holds_what_the_reward_needs_of_an_example():
 def test_a_label_keeps_what_the_items_of_an_array_may_be():
     plan = Function("plan", "", {"days": Parameter("array", items=Parameter("string", enum=("mon",)))})
     row = Example(id="1", query="?", candidates=("plan",), answers=(Call("plan", {"days": ["mon"]}),))
-    found = read_label(label(row, {"plan": plan}, END))
+    found = read_label(label(row, {"plan": plan}, Syntax.json, END))
     assert found.offered == {"plan": plan} and found.answers == row.answers
-    assert read_label(label(row, {"plan": plan}, END).replace("mon", "sun", 1)) is None
+    assert read_label(label(row, {"plan": plan}, Syntax.json, END).replace("mon", "sun", 1)) is None
 
 
 @pytest.mark.parametrize("before", ["", "<s>"])
