@@ -256,7 +256,7 @@ SEARCH = FOUND["compression"]["searches"]["p30"] | {"searched": True, "importanc
 PARAMS = """\
 seed: 1
 profile: smoke
-prompt: {describe: false, history_turns: 1, answer: json}
+prompt: {describe: false, history_turns: 1, answer: json, rules: [], max_pool_tokens: 2000}
 judge:
   kind: reference
   calibrate: [reference]
