@@ -21,6 +21,6 @@ def main(model: str, out: Path, engine: str | None = None, home: Path = HOME, da
     """
     model_folder(home, model, "--model")
     metrics = read_json(METRICS).get(model, {}) if METRICS.is_file() else {}
-    detail, syntax = load("retrieval", RetrievalConfig).detail, load("prompt", PromptConfig).answer
-    export(model, home, data, detail, metrics, provenance(Path("dvc.lock")), out, syntax=syntax, engine=engine)
+    detail, prompt = load("retrieval", RetrievalConfig).detail, load("prompt", PromptConfig)
+    export(model, home, data, detail, metrics, provenance(Path("dvc.lock")), out, prompt=prompt, engine=engine)
     print(f"{out}: ready; its README.md says how it is started")

@@ -80,7 +80,10 @@ def read_facts(data: Path, results: Path, logs: Path, pool: Pool, judges: Mappin
     """
     found, chosen = tables(), seed()
     dev, test, ood = (read_examples(data / f"{split}.jsonl", pool) for split in ("dev", "test", "ood"))
-    asked, by_kind = {row.id: row for row in (*test, *ood, *bare(test), *grown(test, ood))}, readers(load("prompt", PromptConfig).answer)
+    asked, by_kind = (
+        {row.id: row for row in (*test, *ood, *bare(test), *grown(test, ood))},
+        readers(load("prompt", PromptConfig).answer),
+    )
     answers = {
         name: read_answers(results / name / "answers.jsonl", by_kind[config.kind], asked, pool, judges)
         for name, config in found.systems.items()

@@ -16,6 +16,7 @@ from supertiny.core.config import PARAMS, profile_files, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, whole_folder, write_json, write_text
 from supertiny.core.git import Provenance
+from supertiny.core.prompt import PromptConfig, shared_part, too_long
 from supertiny.core.records import read_functions
 from supertiny.model import checkpoint
 from supertiny.model.checkpoint import recipe
@@ -151,11 +152,14 @@ SERVERS = {
     "sglang": Server("SGLang", "python -m sglang.launch_server --model-path models/{name} --port 30000", True),
     # `pythonic`, which SGLang has too, wants brackets around a call; `olmo3` sets them itself
     "vllm": Server(
-        "vLLM", "vllm serve models/{name} --port 8000", True, "--enable-auto-tool-choice --tool-call-parser olmo3"
+        "vLLM",
+        "vllm serve models/{name} --port 8000 --enable-prefix-caching",
+        True,
+        "--enable-auto-tool-choice --tool-call-parser olmo3",
     ),
     # version 1.2 reads none of our quantized folders as they are
     "trtllm": Server("TensorRT-LLM", "trtllm-serve models/{name} --port 8000", False),
-    GGUF: Server("llama.cpp", "llama-server -m models/{name}.gguf --port 8080", False),
+    GGUF: Server("llama.cpp", "llama-server -m models/{name}.gguf --port 8080 --cache-prompt", False),
 }
 PARSED = """
 Its calls are as Python writes them: `dim(level=50)`. vLLM's parser `olmo3` makes tool calls of whole replies to chat
@@ -167,15 +171,16 @@ a parser called `pythonic` wants brackets around: `[dim(level=50)]`. Without a p
 
 def export(
     name: str, models: Path, data: Path, detail: str, metrics: Mapping[str, Any], origin: Provenance, out: Path,
-    *, syntax: Syntax, engine: str | None,
+    *, prompt: PromptConfig, engine: str | None,
 ) -> None:  # fmt: skip
     """Write model `name` with all it needs to folder `out`, whole or not at all; `metrics` are its own.
 
-    `detail` is how much a function's document says, `syntax` how the model writes calls, `engine` the one of `SERVERS`
-    that the folder is for; None: each that can read it.
+    `detail` is how much a function's document says, `prompt` what the model was taught to read, `engine` the one of
+    `SERVERS` that the folder is for; None: each that can read it.
     """
     if out.exists():
         raise UserError(f"--out: {out} exists; remove it or name another folder")
+    syntax = prompt.answer
     servers = servers_for(engine, syntax, is_float=recipe(models / name) is None)
     with whole_folder(out) as partial:
         _copy_parts(name, models, data, detail, partial)
@@ -183,8 +188,17 @@ def export(
             write_gguf(models / name, partial / "models" / f"{name}.gguf")
         write_json(partial / "card.json", {"model": name, "answer": syntax, "metrics": metrics, "git": origin.revision,
                                            "dvc_lock_sha256": origin.lock_sha256})  # fmt: skip
-        by = "" if (partial / "models" / CLASSIFIER).is_dir() else " --by embedding"
+        by = _retriever(name, partial, prompt)
         write_text(partial / "README.md", card(name, metrics, origin, servers, by, syntax))
+
+
+def _retriever(name: str, folder: Path, prompt: PromptConfig) -> str:
+    """The option that a pool needs which is longer than a prompt of the model holds; empty: it needs none."""
+    shared = shared_part(read_functions(folder / "dataset" / FUNCTIONS).values(), prompt)
+    spell = checkpoint.encoder(checkpoint.load_tokenizer(folder / "models" / name))
+    if not too_long(shared, len(spell(shared)), prompt):
+        return ""
+    return " --by classifier" if (folder / "models" / CLASSIFIER).is_dir() else " --by embedding"
 
 
 def servers_for(engine: str | None, syntax: Syntax, is_float: bool) -> list[Server]:
@@ -248,8 +262,9 @@ the index of the functions' documents; `dataset/` the functions and what is know
 {commands}
 ```
 
-Only the first command knows the functions, builds the prompt and holds the answer to a valid call; the others serve the
-bare model to a client that does so.
+The list of functions stands first in every prompt, the same in all of them, and each of these keeps what it computed of
+it. Only the first command knows the functions, builds the prompt and holds the answer to a valid call; the others serve
+the bare model to a client that does so.
 {PARSED if python else ""}"""
 
 
