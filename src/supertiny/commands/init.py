@@ -163,7 +163,7 @@ def create(folder: Path, files: OwnConfig, profile: str) -> list[Finding]:
         partial = Path(scratch) / target.name
         copy_template(top, partial)
         used = {f"dataset.own.{name}": str(place) if name in given else None for name, place in PLACES.items()}
-        ours = {"profile": profile, "dataset.source": "own", "prompt.rules": [], **used}  # the rules are the home's
+        ours: dict[str, Any] = {"profile": profile, "dataset.source": "own", "prompt.rules": [], **used}  # the rules are the home's
         set_parameters(partial / "params.yaml", ours)
         found = survey(partial, files)
         (partial / OWN).mkdir(parents=True)

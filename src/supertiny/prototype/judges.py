@@ -99,14 +99,18 @@ def training_rows(trial: Trial) -> list[tuple[str, str]]:
 
 
 def text(example: Example, reply: Reply, pool: Pool) -> str:
-    """The reply with its function's document, then the dialogue: a long query is cut, never the call it asks about."""
+    """The reply with its function's document, then the dialogue, then, where it was refused, what was offered.
+
+    So it is a long list that is cut, else a long query, never the call that it asks about.
+    """
+    parts = [dialogue(example)]
     if isinstance(reply, Malformed):
-        said = "unreadable"
+        parts.insert(0, "unreadable")
     elif isinstance(reply, Refusal):
-        said = f"{reply.value}: {', '.join(_words(name) for name in example.candidates)}"
+        parts = [reply.value, *parts, ", ".join(_words(name) for name in example.candidates)]
     else:
-        said = f"{_written(reply)} ({pool[reply.name].description})"
-    return f"{_plain(said)}{SEAM}{_plain(dialogue(example))}"
+        parts.insert(0, f"{_written(reply)} ({pool[reply.name].description})")
+    return SEAM.join(map(_plain, parts))
 
 
 def _failure(log_probabilities: Sequence[float], threshold: float) -> Failure | None:

@@ -44,7 +44,7 @@ def test_malformed_replies_are_not_scored():
 
 def test_the_text_is_the_call_with_its_document_then_the_dialogue():
     assert text(EXAMPLE, CALL, POOL) == f"open gate: name: left (Opens a gate){SEAM}open up | room: hall"
-    assert text(EXAMPLE, Refusal.UNCLEAR, POOL) == f"Request unclear: open gate{SEAM}open up | room: hall"
+    assert text(EXAMPLE, Refusal.UNCLEAR, POOL) == f"Request unclear{SEAM}open up | room: hall{SEAM}open gate"
 
 
 def test_nobody_can_write_the_separator():
