@@ -19,7 +19,7 @@ from supertiny.model.train import Job
 from supertiny.rl import rollouts as module
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
 from supertiny.rl.rewards import NOTHING, Level, Reward
-from supertiny.sft.config import PackConfig
+from supertiny.sft.groups import PackConfig
 from supertiny.sft.packs import TrainingSet
 from tests.house import ROOT
 from tests.project import killed_before_step
