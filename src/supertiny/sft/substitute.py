@@ -22,7 +22,7 @@ def _listed(words: str) -> tuple[str, ...]:
 
 NOUNS = _listed(
     """
-    acorn anchor antler apron atlas badge balloon bandage banjo barrel basket beacon beetle bicycle biscuit
+    acorn anchor antler apron badge balloon bandage banjo barrel basket beacon beetle bicycle biscuit
     blanket bonnet bottle boulder bracelet bridge bucket buckle cabbage cactus candle canoe canyon carrot castle
     cedar cello chimney clover cobweb coconut compass cookie cottage cradle crayon crown cushion dagger desert
     diamond dolphin donkey dragon easel elbow emerald engine falcon feather fiddle flute forest fossil fountain
@@ -221,7 +221,7 @@ def substituted(examples: Sequence[Example], pool: Pool, rng: Random) -> tuple[t
     >>> asked = Example(id="1", query="Lights on", candidates=("turn_on_light",), answers=(Call("turn_on_light"),))
     >>> (found,), functions = substituted([asked], pool, Random(3))
     >>> found.query, found.answers[0].name, functions[found.answers[0].name].description
-    ('Garnets on', 'activate_garnet', 'Turns on a garnet')
+    ('Giraffes on', 'activate_giraffe', 'Turns on a giraffe')
     """
     how = substitution(examples, pool, rng)
     functions = [how.function(pool[name]) for name in how.names]
