@@ -32,7 +32,7 @@ from supertiny.model.train import Job
 from supertiny.model.trained import way_to_train
 from supertiny.prototype.ablation import fewer
 from supertiny.report.tables import number, rate, table
-from supertiny.sft.config import PackConfig
+from supertiny.sft.groups import PackConfig
 from supertiny.sft.packs import TrainingSet
 
 EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
@@ -42,12 +42,12 @@ CHOICES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "candidates described": {"prompt": {"describe": True}},
     "5 candidates": {"candidates": 5},
-    "half the groups renamed": {"pack": {"renaming": 0.5}},
     "function dropout .3": {"pack": {"function_dropout": 0.3}},
     "a third of the blocks frozen": {"frozen": {"blocks": 0.34}},
     "half of the blocks frozen": {"frozen": {"blocks": 0.5}},
-    "half renamed, no function dropout": {"pack": {"renaming": 0.5, "function_dropout": 0.0}},
-    "24 examples a step": {"sft": {"groups_a_step": 4}},
+    "all lists whole": {"pack": {"whole": 1.0}},
+    "no substitution": {"pack": {"substitution": 0.0}},
+    "four groups a step": {"sft": {"groups_a_step": 4}},
     "24 of 30 layers": {"blocks": 0.8},
 }
 

@@ -37,7 +37,7 @@ BATCHES = 16
 TEST, OOD = 150, 100
 RUNS: dict[str, dict[str, Any]] = {
     "student": {"base": "tiny_cold"},
-    "student, candidates as they are": {"base": "tiny_cold", "rl": {"renaming": 0.0, "function_dropout": 0.0}},
+    "student, candidates as they are": {"base": "tiny_cold", "pack": {"whole": 1.0, "function_dropout": 0.0}},
     "teacher": {"base": "thinking"},
     "student, twice as long": {"base": "tiny_cold", "rl": {"batches": 2 * BATCHES}},
     "student, no cold start": {"base": "tiny_kd", "rl": {"batches": 2 * BATCHES}},
@@ -59,6 +59,7 @@ def measure(
 ) -> dict[str, Any]:
     """Train one policy; let it and its start answer the same queries."""
     cfg = replace(load("rl", RlConfig), **{"batches": BATCHES} | what.get("rl", {}))
+    data = replace(data, packing=replace(data.packing, **what.get("pack", {})))
     base = models / what["base"]
     with tempfile.TemporaryDirectory() as scratch:
         out, log = Path(scratch) / "policy", Path(scratch) / "log.csv"

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -44,7 +43,6 @@ from supertiny.model.flops import cost
 from supertiny.model.train import Job
 from supertiny.model.trained import way_to_train
 from supertiny.report.tables import number, rate, table
-from supertiny.sft.groups import group
 from supertiny.sft.packs import TrainingSet, read_training_set
 
 TEST, OOD, TRIAL_GROUPS, ANSWERED = 300, 100, 12, 1800
@@ -111,7 +109,7 @@ def measure(
                 train(plan, Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
             return seconds()
 
-        part, how = _planned(labelled, teaching, minutes * 60, teach)
+        part, how = _planned(labelled, teaching, minutes * 60, teach, load_tokenizer(made))
         took = teach(part, how)
         seen = sum(len(pack.branches) for pack in part.packs(load_tokenizer(made))) * how.epochs
         splits = {
@@ -142,14 +140,18 @@ def _shape(student: Student, base: Path) -> ShrinkConfig:
 
 
 def _planned(
-    data: TrainingSet, cfg: TrainingConfig, seconds: float, teach: Callable[[TrainingSet, TrainingConfig], float]
+    data: TrainingSet,
+    cfg: TrainingConfig,
+    seconds: float,
+    teach: Callable[[TrainingSet, TrainingConfig], float],
+    tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[TrainingSet, TrainingConfig]:
     """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
     few = replace(cfg, epochs=1, dev_points=0)
     teach(_part(data, 2), few)  # the first steps of a process are slow
     short, long = (teach(_part(data, number), few) for number in (TRIAL_GROUPS, 3 * TRIAL_GROUPS))
     affordable = TRIAL_GROUPS + int((seconds - short) * 2 * TRIAL_GROUPS / (long - short))
-    all_groups = len(group(data.examples, data.packing.group_size, Random(data.seed)))
+    all_groups = len(data.packs(tokenizer))
     if affordable < all_groups:
         return _part(data, affordable), replace(cfg, epochs=1)
     return data, replace(cfg, epochs=round(affordable / all_groups))

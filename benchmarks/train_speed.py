@@ -11,6 +11,7 @@ import random
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.hardware import compute_dtype
 from supertiny.model.train import ResponseLogits, Run, cross_entropy, fit
 from supertiny.model.trained import way_to_train
-from supertiny.sft.groups import Group, group
+from supertiny.sft.groups import Group, PackConfig, drawn
 from supertiny.sft.packs import pack
 
-ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 6
+ROUNDS, STEPS, EXAMPLES_A_STEP = 3, 8, 16
 """a step as stage sft takes it: one group"""
 POOL = 2000
 """examples that groups are formed of"""
@@ -63,9 +64,9 @@ def main(model: Path, dataset: Path, out: Path) -> None:
     pool = read_functions(dataset / "functions.json")
     examples = read_examples(dataset / "train.reference.jsonl", pool)
 
-    whole = [
-        one for one in group(examples[:POOL], EXAMPLES_A_STEP, random.Random(0)) if len(one.examples) == EXAMPLES_A_STEP
-    ]
+    packing = replace(load("pack", PackConfig).as_they_are(), group_size=EXAMPLES_A_STEP)
+    groups = [one for one, _ in drawn(examples[:POOL], pool, packing, random.Random(0))]
+    whole = [one for one in groups if len(one.examples) == EXAMPLES_A_STEP]
 
     def packed(one: Group) -> Pack:
         return pack(one, pool, checkpoint.encoder(tokenizer), tokenizer.eos_token_id, prompt)

@@ -27,7 +27,7 @@ LONG = {
     documented("dvc exp run -S profile=gpu -S trained.shrink.tiny.base=student"): "report",
     documented("dvc exp run -S distill.loss=fkl evaluate@tiny_kd"): "evaluate@tiny_kd",
     documented("dvc exp run -S rl.batches=100 rl@teacher_rl"): "rl@teacher_rl",
-    documented("dvc exp run -S rl.renaming=0 -S rl.function_dropout=0 report"): "report",
+    documented("dvc exp run -S pack.whole=1 -S pack.function_dropout=0 report"): "report",
     documented("dvc exp run -S trained.shrink.p30_cut.share=0.5"): "report",
     documented("dvc exp run -S trained.shrink.p30_cut.of=gflops evaluate@p30"): "evaluate@p30",
     documented(

@@ -31,7 +31,7 @@ def project(tmp_path_factory):
         for how in ("sft", "teaching"):
             params["training"][how] |= {"dev_points": 2, "fit": {"learning_rate": 3e-3}}
         params["training"]["teaching"]["epochs"] = 2
-        params["pack"] = {"group_size": 3, "function_dropout": 0.3, "renaming": 0.3}
+        params["pack"] |= {"group_size": 3, "function_dropout": 0.3}
         profile["sizes"]["sft"] = {"examples": 24, "dev_examples": 6}
         profile["base"]["llm"] += ",vocab_size=320"
         profile["base"]["student"] += ",vocab_size=384"

@@ -51,7 +51,7 @@ def project(tmp_path_factory):
             "groups_a_step": 4,
             "frozen": {"embeddings": False, "blocks": 0.0},
         }
-        params["pack"] = {"group_size": 2, "function_dropout": 0.3, "renaming": 0.3}
+        params["pack"] |= {"group_size": 2, "function_dropout": 0.3}
         learns = {"epochs": 1, "dev_points": 2, "frozen": {"embeddings": False, "blocks": 0.5}}
         params["training"]["general"] |= learns
         params["trained"]["shrink"] = {"narrow": {"base": "student", "channels": 0.75, "trim_vocabulary": False}}

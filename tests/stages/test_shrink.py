@@ -26,7 +26,7 @@ def project(tmp_path_factory):
     """A project folder with a base model of four blocks."""
 
     def change(params, profile):
-        params["pack"] = {"group_size": 3, "function_dropout": 0.3, "renaming": 0.3}
+        params["pack"] |= {"group_size": 3, "function_dropout": 0.3}
         params["shrink"] |= {"granularity": {"hidden": 16, "inter": 32}, "groups": {"hidden": 16, "inter": 1}}
         params["trained"]["shrink"] = {
             "all": WITHIN | {"of": "bytes", "share": 1.0},

@@ -55,7 +55,7 @@ from supertiny.retrieval.config import (
 )
 from supertiny.rl.config import RlConfig, RlMachine, ThoughtSizes, TracesConfig
 from supertiny.serve.config import ServiceConfig
-from supertiny.sft.config import GeneralSizes, PackConfig, SftSizes
+from supertiny.sft.groups import GeneralSizes, PackConfig, SftSizes
 
 Schemas = Mapping[str, type[Any]]
 SECTIONS: Schemas = {

@@ -102,8 +102,8 @@ def too_long(shared: str, tokens: int, cfg: PromptConfig) -> str | None:
     """What is wrong with a list of functions of so many tokens; None: it fits into a prompt."""
     if tokens <= cfg.max_pool_tokens:
         return None
-    lines = shared.count("\n")
-    return f"a list of {lines} lines has {tokens} tokens, and prompt.max_pool_tokens is {cfg.max_pool_tokens}"
+    functions = shared.count("\n") - len(cfg.rules) - 1
+    return f"a list of {functions} functions has {tokens} tokens, and prompt.max_pool_tokens is {cfg.max_pool_tokens}"
 
 
 def own_part(example: Example, pool: Pool, history_turns: int, syntax: Syntax) -> str:

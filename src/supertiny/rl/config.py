@@ -32,10 +32,6 @@ class RlConfig:
 
     shuffle_seed: int
     """order of the prompts"""
-    function_dropout: float
-    """share of prompts that lose a function they need"""
-    renaming: float
-    """share of prompts whose functions go by other names, the words of each in another order"""
     prompts_a_batch: int
     """prompts of one rollout batch, over whose response tokens advantages are whitened"""
     rollouts: int
@@ -77,8 +73,6 @@ class RlConfig:
         require_positive(self, "temperature", "kl_clamp", "reward_clip", "variance_floor")
         most = self.prompts_a_batch
         require(self.prompts_a_step <= most, f"prompts_a_step: a batch has {most}, got {self.prompts_a_step}")
-        for name in ("function_dropout", "renaming"):
-            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
         require(0 < self.clip < 1, f"clip: expected more than 0 and less than 1, got {self.clip}")
         require(self.kl_coef >= 0, f"kl_coef: expected 0 or more, got {self.kl_coef}")
 

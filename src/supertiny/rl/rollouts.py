@@ -3,11 +3,12 @@
 Shapes: P prompts of a rollout batch, n replies to each, N response tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice, repeat
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel
 
 from supertiny.core.calls import Answer, Pool, Syntax
 from supertiny.core.files import whole_file
-from supertiny.core.prompt import PromptConfig, render
+from supertiny.core.prompt import render
 from supertiny.core.records import Example
 from supertiny.model import checkpoint
 from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
@@ -28,9 +29,10 @@ from supertiny.model.train import ResponseLogits
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
 from supertiny.rl.loss import Rollout, Sums, advantages, joined, log_distribution, loss_sum, of_targets
 from supertiny.rl.rewards import Level, Reward, level_shares, reward
-from supertiny.sft.config import PackConfig
-from supertiny.sft.groups import Group, drop_function, rename_functions
+from supertiny.sft.groups import PackConfig, drawn
 from supertiny.sft.packs import TrainingSet
+
+T = TypeVar("T")
 
 
 def collapsed(rows: Sequence[Mapping[str, Any]], cfg: CollapseConfig) -> str | None:
@@ -130,27 +132,31 @@ class Task:
         return reward(text, self.answers, self.offered, self.syntax)
 
 
-def tasks(
-    examples: Sequence[Example],
-    pool: Pool,
-    encode: Callable[[str], list[int]],
-    cfg: PackConfig,
-    prompt: PromptConfig,
-    rng: Random,
-) -> list[Task]:
-    """The labelled `examples`, some under changed candidates, so that the policy must read what is offered (App. E)."""
+def tasks(data: TrainingSet, encode: Callable[[str], list[int]]) -> list[list[Task]]:
+    """The labelled examples in groups behind one list each, drawn as for training: it must be read (App. E)."""
+    return _tasks(data.examples, data, data.packing, encode)
+
+
+def dev_tasks(data: TrainingSet, encode: Callable[[str], list[int]]) -> list[Task]:
+    """The dev examples, each under its own candidates."""
+    alone = replace(data.packing.as_they_are(), group_size=1)
+    return [task for group in _tasks(data.dev, data, alone, encode) for task in group]
+
+
+def _tasks(
+    examples: Sequence[Example], data: TrainingSet, how: PackConfig, encode: Callable[[str], list[int]]
+) -> list[list[Task]]:
     found = []
-    for example in examples:
-        alone, functions = Group((example,)), pool
-        if rng.random() < cfg.function_dropout:
-            alone = drop_function(alone, rng)
-        if rng.random() < cfg.renaming:
-            alone, functions = rename_functions(alone, pool, rng)
-        (changed,) = alone.examples
-        said = render(changed, functions, prompt)
-        offered = {name: functions[name] for name in changed.candidates}
-        asked = Encoded(tuple(encode(said.shared)), tuple(encode(said.own)))
-        found.append(Task(asked, changed.answers, offered, prompt.answer))
+    for one, pool in drawn(examples, data.pool, how, Random(data.seed)):
+        shown = [render(example, pool, data.prompt) for example in one.examples]
+        prefix = tuple(encode(shown[0].shared))
+        offered = {name: pool[name] for name in one.examples[0].candidates}
+        found.append(
+            [
+                Task(Encoded(prefix, tuple(encode(said.own))), example.answers, offered, data.prompt.answer)
+                for said, example in zip(shown, one.examples, strict=True)
+            ]
+        )
     return found
 
 
@@ -170,10 +176,8 @@ class Practice(Sequence[list[list[Experience]]]):
         dtype = compute_dtype(machine.precision)
         self.writer, self.reference = (checkpoint.load_model(base, dtype).to(device()) for _ in range(2))
         encode = checkpoint.encoder(self.tokenizer)
-        changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
-        self.asked = tasks(data.examples, data.pool, encode, changed, data.prompt, Random(data.seed))
-        self.dev = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
-        self.order = _order(len(self.asked), cfg.batches * cfg.prompts_a_batch, Random(cfg.shuffle_seed))
+        self.dev, asked = dev_tasks(data, encode), tasks(data, encode)
+        self.asked = list(islice(in_turn(asked, Random(cfg.shuffle_seed)), cfg.batches * cfg.prompts_a_batch))
         self.steps_a_batch = cfg.epochs * -(-cfg.prompts_a_batch // cfg.prompts_a_step)
         self.batch, self.experiences, self.told = -1, list[Experience](), dict[str, float]()
         self.sums: Sums | None = None
@@ -239,7 +243,7 @@ class Practice(Sequence[list[list[Experience]]]):
     def _practise(self, batch: int) -> None:
         """Have the policy reply to the prompts of rollout batch `batch`, and score the replies."""
         size = self.cfg.prompts_a_batch
-        chosen = [self.asked[index] for index in self.order[batch * size : (batch + 1) * size]]
+        chosen = self.asked[batch * size : (batch + 1) * size]
         replies, old = self._replies(batch, chosen)
         packs = [reply_pack(task.prompt, row) for task, row in zip(chosen, replies, strict=True)]
         rewards = [[task.reward(self._text(reply)) for reply in row] for task, row in zip(chosen, replies, strict=True)]
@@ -344,9 +348,6 @@ class Practice(Sequence[list[list[Experience]]]):
         return {"kept_step": kept["step"], "start_reward": kept["start"]}
 
 
-def _order(num_tasks: int, wanted: int, rng: Random) -> list[int]:
-    """Which task is asked when: all of them in a new order, again and again."""
-    order: list[int] = []
-    while len(order) < wanted:
-        order += rng.sample(range(num_tasks), num_tasks)
-    return order[:wanted]
+def in_turn(groups: Sequence[Sequence[T]], rng: Random) -> Iterator[T]:
+    """All of all groups, again and again in a new order, a group together: what is asked at once shares few lists."""
+    return chain.from_iterable(chain.from_iterable(rng.sample(groups, len(groups))) for _ in repeat(None))

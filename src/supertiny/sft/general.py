@@ -18,7 +18,7 @@ from supertiny.model.answer import chat_ids
 from supertiny.model.batches import Branch, Pack, micro_batches, steps
 from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.generate import common_prefix
-from supertiny.sft.config import GeneralSizes
+from supertiny.sft.groups import GeneralSizes
 from supertiny.sft.packs import TrainingSet, read_training_set
 
 GENERAL = "instructions.jsonl"

@@ -1,18 +1,95 @@
-"""Training examples that share their candidate functions share one prefix.
+"""How many examples are trained on, behind which lists of functions, and in which words.
 
-An anchor brings its candidates; other examples whose right function is among them join as branches,
-so every branch still chooses between near functions while the candidates are computed once.
+Examples that share a list share one prefix, which is computed once. Half of the groups have the list that a served
+model has; the others have fewer functions in any order, in other words, so that the list must be read.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from supertiny.core.calls import Answer, Call, Pool, Refusal
+from supertiny.core.calls import Call, Pool, Refusal
+from supertiny.core.config import require, require_positive
 from supertiny.core.records import Example
+from supertiny.data.dataset import nearness
+from supertiny.sft.substitute import substituted
+
+
+@dataclass(kw_only=True, slots=True)
+class GeneralSizes:
+    """Section `sizes.general` of the profile."""
+
+    examples: int
+    """training rows; 0: all there are"""
+    dev_examples: int
+    """rows of dev whose loss is logged"""
+
+    def __post_init__(self) -> None:
+        require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
+        require_positive(self, "dev_examples")
+
+
+@dataclass(kw_only=True, slots=True)
+class SftSizes:
+    """Section `sizes.sft` of the profile."""
+
+    examples: int
+    """training examples; 0: all there are"""
+    dev_examples: int
+    """examples of the dev split whose loss is logged"""
+
+    def __post_init__(self) -> None:
+        require(self.examples >= 0, f"examples: expected 0 or more, got {self.examples}")
+        require_positive(self, "dev_examples")
+
+
+@dataclass(kw_only=True, slots=True)
+class ListConfig:
+    """How long a drawn list is."""
+
+    least: int
+    """functions; rows that bring fewer keep their own"""
+    most: int
+    """functions, or all that a row brings"""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "least")
+        require(self.least <= self.most, f"most: expected at least {self.least}, which is least, got {self.most}")
+
+
+@dataclass(kw_only=True, slots=True)
+class PackConfig:
+    """Section `pack` of params.yaml: how training examples become prompts, the same for all that is trained on them."""
+
+    group_size: int
+    """examples that share one list of candidates, and its forward pass"""
+    whole: float
+    """share of the groups that keep their rows' own list, in its order; the others' list is drawn from it"""
+    list: ListConfig
+    """of the drawn ones"""
+    substitution: float
+    """share of the groups with a drawn list that are said in other words"""
+    function_dropout: float
+    """share of all groups that lose a function one of them needs; its queries then have no appropriate function"""
+    general: float
+    """groups of the general functions for each one of the domain, where there are any"""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "group_size")
+        for name in ("whole", "substitution", "function_dropout"):
+            require(0 <= getattr(self, name) <= 1, f"{name}: expected 0..1, got {getattr(self, name)}")
+        require(self.general >= 0, f"general: expected 0 or more, got {self.general}")
+
+    def as_they_are(self) -> "PackConfig":
+        """The same without a change of candidates or words, of the domain alone: how dev is read."""
+        return replace(self, whole=1.0, substitution=0.0, function_dropout=0.0, general=0.0)
+
 
 ANYWHERE = ""
+NEAR_SHARE = 0.5
+"""of a drawn list: the functions nearest to the one that the group's first row needs; chance chooses the others"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,52 +99,90 @@ class Group:
     examples: tuple[Example, ...]
 
 
-def group(examples: Sequence[Example], size: int, rng: Random) -> list[Group]:
-    """Every example once, in groups of at most `size` under the candidates of the group's first.
+def drawn(examples: Sequence[Example], pool: Pool, cfg: PackConfig, rng: Random) -> Iterator[tuple[Group, Pool]]:
+    """Every example once, in groups behind lists that are drawn as `cfg` says, each with the pool that it speaks of.
 
-    A call joins where its function is offered; a refusal that is right whatever is offered joins anywhere, as often
-    as there are such; any other refusal keeps its own candidates, so it only ever comes first.
+    A group's first row brings the functions: no list offers one that it does not. The rows that follow in a random
+    order join where they fit.
     """
-    order = list(examples)
-    rng.shuffle(order)
-    waiting: dict[str, list[Example]] = defaultdict(list)
-    for example in order:
-        if (key := _joins(example)) is not None:
-            waiting[key].append(example)
-    anywhere_share = len(waiting[ANYWHERE]) / len(order)
-    used: set[str] = set()
+    waiting = _Waiting(examples, rng)
+    while first := waiting.first():
+        whole = len(first.candidates) < cfg.list.least or rng.random() < cfg.whole
+        offered = first.candidates if whole else _list(first, pool, cfg.list, rng)
+        members = [first, *waiting.fitting(offered, cfg.group_size - 1)]
+        one, functions = Group(tuple(replace(member, candidates=offered) for member in members)), pool
+        if rng.random() < cfg.function_dropout:
+            one = drop_function(one, rng)
+        if not whole and rng.random() < cfg.substitution:
+            said, functions = substituted(one.examples, pool, rng)
+            one = Group(said)
+        yield one, functions
 
-    def next_waiting(key: str) -> Example | None:
-        while waiting[key] and waiting[key][-1].id in used:
-            waiting[key].pop()
-        return waiting[key].pop() if waiting[key] else None
 
-    groups = []
-    for anchor in order:
-        if anchor.id in used:
-            continue
-        used.add(anchor.id)
-        members = [anchor]
-        keys = [ANYWHERE, *anchor.candidates]
-        while len(members) < size and keys:
-            anywhere = keys[0] == ANYWHERE and (len(keys) == 1 or rng.random() < anywhere_share)
-            key = ANYWHERE if anywhere else rng.choice(keys[keys[0] == ANYWHERE :])
-            joining = next_waiting(key)
-            if joining is None:
-                keys.remove(key)
+def _list(first: Example, pool: Pool, cfg: ListConfig, rng: Random) -> tuple[str, ...]:
+    """Some of the functions that `first` brings, the one it needs among them, in a random order."""
+    answer = first.answers[0]
+    near = answer.name if isinstance(answer, Call) else rng.choice(first.candidates)
+    others = [name for name in first.candidates if name != near]
+    rng.shuffle(others)
+    others.sort(key=lambda name: -nearness(pool[near], pool[name]))
+    places = min(rng.randint(cfg.least, cfg.most), len(first.candidates)) - 1
+    num_near = round(places * NEAR_SHARE)
+    found = [near, *others[:num_near], *rng.sample(others[num_near:], places - num_near)]
+    rng.shuffle(found)
+    return tuple(found)
+
+
+Needs = str | frozenset[str]
+
+
+class _Waiting:
+    """Examples in a random order, each until it is in a group."""
+
+    def __init__(self, examples: Sequence[Example], rng: Random) -> None:
+        self.order = rng.sample(examples, len(examples))
+        self.next = 0
+        self.places: dict[Needs, deque[int]] = defaultdict(deque)
+        for place, example in enumerate(self.order):
+            self.places[_needs(example)].append(place)
+
+    def first(self) -> Example | None:
+        """The first that waits."""
+        while self.next < len(self.order):
+            queue, self.next = self.places.get(_needs(self.order[self.next])), self.next + 1
+            if queue and queue[0] == self.next - 1:
+                return self.order[queue.popleft()]
+        return None
+
+    def fitting(self, offered: Sequence[str], most: int) -> list[Example]:
+        """The first ones, `most` at most, whose answer is right behind the list `offered`, in their order."""
+        lists = {key for key in self.places if isinstance(key, frozenset) and key.issuperset(offered)}
+        keys: list[Needs] = [ANYWHERE, *offered, *lists]
+        heads = [(self.places[key][0], key) for key in keys if self.places.get(key)]
+        heapq.heapify(heads)
+        found: list[Example] = []
+        while heads and len(found) < most:
+            place, key = heapq.heappop(heads)
+            found.append(self.order[place])
+            self.places[key].popleft()
+            if self.places[key]:
+                heapq.heappush(heads, (self.places[key][0], key))
             else:
-                used.add(joining.id)
-                members.append(replace(joining, candidates=anchor.candidates))
-        groups.append(Group(tuple(members)))
-    return groups
+                del self.places[key]
+        return found
 
 
-def _joins(example: Example) -> str | None:
-    """Where an example may join: the function it needs, ANYWHERE, or None for nowhere."""
+def _needs(example: Example) -> Needs:
+    """Which lists an example may join: those with this function, any (ANYWHERE), or those of no others than these.
+
+    For a refusal may be right because something is not offered: then it is right behind any part of its own list.
+    """
     answer = example.answers[0]
     if isinstance(answer, Call):
         return answer.name
-    return ANYWHERE if answer is Refusal.UNCLEAR or "out_of_scope" in example.tags else None
+    if answer is Refusal.UNCLEAR or "out_of_scope" in example.tags:
+        return ANYWHERE
+    return frozenset(example.candidates)
 
 
 def drop_function(group: Group, rng: Random) -> Group:
@@ -89,37 +204,3 @@ def drop_function(group: Group, rng: Random) -> Group:
         return replace(example, candidates=offered)
 
     return Group(tuple(without(example) for example in group.examples))
-
-
-def rename_functions(group: Group, pool: Pool, rng: Random) -> tuple[Group, Pool]:
-    """The same queries where every offered function has its words in another order, and the pool that says so.
-
-    A name learned by heart is then wrong; one read off the candidates is right.
-
-    >>> from supertiny.core.calls import Function
-    >>> pool = {"turn_on_fan": Function("turn_on_fan", "Turns on a fan")}
-    >>> example = Example(id="1", query="fan", candidates=("turn_on_fan",), answers=(Call("turn_on_fan", {}),))
-    >>> renamed, functions = rename_functions(Group((example,)), pool, Random(0))
-    >>> renamed.examples[0].answers[0].name, functions["turn_fan_on"].description
-    ('turn_fan_on', 'Turns on a fan')
-    """
-    names: dict[str, str] = {}
-    for name in group.examples[0].candidates:
-        words = name.split("_")
-        rng.shuffle(words)
-        other = "_".join(words)
-        names[name] = name if other in pool or other in names.values() else other
-    functions = {**pool, **{other: replace(pool[name], name=other) for name, other in names.items()}}
-    return Group(tuple(_renamed(example, names) for example in group.examples)), functions
-
-
-def _renamed(example: Example, names: Mapping[str, str]) -> Example:
-    def answer(one: Answer) -> Answer:
-        return replace(one, name=names.get(one.name, one.name)) if isinstance(one, Call) else one
-
-    return replace(
-        example,
-        candidates=tuple(names[name] for name in example.candidates),
-        answers=tuple(answer(one) for one in example.answers),
-        history=tuple(replace(turn, answer=answer(turn.answer)) for turn in example.history),
-    )

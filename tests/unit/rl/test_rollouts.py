@@ -2,6 +2,8 @@
 
 import csv
 from dataclasses import dataclass, replace
+from itertools import islice
+from random import Random
 
 import pytest
 import torch
@@ -19,7 +21,7 @@ from supertiny.model.train import Job
 from supertiny.rl import rollouts as module
 from supertiny.rl.config import CollapseConfig, RlConfig, RlMachine
 from supertiny.rl.rewards import NOTHING, Level, Reward
-from supertiny.sft.config import PackConfig
+from supertiny.sft.groups import ListConfig, PackConfig
 from supertiny.sft.packs import TrainingSet
 from tests.house import ROOT
 from tests.project import killed_before_step
@@ -31,7 +33,10 @@ ROWS = [
     for n in range(6)
 ]
 DATA = TrainingSet(
-    ROWS, ROWS[:2], POOL, PackConfig(group_size=1, function_dropout=0.0, renaming=0.0),
+    ROWS, ROWS[:2], POOL,
+    PackConfig(
+        group_size=3, whole=1.0, list=ListConfig(least=8, most=40), substitution=0.0, function_dropout=0.0, general=0.5
+    ),
     PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json), 0,
 )  # fmt: skip
 NEVER = CollapseConfig(reward_drop=1e9, min_tokens=0.0, max_cut_share=1.0, batches=1)
@@ -53,8 +58,9 @@ def cfg(monkeypatch):
 def rewarded(monkeypatch, tmp_path):
     """Three quarters of all bytes are good ones, the likeliest is not; scratch folders in the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    made = module.tasks
-    monkeypatch.setattr(module, "tasks", lambda *args: [Odd(task.prompt) for task in made(*args)])
+    made, dev = module.tasks, module.dev_tasks
+    monkeypatch.setattr(module, "tasks", lambda *args: [[Odd(task.prompt) for task in one] for one in made(*args)])
+    monkeypatch.setattr(module, "dev_tasks", lambda *args: [Odd(task.prompt) for task in dev(*args)])
 
 
 @dataclass
@@ -130,3 +136,32 @@ def test_collapse_ends_the_run_and_the_base_model_stays_where_nothing_was_better
 def test_several_processes_are_refused_with_the_remedy(tiny_folder, tmp_path, cfg):
     with pytest.raises(UserError, match=r"train\.processes: 2.*openrlhf"):
         train(tiny_folder, tmp_path, cfg, processes=2)
+
+
+def test_what_is_asked_at_once_shares_few_lists():
+    """All of a group together, and all groups before the first comes again."""
+    groups = [[f"{group}{n}" for n in range(3)] for group in "abcd"]
+    asked = list(islice(module.in_turn(groups, Random(0)), 24))
+    assert sorted(asked[:12]) == sorted(asked[12:]) == sorted(name for one in groups for name in one)
+    assert all(len({one[0] for one in asked[at : at + 3]}) == 1 for at in range(0, 24, 3))
+
+
+def test_prompts_are_drawn_as_packs_are_and_judged_by_their_own_words(monkeypatch):
+    monkeypatch.undo()
+    names = [f"{verb}_lamp" for verb in ("turn_on", "turn_off", "get", "set")]
+    pool = {name: Function(name, "") for name in names}
+    rows = [
+        Example(id=str(n), query="the lamp", candidates=tuple(names), answers=(Call(names[n % 4]),)) for n in range(12)
+    ]
+    how = replace(DATA.packing, whole=0.0, list=ListConfig(least=2, most=3), substitution=1.0)
+    data = replace(DATA, examples=rows, dev=rows, pool=pool, packing=how)
+    groups = module.tasks(data, lambda text: list(text.encode()))
+    assert sum(map(len, groups)) == 12
+    for one in groups:
+        lists = {bytes(task.prompt).decode().partition("Query")[0] for task in one}
+        assert len(lists) == 1 and "lamp" not in lists.pop()
+        for task in one:
+            assert task.answers[0].name in task.offered and 2 <= len(task.offered) <= 3
+            assert "the lamp" not in bytes(task.prompt).decode()
+    own = module.dev_tasks(data, lambda text: list(text.encode()))
+    assert [list(task.offered) for task in own] == [names] * 12

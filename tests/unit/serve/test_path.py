@@ -105,7 +105,7 @@ def test_tools_that_are_the_pool_stand_in_its_order_and_too_many_are_chosen_from
     serve(site, "m", one, other)
     assert asked == [*[shared_part(POOL.values(), site.prompt)] * 2, shared_part(other.values(), site.prompt)]
     narrow = replace(site, prompt=replace(site.prompt, max_pool_tokens=20))
-    with pytest.raises(UserError, match=r"tools: a list of 3 lines has 23 tokens.*max_pool_tokens is 20"):
+    with pytest.raises(UserError, match=r"tools: a list of 2 functions has 23 tokens.*max_pool_tokens is 20"):
         serve(narrow, "m", one, other)
     choosing = replace(narrow, among=lambda example, tools: Found([("go", 1.0)], None))
     assert serve(choosing, "m", one, other).example.candidates == ("go",)

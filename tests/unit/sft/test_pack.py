@@ -8,14 +8,21 @@ from hypothesis import strategies as st
 
 from supertiny.core.calls import Call, Function, Parameter, Refusal, Syntax
 from supertiny.core.prompt import PromptConfig
-from supertiny.core.records import Example, Turn
+from supertiny.core.records import Example
 from supertiny.model.batches import micro_batches, steps
-from supertiny.sft.groups import Group, drop_function, group, rename_functions
+from supertiny.sft.groups import Group, ListConfig, PackConfig, drawn, drop_function
 from supertiny.sft.packs import pack
 
 NAMES = ["a", "b", "c", "d", "e"]
 POOL = {name: Function(name, f"Does {name}", {"x": Parameter("integer"), "y": Parameter("string")}) for name in NAMES}
 PROMPT = PromptConfig(rules=[], max_pool_tokens=2000, describe=False, history_turns=1, answer=Syntax.json)
+PACK = PackConfig(
+    group_size=4, whole=1.0, list=ListConfig(least=2, most=3), substitution=0.0, function_dropout=0.0, general=0.0
+)
+
+
+def group(rows, size, rng):
+    return [one for one, _ in drawn(rows, POOL, replace(PACK, group_size=size), rng)]
 
 
 @st.composite
@@ -45,8 +52,50 @@ def test_every_example_once_under_candidates_that_hold_its_function(rows, size, 
             if isinstance(example.answers[0], Call):
                 assert example.answers[0].name in example.candidates
             elif example.answers[0] is Refusal.NO_FUNCTION and not example.tags:
-                # it keeps its own candidates: under others the function it lacks might be there
-                assert example.candidates == own[example.id]
+                # under others than its own the function it lacks might be there
+                assert set(example.candidates) <= set(own[example.id])
+
+
+@given(examples(), st.integers(1, 6), st.integers(1, 3), st.integers(0, 2), st.integers(0, 5))
+def test_a_drawn_list_holds_what_its_rows_need_and_nothing_that_they_do_not_bring(rows, size, least, more, seed):
+    lists = ListConfig(least=least, most=least + more)
+    groups = [one for one, _ in drawn(rows, POOL, replace(PACK, group_size=size, whole=0.0, list=lists), Random(seed))]
+    assert sorted(example.id for one in groups for example in one.examples) == sorted(example.id for example in rows)
+    own = {example.id: example.candidates for example in rows}
+    for one in groups:
+        offered, brought = one.examples[0].candidates, own[one.examples[0].id]
+        assert set(offered) <= set(brought) and len(set(offered)) == len(offered)
+        assert lists.least <= len(offered) <= lists.most if len(brought) > lists.least else len(offered) == len(brought)
+        for example in one.examples:
+            assert example.candidates == offered
+            if isinstance(example.answers[0], Call):
+                assert example.answers[0].name in offered
+            elif example.answers[0] is Refusal.NO_FUNCTION and not example.tags:
+                assert set(offered) <= set(own[example.id])
+
+
+def test_a_row_that_brings_fewer_than_the_least_keeps_them_and_their_words():
+    row = Example(id="1", query="do b", candidates=("b", "a"), answers=(Call("b", {}),))
+    changed = replace(PACK, whole=0.0, list=ListConfig(least=3, most=4), substitution=1.0)
+    assert list(drawn([row], POOL, changed, Random(0))) == [(Group((row,)), POOL)]
+
+
+def test_half_of_the_groups_are_whole_and_every_draw_is_the_seeds():
+    rows = [Example(id=str(n), query="q", candidates=tuple(NAMES), answers=(Call("abcde"[n % 5]),)) for n in range(800)]
+
+    def draw(seed):
+        return [one.examples[0].candidates for one, _ in drawn(rows, POOL, replace(PACK, whole=0.5), Random(seed))]
+
+    lists = draw(1)
+    assert lists == draw(1) != draw(2)
+    assert 70 < sum(one == tuple(NAMES) for one in lists) < 130
+    assert len({one for one in lists if len(one) < 5}) > 30, "they come in any order"
+
+
+def test_as_they_are_nothing_is_changed():
+    changed = replace(PACK, whole=0.1, substitution=1.0, function_dropout=1.0, general=1.0)
+    assert changed.as_they_are() == replace(PACK, general=0.0)
+    assert list(drawn([], POOL, changed, Random(0))) == []
 
 
 def test_a_pack_reads_as_each_example_alone():
@@ -138,45 +187,3 @@ def test_refusals_alone_are_grouped_too():
     """Nothing to join by function: the search for members must end."""
     rows = [Example(id=str(n), query="q", candidates=("a",), answers=(Refusal.UNCLEAR,)) for n in range(5)]
     assert sorted(len(one.examples) for one in group(rows, 2, Random(0))) == [1, 2, 2]
-
-
-@given(examples(), st.integers(0, 5))
-def test_renamed_functions_keep_documents_and_queries_keep_their_function(rows, seed):
-    pool = {f"{name}_of_{name * 2}": f for name, f in POOL.items()}
-    pool = {name: replace(f, name=name) for name, f in pool.items()}
-    long = {name.split("_")[0]: name for name in pool}
-    for one in group(rows, 4, Random(seed)):
-        one = Group(
-            tuple(
-                replace(
-                    e,
-                    candidates=tuple(long[c] for c in e.candidates),
-                    answers=tuple(Call(long[a.name]) if isinstance(a, Call) else a for a in e.answers),
-                    history=(Turn("earlier", Call(long["a"])),),
-                )
-                for e in one.examples
-            )
-        )
-        renamed, functions = rename_functions(one, pool, Random(seed))
-        for before, after in zip(one.examples, renamed.examples, strict=True):
-            assert len(set(after.candidates)) == len(before.candidates)
-            new_name = dict(zip(before.candidates, after.candidates, strict=True))
-            for old, new in new_name.items():
-                assert functions[new].name == new
-                assert functions[new].description == pool[old].description
-                assert sorted(new.split("_")) == sorted(old.split("_"))
-            if isinstance(before.answers[0], Call):
-                assert after.answers[0].name == new_name[before.answers[0].name]
-            else:
-                assert after.answers == before.answers
-            assert after.history[0].answer.name == new_name.get(long["a"], long["a"])
-
-
-def test_the_pool_itself_keeps_its_names():
-    """A renamed function never takes the name of another one of the pool."""
-    pool = {"a_b": Function("a_b", "one"), "b_a": Function("b_a", "other")}
-    row = Example(id="1", query="q", candidates=("a_b", "b_a"), answers=(Call("a_b"),))
-    for seed in range(8):
-        renamed, functions = rename_functions(Group((row,)), pool, Random(seed))
-        assert renamed.examples[0].candidates == ("a_b", "b_a")
-        assert functions["a_b"].description == "one"

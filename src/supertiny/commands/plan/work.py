@@ -27,8 +27,8 @@ from supertiny.prototype.config import ChangeConfig, JudgeConfig, JudgeSizes, Pr
 from supertiny.report.rows import read_curve
 from supertiny.retrieval.config import DescribeConfig, DescriberConfig, DescribeSizes
 from supertiny.rl.config import RlConfig, RlMachine, ThoughtSizes
-from supertiny.sft.config import GeneralSizes, SftSizes
 from supertiny.sft.general import GENERAL
+from supertiny.sft.groups import GeneralSizes, SftSizes
 
 SYSTEMS, STEPS = METRICS = Path("metrics/systems.csv"), Path("metrics/steps.csv")
 """every figure of each system, and of each step"""

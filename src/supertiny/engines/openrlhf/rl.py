@@ -2,9 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain, islice, repeat
+from collections.abc import Mapping
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -28,7 +27,7 @@ from supertiny.model import checkpoint
 from supertiny.model.train import Job
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.rl.rewards import Level
-from supertiny.rl.rollouts import Task, tasks
+from supertiny.rl.rollouts import Task, dev_tasks, in_turn, tasks
 from supertiny.sft.packs import TrainingSet
 
 REWARD = '''"""The reward of supertiny, for OpenRLHF's processes, wherever they run."""
@@ -46,11 +45,10 @@ def write_data(base: Path, data: TrainingSet, cfg: RlConfig, files: Files) -> in
     There are as many rows as prompts in all rollout batches, so that one episode of OpenRLHF is the whole run.
     """
     tokenizer = checkpoint.load_tokenizer(base)
-    changed = replace(data.packing, function_dropout=cfg.function_dropout, renaming=cfg.renaming)
-    asked = tasks(data.examples, data.pool, _letters, changed, data.prompt, Random(data.seed))
-    dev = tasks(data.dev, data.pool, _letters, data.packing.as_they_are(), data.prompt, Random(data.seed))
-    rows, dev_rows = [_row(task, tokenizer) for task in asked], [_row(task, tokenizer) for task in dev]
-    write_jsonl(files.prompts, islice(_endless(rows, Random(cfg.shuffle_seed)), cfg.batches * cfg.prompts_a_batch))
+    groups = [[_row(task, tokenizer) for task in group] for group in tasks(data, _letters)]
+    dev_rows = [_row(task, tokenizer) for task in dev_tasks(data, _letters)]
+    rows = list(islice(in_turn(groups, Random(cfg.shuffle_seed)), cfg.batches * cfg.prompts_a_batch))
+    write_jsonl(files.prompts, rows)
     write_jsonl(files.dev, dev_rows)
     write_text(files.reward, REWARD.format(source=str(Path(supertiny.__file__).parents[1])))
     _warn_of_other_tokens(data, tokenizer)
@@ -69,19 +67,12 @@ def _row(task: Task, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     return {"prompt": bytes(task.prompt.ids).decode(), "label": scored_by}
 
 
-def _endless(rows: Sequence[dict[str, Any]], rng: Random) -> Iterator[dict[str, Any]]:
-    """All rows in a new order, again and again."""
-    return chain.from_iterable(rng.sample(rows, len(rows)) for _ in repeat(None))
-
-
 def _warn_of_other_tokens(data: TrainingSet, tokenizer: PreTrainedTokenizerBase) -> None:
     """The two parts of a prompt are tokenized apart here, and as one text there; that should make no difference."""
     encode = checkpoint.encoder(tokenizer)
-    told = tasks(data.dev, data.pool, encode, data.packing.as_they_are(), data.prompt, Random(data.seed))
-    texts = tasks(data.dev, data.pool, _letters, data.packing.as_they_are(), data.prompt, Random(data.seed))
-    differing = sum(
-        list(one.prompt.ids) != encode(bytes(other.prompt.ids).decode()) for one, other in zip(told, texts, strict=True)
-    )
+    told, texts = dev_tasks(data, encode), dev_tasks(data, _letters)
+    pairs = [(list(one.prompt.ids), bytes(other.prompt.ids).decode()) for one, other in zip(told, texts, strict=True)]
+    differing = sum(ids != encode(text) for ids, text in pairs)
     if differing:
         tqdm.write(f"warning: {differing} of {len(told)} dev prompts have other tokens in OpenRLHF than here")
 

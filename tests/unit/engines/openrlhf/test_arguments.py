@@ -13,7 +13,7 @@ from tests import flags, openrlhf
 
 FIT = FitConfig(learning_rate=3e-7, warmup_share=0.05, schedule="constant", weight_decay=0.0, max_grad_norm=1.0)
 TABLE_6 = RlConfig(
-    shuffle_seed=0, function_dropout=0.1, renaming=0.3, prompts_a_batch=16, rollouts=8, batches=1400, epochs=1,
+    shuffle_seed=0, prompts_a_batch=16, rollouts=8, batches=1400, epochs=1,
     prompts_a_step=16, temperature=1.0, max_new_tokens=512, clip=0.2, kl_coef=0.001, kl_clamp=10.0, reward_clip=10.0,
     variance_floor=1e-8, dev_points=7, frozen=FrozenConfig(embeddings=False, blocks=0.0), fit=FIT,
     collapse=CollapseConfig(reward_drop=1.0, min_tokens=8.0, max_cut_share=0.5, batches=3),
