@@ -6,13 +6,17 @@ from supertiny.core.config import load, load_profile, seed
 from supertiny.core.stage import run
 from supertiny.data.build import get_source, write_dataset
 from supertiny.data.dataset import DatasetConfig, DatasetSizes
+from supertiny.data.skills import general, with_general
+from supertiny.model.config import ModelsConfig
 
 
 def main(out: Path) -> None:
-    """Sample the source that params.yaml names and write its splits to `out`."""
+    """Sample the source that params.yaml names, with general functions beside it, and write its splits to `out`."""
     cfg = load("dataset", DatasetConfig)
     sizes = load_profile("sizes.dataset", DatasetSizes)
-    write_dataset(out, get_source(cfg.source)(cfg, sizes, seed()), seed())
+    online = load_profile("base", ModelsConfig).online
+    others = general(cfg.general, sizes.general, seed(), online)
+    write_dataset(out, with_general(get_source(cfg.source)(cfg, sizes, seed()), others), seed())
 
 
 if __name__ == "__main__":

@@ -163,7 +163,9 @@ def create(folder: Path, files: OwnConfig, profile: str) -> list[Finding]:
         partial = Path(scratch) / target.name
         copy_template(top, partial)
         used = {f"dataset.own.{name}": str(place) if name in given else None for name, place in PLACES.items()}
-        set_parameters(partial / "params.yaml", {"profile": profile, "dataset.source": "own", **used})
+        set_parameters(
+            partial / "params.yaml", {"profile": profile, "dataset.source": "own", "dataset.general": "none", **used}
+        )
         found = survey(partial, files)
         (partial / OWN).mkdir(parents=True)
         for name, path in given.items():

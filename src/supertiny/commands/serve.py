@@ -6,8 +6,7 @@ from typing import Any
 
 from supertiny import engines
 from supertiny.commands.ask import DATA, HOME, model_folder, named_retriever
-from supertiny.core.ask import DecodeConfig, GenerateMachine
-from supertiny.core.batching import batched
+from supertiny.core.ask import DecodeConfig, GenerateMachine, batched
 from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig
