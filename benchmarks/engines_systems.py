@@ -14,8 +14,7 @@ from supertiny import engines
 from supertiny.baseline.parts import DOMAINS
 from supertiny.baseline.system import Traditional
 from supertiny.commands.ask import model_folder
-from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, requests
-from supertiny.core.batching import batched
+from supertiny.core.ask import DecodeConfig, GenerateMachine, Generation, Request, batched, requests
 from supertiny.core.config import load, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl

@@ -36,6 +36,7 @@ def merged(profile: str) -> dict[str, Any]:
 def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Iterator[Path]:
     """Work in `folder` with the smoke profile and a cache of its own; `change(params, profile)` alters both first."""
     params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
+    params["dataset"]["general"] = "none"  # skills are fetched, and the cache is empty here
     profile = deepcopy(merged("smoke"))
     change(params, profile)
     (folder / "profiles").mkdir()

@@ -26,6 +26,7 @@ from tests.pages import documented
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = {
     "profile": "smoke",
+    "dataset.general": "none",  # skills are fetched, and the caches are empty here
     "dataset.num_candidates": 3,
     "pack.group_size": 3,
     "training.sft.dev_points": 2,

@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from stages.dataset import main
+from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
-from supertiny.core.files import write_json
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.files import write_json, write_jsonl
+from supertiny.core.records import read_examples, read_functions, write_functions
 from tests.project import TOP
 
 PARAMS = """
@@ -29,6 +30,8 @@ dataset:
 """
 FILES = {
     "functions.json",
+    "general_functions.json",
+    "general.jsonl",
     "knowledge.json",
     "train.jsonl",
     "train.reference.jsonl",
@@ -48,6 +51,7 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "tiny.yaml").write_text(
         "sizes: {dataset: {train: 300, expert: 60, dev: 40, test: 60, ood: 60}}\n"
+        "base: {llm: path:m, student: path:m, encoder: path:m, online: false}\n"
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -72,6 +76,34 @@ def test_dataset_stage_hides_the_training_labels(project):
     stats = json.loads((project / "out" / "stats.json").read_text())
     assert stats["test_size"] == 60 and stats["functions"] == len(pool)
     assert stats["splits"]["ood"]["tags"]["seen"] == pytest.approx(0.35, abs=0.01)
+
+
+def test_without_a_source_of_general_functions_both_files_are_there_and_empty(project):
+    main(project / "out")
+    assert read_functions(project / "out/general_functions.json", empty=True) == {}
+    assert read_examples(project / "out/general.jsonl", {}) == []
+
+
+def test_general_functions_of_ones_own_stand_beside_the_task(project):
+    (project / "params.yaml").write_text(PARAMS.replace("dataset:", "dataset:\n  general: path:data/own/general"))
+    with pytest.raises(UserError, match=r"dataset.general: data/own/general/functions.json does not exist; put"):
+        main(project / "out")
+    write_functions(project / "data/own/general/functions.json", {"brew": Function("brew", "Brews")})
+    write_jsonl(
+        project / "data/own/general/queries.jsonl",
+        [
+            {"id": "a", "query": "brew some", "answers": [{"name": "brew", "arguments": {}}], "candidates": ["brew"]},
+            {"id": "b", "query": "sing to me", "answers": ["No appropriate function"], "tags": ["people"]},
+            {"id": "c", "query": "brew nothing"},
+        ],
+    )
+    main(project / "out")
+    pool = read_functions(project / "out/general_functions.json")
+    rows = read_examples(project / "out/general.jsonl", pool)
+    assert [(row.id, row.candidates, row.tags) for row in rows] == [
+        ("general-a", (), ("general",)),
+        ("general-b", (), ("people", "general")),
+    ]
 
 
 def test_dataset_stage_names_the_wrong_parameter(project):

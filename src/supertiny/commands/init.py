@@ -163,8 +163,8 @@ def create(folder: Path, files: OwnConfig, profile: str) -> list[Finding]:
         partial = Path(scratch) / target.name
         copy_template(top, partial)
         used = {f"dataset.own.{name}": str(place) if name in given else None for name, place in PLACES.items()}
-        of_nobody: dict[str, Any] = {"prompt.rules": []}  # those in params.yaml are the home's
-        set_parameters(partial / "params.yaml", {"profile": profile, "dataset.source": "own", **of_nobody, **used})
+        others: dict[str, Any] = {"dataset.general": "none", "prompt.rules": []}  # those in params.yaml are the home's
+        set_parameters(partial / "params.yaml", {"profile": profile, "dataset.source": "own", **others, **used})
         found = survey(partial, files)
         (partial / OWN).mkdir(parents=True)
         for name, path in given.items():

@@ -7,8 +7,7 @@ from typing import Any
 
 from supertiny import engines
 from supertiny.commands.ask import DATA, HOME, counter, model_folder, offers
-from supertiny.core.ask import DecodeConfig, GenerateMachine
-from supertiny.core.batching import batched
+from supertiny.core.ask import DecodeConfig, GenerateMachine, batched
 from supertiny.core.calls import Pool
 from supertiny.core.config import Engines, load, load_profile
 from supertiny.core.errors import UserError

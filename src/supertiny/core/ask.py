@@ -1,12 +1,20 @@
-"""The nouns between who asks a language model and the engine that answers."""
+"""The nouns between who asks a language model and the engine that answers; many askers before one worker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
 from supertiny.core.calls import Function, Pool, Syntax
 from supertiny.core.config import require, require_positive
 from supertiny.core.prompt import Prompt, PromptConfig, render
 from supertiny.core.records import Example
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +131,46 @@ class GenerateMachine:
 def requests(examples: Sequence[Example], pool: Pool, cfg: PromptConfig) -> list[Request]:
     """Each example as the small model is asked it."""
     return [Request(render(e, pool, cfg), tuple(pool[name] for name in e.candidates), cfg.answer) for e in examples]
+
+
+@contextmanager
+def batched(answers: Callable[[list[Q]], list[A]], batch_size: int) -> Iterator[Callable[[Q], A]]:
+    """Give a thread-safe `ask(question)`; `answers` is called in one thread, with at most `batch_size` at once.
+
+    What `answers` raises is raised to everyone of that batch, and the next batch is answered as if nothing were.
+    """
+    queue: SimpleQueue[tuple[Q, Future[A]] | None] = SimpleQueue()
+
+    def ask(question: Q) -> A:
+        answer: Future[A] = Future()
+        queue.put((question, answer))
+        return answer.result()
+
+    worker = Thread(target=_work, args=(queue, answers, batch_size), daemon=True)
+    worker.start()
+    try:
+        yield ask
+    finally:
+        queue.put(None)
+        worker.join()
+
+
+def _work(
+    queue: "SimpleQueue[tuple[Q, Future[A]] | None]", answers: Callable[[list[Q]], list[A]], batch_size: int
+) -> None:
+    while (first := queue.get()) is not None:
+        batch = [first]
+        while len(batch) < batch_size and not queue.empty():
+            item = queue.get()
+            if item is None:
+                queue.put(None)
+                break
+            batch.append(item)
+        try:
+            found = answers([question for question, _ in batch])
+        except Exception as error:  # every asker must hear of it
+            for _, answer in batch:
+                answer.set_exception(error)
+        else:
+            for (_, answer), one in zip(batch, found, strict=True):
+                answer.set_result(one)

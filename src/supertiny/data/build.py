@@ -54,6 +54,8 @@ def write_dataset(out: Path, dataset: Dataset, seed: int) -> None:
         write_examples(folder / "train.reference.jsonl", train)
         for split in ("expert", "dev", "test", "ood"):
             write_examples(folder / f"{split}.jsonl", dataset.splits[split])
+        write_functions(folder / "general_functions.json", dataset.general_pool)
+        write_examples(folder / "general.jsonl", dataset.general)
         write_verdicts(folder, dataset, seed)
         write_json(folder / "stats.json", statistics(dataset, seed))
 

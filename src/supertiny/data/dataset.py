@@ -1,8 +1,9 @@
 """What every source of data gives back, the parameters that shape it, what a query is offered and explained."""
 
 import random
+import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class Dataset:
     splits: dict[str, list[Example]]
     verdicts: list[Judged] | None = None
     """replies to expert examples that the user's experts judged; None: they are made from the expert split"""
+    general_pool: dict[str, Function] = field(default_factory=dict)
+    """functions of other domains, which are trained on beside the task's own"""
+    general: list[Example] = field(default_factory=list)
+    """labelled examples of `general_pool`, without candidates"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -110,9 +115,9 @@ class HomeConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.language == "en", f"language: only en has a home to talk about, got {self.language!r}")
-        for field in fields(self):
-            if field.name != "language":
-                require(0 <= getattr(self, field.name) <= 1, f"{field.name}: must lie in [0, 1]")
+        for one in fields(self):
+            if one.name != "language":
+                require(0 <= getattr(self, one.name) <= 1, f"{one.name}: must lie in [0, 1]")
         used = self.follow_up_share + self.no_function_share + self.unclear_share
         require(used < 1, "follow_up_share + no_function_share + unclear_share: must be below 1")
 
@@ -141,6 +146,10 @@ class OwnConfig:
     """knowledge base: JSON list of {"term", "explanation"}; null: the queries bring their explanations, if any"""
 
 
+_GENERAL = re.compile(r"skills|none|path:data/(?:own|massive)/(?!.*\.\.)[^/].*|hf:[^@\s]+@[^@\s]+")
+"""a folder lies where the deps of stage `dataset` are, so that a change of it is a change of theirs"""
+
+
 @dataclass(kw_only=True, slots=True)
 class DatasetConfig:
     """The `dataset` section of params.yaml."""
@@ -156,11 +165,15 @@ class DatasetConfig:
     home_assistant: HomeConfig
     massive: MassiveConfig
     own: OwnConfig
+    general: str = "none"
+    """functions of other domains: skills | path:<folder of data/own> | hf:<repo>@<revision> | none"""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.num_candidates >= 1, f"num_candidates: must be at least 1, got {self.num_candidates}")
         require(0 <= self.hard_share <= 1, f"hard_share: must lie in [0, 1], got {self.hard_share}")
+        expected = "skills, none, path:data/own/<folder> (stage `dataset` reruns as it changes) or hf:<repo>@<revision>"
+        require(bool(_GENERAL.fullmatch(self.general)), f"general: expected {expected}, got {self.general!r}")
         require(0.25 <= self.ood_seen_share <= 0.5, f"ood_seen_share: must lie in [.25, .5], got {self.ood_seen_share}")
 
 
@@ -173,11 +186,14 @@ class DatasetSizes:
     dev: int
     test: int
     ood: int
+    general: int = 0
+    """examples of `dataset.general`; 0: all there are"""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for field in fields(self):
-            require(getattr(self, field.name) >= 1, f"{field.name}: must be at least 1 row")
+        for one in fields(self):
+            least = int(one.name != "general")
+            require(getattr(self, one.name) >= least, f"{one.name}: must be at least {least} row{'s' * (not least)}")
 
 
 Source = Callable[[DatasetConfig, DatasetSizes, int], Dataset]

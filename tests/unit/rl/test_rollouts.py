@@ -158,10 +158,10 @@ def test_prompts_are_drawn_as_packs_are_and_judged_by_their_own_words(monkeypatc
     groups = module.tasks(data, lambda text: list(text.encode()))
     assert sum(map(len, groups)) == 12
     for one in groups:
-        lists = {bytes(task.prompt).decode().partition("Query")[0] for task in one}
+        lists = {bytes(task.prompt.ids).decode().partition("Query")[0] for task in one}
         assert len(lists) == 1 and "lamp" not in lists.pop()
         for task in one:
             assert task.answers[0].name in task.offered and 2 <= len(task.offered) <= 3
-            assert "the lamp" not in bytes(task.prompt).decode()
+            assert "the lamp" not in bytes(task.prompt.ids).decode()
     own = module.dev_tasks(data, lambda text: list(text.encode()))
     assert [list(task.offered) for task in own] == [names] * 12

@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from supertiny.core.ask import Chat, ChatConfig, ChatMachine, DecodeConfig, GenerateMachine, Generation, Request
-from supertiny.core.batching import batched
+from supertiny.core.ask import (
+    Chat,
+    ChatConfig,
+    ChatMachine,
+    DecodeConfig,
+    GenerateMachine,
+    Generation,
+    Request,
+    batched,
+)
 from supertiny.core.files import digest
 from supertiny.model.answer import Loaded, Replies, identity
 from supertiny.model.generate import Encoded, Sampling

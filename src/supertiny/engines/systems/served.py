@@ -5,8 +5,7 @@ from contextlib import contextmanager
 
 from supertiny import engines
 from supertiny.baseline.system import Traditional
-from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation, requests
-from supertiny.core.batching import batched
+from supertiny.core.ask import ChatMachine, DecodeConfig, GenerateMachine, Generation, batched, requests
 from supertiny.core.config import Engines, load, load_profile, seed
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import Example
