@@ -17,6 +17,7 @@ from tests.project import TOP
 PARAMS = """
 seed: 7
 profile: tiny
+prompt: {describe: false, history_turns: 1, answer: json, rules: [], max_pool_tokens: 2000}
 dataset:
   source: home_assistant
   num_candidates: 6

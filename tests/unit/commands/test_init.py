@@ -56,6 +56,7 @@ def test_only_the_source_the_profile_and_the_users_files_differ_from_the_checkou
         "profile": "smoke",
         "dataset.source": "own",
         "dataset.general": "none",
+        "prompt.rules": [],
         "dataset.own.knowledge": "data/own/knowledge.json",
     }
 
