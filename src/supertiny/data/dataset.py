@@ -1,7 +1,7 @@
 """What every source of data gives back, the parameters that shape it, what a query is offered and explained."""
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -252,6 +252,12 @@ class DatasetSizes:
 
 Source = Callable[[DatasetConfig, DatasetSizes, int], Dataset]
 """(parameters, sizes, seed) -> the same dataset every time"""
+
+
+def spread(parts: Sequence[Sequence[Example]]) -> list[Example]:
+    """The rows of all parts, each spread evenly among the others: stages measure the first, and shares hold there."""
+    placed = [((at + 0.5) / len(part), row) for part in parts for at, row in enumerate(part)]
+    return [row for _, row in sorted(placed, key=lambda one: one[0])]
 
 
 def must_be_file(parameter: str, path: str | None) -> None:

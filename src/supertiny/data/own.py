@@ -35,6 +35,7 @@ from supertiny.data.dataset import (
     lookup,
     must_be_file,
     read_knowledge,
+    spread,
 )
 from supertiny.judge.verdicts import Judged, read_judged
 
@@ -199,7 +200,7 @@ def _about(row: Example) -> str:
 
 
 def _held_out(rows: Sequence[Example], path: Path) -> dict[str, str]:
-    """Function -> the split that all rows are tagged for that call it; what is tagged is labelled, to be measured on."""
+    """Function -> the split that all rows are tagged for that call it; what is tagged is measured on, so labelled."""
     found = {name: (_about(row), tag) for tag in TAGGED for row in rows if tag in row.tags for name in _called([row])}
     for row in rows:
         if _about(row) and not row.answers:
@@ -269,8 +270,7 @@ def _take(groups: list[list[Example]], room: int) -> list[Example]:
 def _new(unseen: list[Example], like: list[Example], size: int, seen_share: float, rng: random.Random) -> list[Example]:
     """Unseen rows; of the split that it is `like`, calls at `seen_share` and as many refusals for a call as it has.
 
-    Empty where no row is unseen. Stages measure the first rows, so all are spread evenly: the shares hold of any first
-    rows, within one row.
+    Empty where no row is unseen.
     """
     calls = [row for row in like if _called([row])]
     refused = [row for row in like if not _called([row])]
@@ -281,8 +281,7 @@ def _new(unseen: list[Example], like: list[Example], size: int, seen_share: floa
     for rows in borrowed:
         rng.shuffle(rows)
     parts = [chosen, *([replace(row, id=f"seen-{row.id}") for row in rows] for rows in borrowed)]
-    spread = [((i + 0.5) / len(part), _tagged(row)) for part in parts for i, row in enumerate(part)]
-    return [row for _, row in sorted(spread, key=lambda placed: placed[0])]
+    return [_tagged(row) for row in spread(parts)]
 
 
 def _tagged(row: Example) -> Example:

@@ -155,7 +155,10 @@ def test_calls_of_ood_are_seen_or_unseen_and_those_of_dev_ood_are_of_its_functio
         assert ("refusal" in row.tags) == (not isinstance(reference(row), Call))
         assert ("seen" in row.tags) == (not unseen and "refusal" not in row.tags)
     rows = home_dataset.splits["ood"]
-    assert sum("seen" in row.tags for row in rows) == round(0.35 * len(rows))
+    for n in range(1, len(rows) + 1):
+        assert abs(sum("seen" in row.tags for row in rows[:n]) - 0.35 * n) <= 1.5, (
+            "in any first rows, as they are measured"
+        )
     assert {reference(row).name for row in home_dataset.splits["dev_ood"] if "unseen" in row.tags} == DEV_OOD
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from supertiny.core.calls import Answer, Call, Function, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.data.dataset import DOMAIN, Dataset, DatasetConfig, DatasetSizes, HomeConfig, Lists, lookup
+from supertiny.data.dataset import DOMAIN, Dataset, DatasetConfig, DatasetSizes, HomeConfig, Lists, lookup, spread
 from supertiny.data.home import dialogue
 from supertiny.data.home.dialogue import follow_up, refused
 from supertiny.data.home.english import MARK, decorate, skeleton, surface
@@ -355,4 +355,5 @@ def _ood(world: World, size: int) -> list[Example]:
     unseen = {MISSING: new_missing, PLAIN: size - num_seen - sum(refused.values())}
     mixed = Drawer(world, "seen").rows(seen) + Drawer(world, "unseen").rows(unseen)
     random.Random(f"ood:{world.seed}").shuffle(mixed)
-    return [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(mixed)]
+    parts = [[row for row in mixed if tag in row.tags] for tag in ("unseen", "seen", "refusal")]
+    return [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(spread(parts))]
