@@ -3,8 +3,8 @@
     python -m tests.massive --source en-US.jsonl --out voice-data
     supertiny init ../voice --functions voice-data/tools.json --queries voice-data/queries.jsonl
 
-Six scenarios are tagged `unseen`, as `dataset.massive` of params.yaml holds them out; every other training utterance
-gives up its label, as queries of a log have none. MASSIVE's dev and test parts keep theirs.
+Scenarios are tagged `unseen` and `unseen_dev`, as `dataset.massive` of params.yaml holds them out; every other training
+utterance gives up its label, as queries of a log have none. MASSIVE's dev and test parts keep theirs.
 """
 
 from pathlib import Path
@@ -21,18 +21,19 @@ from supertiny.data.own import Utterance, build_pool, read_utterances
 def main(source: Path, out: Path) -> None:
     """Write tools.json and queries.jsonl to folder `out`, from MASSIVE's `source`."""
     utterances = read_utterances(source)
-    unseen = set(load("dataset", DatasetConfig).massive.ood_scenarios)
+    cfg = load("dataset", DatasetConfig).massive
+    tags = dict.fromkeys(cfg.ood_scenarios, "unseen") | dict.fromkeys(cfg.dev_ood_scenarios, "unseen_dev")
     out.mkdir(parents=True, exist_ok=True)
     write_functions(out / "tools.json", build_pool(utterances))
-    write_jsonl(out / "queries.jsonl", (query(at, one, unseen) for at, one in enumerate(utterances)))
+    write_jsonl(out / "queries.jsonl", (query(at, one, tags) for at, one in enumerate(utterances)))
 
 
-def query(at: int, one: Utterance, unseen: set[str]) -> dict[str, object]:
+def query(at: int, one: Utterance, tags: dict[str, str]) -> dict[str, object]:
     """One line of the user's file."""
     row: dict[str, object] = {"id": one.id, "query": one.query, "template": one.template}
-    if one.scenario in unseen:
-        row["tags"] = ["unseen"]
-    if one.scenario in unseen or one.partition != "train" or at % 2:
+    if one.scenario in tags:
+        row["tags"] = [tags[one.scenario]]
+    if one.scenario in tags or one.partition != "train" or at % 2:
         row["answers"] = [answer_json(one.call)]
     return row
 

@@ -20,13 +20,15 @@ profile: tiny
 prompt: {describe: false, history_turns: 1, answer: json, rules: [], max_pool_tokens: 2000}
 dataset:
   source: home_assistant
+  lists: oracle
   num_candidates: 6
   hard_share: 0.6
   ood_seen_share: 0.35
   home_assistant: {language: en, follow_up_share: 0.12, distractor_share: 0.08, nickname_share: 0.12,
-    no_function_share: 0.06, unclear_share: 0.04, decoration_share: 0.25, test_template_share: 0.15,
-    dev_template_share: 0.08, held_out_share: 0.2}
-  massive: {path: nowhere.jsonl, ood_scenarios: [music]}
+    no_function_share: 0.06, missing_share: 0.3, unclear_share: 0.04, decoration_share: 0.25, test_template_share: 0.15,
+    dev_template_share: 0.08, expert_template_share: 0.08, held_out_share: 0.2,
+    dev_ood_functions: [unlock_door, get_date]}
+  massive: {path: nowhere.jsonl, ood_scenarios: [music], dev_ood_scenarios: [alarm]}
   own: {functions: f.json, queries: q.jsonl, verdicts: null, knowledge: null}
 """
 FILES = {
@@ -40,6 +42,7 @@ FILES = {
     "verdicts.jsonl",
     "injections.jsonl",
     "dev.jsonl",
+    "dev_ood.jsonl",
     "test.jsonl",
     "ood.jsonl",
     "stats.json",
@@ -51,7 +54,7 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "tiny.yaml").write_text(
-        "sizes: {dataset: {train: 300, expert: 60, dev: 40, test: 60, ood: 60}}\n"
+        "sizes: {dataset: {train: 300, expert: 60, dev: 40, dev_ood: 30, test: 60, ood: 60}}\n"
         "base: {llm: path:m, student: path:m, encoder: path:m, online: false}\n"
     )
     monkeypatch.chdir(tmp_path)
@@ -77,6 +80,10 @@ def test_dataset_stage_hides_the_training_labels(project):
     stats = json.loads((project / "out" / "stats.json").read_text())
     assert stats["test_size"] == 60 and stats["functions"] == len(pool)
     assert stats["splits"]["ood"]["tags"]["seen"] == pytest.approx(0.35, abs=0.01)
+    assert {split: stats["splits"][split]["offered"] for split in ("train", "dev_ood", "ood")} == dict.fromkeys(
+        ("train", "dev_ood", "ood"), 6
+    )
+    assert set(stats["splits"]) == {"train", "expert", "dev", "dev_ood", "test", "ood"}
 
 
 def test_without_a_source_of_general_functions_both_files_are_there_and_empty(project):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from stages import bench, evaluate, sft
 from supertiny.core.errors import UserError
+from supertiny.core.files import read_jsonl
 from supertiny.model.flops import cost
 from tests.project import TOP, bytes_of, changed, have_base, have_dataset, smoke_project
 
@@ -89,7 +90,9 @@ def test_evaluate_cost_and_bench_agree_on_one_model(project):
     evaluate.main(**system, out=results)
     rates = json.loads((results / "rates.json").read_text())
     assert (rates["test"]["n"], rates["ood"]["n"]) == (6, 6)
-    assert rates["ood_seen"]["n"] + rates["ood_unseen"]["n"] == 6
+    ood = [row for _, row in read_jsonl(DATA / "ood.jsonl")][:6]
+    refused = sum("refusal" in row["tags"] for row in ood)
+    assert rates["ood_seen"]["n"] + rates["ood_unseen"]["n"] + refused == 6
     answers = [json.loads(line) for line in (results / "answers.jsonl").read_text().splitlines()]
     assert sum(row["correct"] for row in answers[:6]) / 6 == pytest.approx(rates["test"]["ar"], abs=1e-4)
 

@@ -18,7 +18,7 @@ DATA, MODELS = Path("data/dataset"), Path("data/models")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     def change(params, profile):
-        params["dataset"] |= {"source": "own", "num_candidates": 3}
+        params["dataset"] |= {"source": "own", "lists": "oracle", "num_candidates": 3}
         profile["sizes"]["prototype"]["train"] = 12
         profile["sizes"]["rft"]["labelled"] = 4
 

@@ -25,13 +25,12 @@ HOME, DATA = Path("data/models"), Path("data/dataset")
 def main(
     query: str,
     room: str | None = None,
-    time: str | None = None,
     earlier: str | None = None,
     earlier_answer: str | None = None,
     model: str = "sft",
     by: str | None = None,
 ) -> None:
-    """Answer `query`, said in `room` at `time` after the turn `earlier` (and its answer, as JSON).
+    """Answer `query`, said in `room` after the turn `earlier` (and its answer, as JSON).
 
     `model`: a name under data/models. `by`: who chooses the functions it is offered: classifier, embedding (of the
     dialogue), described or optimized (by an API description that the base model or the trained describer writes);
@@ -53,7 +52,7 @@ def main(
         prompt=prompt,
         ask=lambda request: generate(folder, [request], decode, machine)[0],
     )
-    context = {key: value for key, value in {"room": room, "time": time}.items() if value}
+    context = {"room": room} if room else {}
     history = (Turn(earlier, answer),) if earlier and answer else ()
     for step, found in steps(Example(id="terminal", query=query, context=context, history=history), setup):
         print(f"{step}\n" + "".join(f"    {line}\n" for line in found.splitlines()), flush=True)

@@ -59,7 +59,7 @@ class Example:
     id: str
     query: str
     context: dict[str, str] = field(default_factory=dict)
-    """what the system sees of the moment, such as {"room": "kitchen", "time": "18:05"}"""
+    """what the system sees of the moment, such as {"room": "kitchen"}"""
     history: tuple[Turn, ...] = ()
     """oldest first"""
     knowledge: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Example:
     template: str = ""
     """the sentence skeleton the query came from; splits never share one"""
     tags: tuple[str, ...] = ()
-    """such as follow_up, room, knowledge, refusal, unseen"""
+    """such as follow_up, room, knowledge, refusal, unseen (its function is never trained on)"""
 
     @property
     def skeleton(self) -> str:

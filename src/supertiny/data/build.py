@@ -12,7 +12,7 @@ from supertiny.core.calls import Call
 from supertiny.core.config import require
 from supertiny.core.files import whole_folder, write_json
 from supertiny.core.records import Example, write_examples, write_functions
-from supertiny.data.dataset import Dataset, Source
+from supertiny.data.dataset import SPLITS, Dataset, Source
 from supertiny.data.home.source import home_assistant
 from supertiny.data.own import massive, own
 from supertiny.data.verdicts import make_injections, make_verdicts
@@ -52,7 +52,7 @@ def write_dataset(out: Path, dataset: Dataset, seed: int) -> None:
         train = dataset.splits["train"]
         write_examples(folder / "train.jsonl", (replace(row, answers=()) for row in train))
         write_examples(folder / "train.reference.jsonl", train)
-        for split in ("expert", "dev", "test", "ood"):
+        for split in SPLITS[1:]:
             write_examples(folder / f"{split}.jsonl", dataset.splits[split])
         write_functions(folder / "general_functions.json", dataset.general_pool)
         write_examples(folder / "general.jsonl", dataset.general)
@@ -93,12 +93,13 @@ def calls(row: Example) -> list[Call]:
 
 
 def _split_statistics(rows: list[Example]) -> dict[str, Any]:
-    """Rows, templates, functions called, share of each tag."""
+    """Rows, templates, functions called and, at most, offered; share of each tag."""
     tags = Counter(tag for row in rows for tag in row.tags)
     return {
         "rows": len(rows),
         "templates": len({row.template for row in rows}),
         "functions": len({call.name for row in rows for call in calls(row)}),
+        "offered": max((len(row.candidates) for row in rows), default=0),
         "tags": {tag: round(tags[tag] / len(rows), 4) for tag in sorted(tags)},
     }
 

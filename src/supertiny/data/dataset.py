@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,27 @@ from supertiny.core.prompt import named, spaced
 from supertiny.core.records import Example
 from supertiny.judge.verdicts import Judged
 
+SPLITS = ("train", "expert", "dev", "dev_ood", "test", "ood")
+NEW = ("dev_ood", "ood")
+"""splits about functions that are never trained on: the first to choose by, the second for the last look"""
+DOMAIN = "domain"
+"""what the functions of all other splits are held out for: nothing"""
+LISTS = ("pool", "oracle")
+
+
+class Whole:
+    """Offers `pool` as it is: a prompt's longest part is then one text for all queries, computed once (App. J)."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def offer(self, rng: random.Random, near: str | None, without: Collection[str] = ()) -> tuple[str, ...]:
+        """Every name in the pool's order, but none of `without`."""
+        return tuple(name for name in self.pool if name not in without)
+
 
 class Oracle:
-    """Draws candidates from `pool`, which fixes who may appear (train: in-domain functions alone)."""
+    """Draws what a retriever of recall 1 would offer from `pool`, for pools that are longer than a prompt may be."""
 
     def __init__(self, pool: Pool, num_candidates: int, hard_share: float) -> None:
         self.pool = dict(pool)
@@ -26,11 +44,14 @@ class Oracle:
         self.hard_share = hard_share
         self._nearest = cache(self._rank)
 
-    def offer(
-        self, rng: random.Random, near: str, *, include: bool = True, without: Collection[str] = ()
-    ) -> tuple[str, ...]:
-        """Names in shuffled order: `near` itself where `include`, hard and random others, none of `without`."""
-        chosen = [near] if include else []
+    def offer(self, rng: random.Random, near: str | None, without: Collection[str] = ()) -> tuple[str, ...]:
+        """`near`, hard and random others, none of `without`, in the pool's order; nothing where `near` is not known.
+
+        In that order prompts begin alike wherever they offer the same.
+        """
+        if near is None:
+            return ()
+        chosen = [near] if near not in without else []
         excluded = {near, *without}
         places = min(self.num_candidates, len(self.pool)) - len(chosen)
         hard = [name for name in self._nearest(near) if name not in excluded][: 2 * self.num_candidates]
@@ -39,14 +60,41 @@ class Oracle:
         chosen += _weighted(rng, hard, weights, num_hard)
         rest = [name for name in self.pool if name not in excluded and name not in chosen]
         chosen += rng.sample(rest, min(places - num_hard, len(rest)))
-        rng.shuffle(chosen)
-        return tuple(chosen)
+        return tuple(name for name in self.pool if name in chosen)
 
     def _rank(self, near: str) -> tuple[str, ...]:
         """Every other function, nearest first."""
         target = self.pool.get(near, Function(near, ""))
         others = [name for name in self.pool if name != near]
         return tuple(sorted(others, key=lambda name: (-nearness(target, self.pool[name]), name)))
+
+
+class Lists:
+    """Which functions the rows of a split may know, and what each row is offered of them.
+
+    dev_ood adds the functions held out for it to those of the domain, ood all that are left. The pool has them in this
+    order, so that each of the three lists begins as the one before: what was computed for it serves again.
+    """
+
+    def __init__(self, cfg: "DatasetConfig", pool: Pool, held_out: Mapping[str, str]) -> None:
+        """`held_out`: function -> the split of `NEW` that is about it; all others are of the domain."""
+        levels = (DOMAIN, *NEW)
+        self.pool = {name: one for level in levels for name, one in pool.items() if held_out.get(name, DOMAIN) == level}
+        self._known: dict[str, Pool] = {}
+        self._offers: dict[str, Whole | Oracle] = {}
+        for at, level in enumerate(levels):
+            known = {name: one for name, one in self.pool.items() if held_out.get(name, DOMAIN) in levels[: at + 1]}
+            self._known[level] = known
+            oracle = cfg.lists == "oracle"
+            self._offers[level] = Oracle(known, cfg.num_candidates, cfg.hard_share) if oracle else Whole(known)
+
+    def known(self, split: str) -> Pool:
+        """All that a row of `split` may be offered or answered with."""
+        return self._known[split if split in NEW else DOMAIN]
+
+    def offer(self, split: str, rng: random.Random, near: str | None, without: Collection[str] = ()) -> tuple[str, ...]:
+        """What a row of `split` is offered that asks for `near`, or for nobody knows what (None)."""
+        return self._offers[split if split in NEW else DOMAIN].offer(rng, near, without)
 
 
 def nearness(one: Function, other: Function) -> float:
@@ -67,14 +115,13 @@ def _weighted(rng: random.Random, names: list[str], weights: list[float], count:
     return [names[i] for i in order[:count]]
 
 
-SPLITS = ("train", "expert", "dev", "test", "ood")
 Knowledge = list[tuple[str, str]]
 """(term, explanation) pairs; the explanation of a term found in a query joins the prompt"""
 
 
 @dataclass(kw_only=True, slots=True)
 class Dataset:
-    """A function pool, a knowledge base, and labelled examples under the five names of `SPLITS`."""
+    """A function pool, a knowledge base, and labelled examples under the names of `SPLITS`."""
 
     pool: dict[str, Function]
     knowledge: Knowledge
@@ -101,6 +148,8 @@ class HomeConfig:
     """rows with a named device or area that call it by its nickname"""
     no_function_share: float
     """rows answered `No appropriate function`"""
+    missing_share: float
+    """share of these that ask for a function of the pool which is not offered to them"""
     unclear_share: float
     """rows answered `Request unclear`"""
     decoration_share: float
@@ -109,14 +158,18 @@ class HomeConfig:
     """share of the templates of every function kept for test"""
     dev_template_share: float
     """share of the templates of every function kept for dev"""
+    expert_template_share: float
+    """share of the templates of every function kept for expert"""
     held_out_share: float
     """share of the home's devices that no train or expert row names"""
+    dev_ood_functions: list[str]
+    """functions of the domain that only dev_ood asks for"""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(self.language == "en", f"language: only en has a home to talk about, got {self.language!r}")
         for one in fields(self):
-            if one.name != "language":
+            if one.type is float:
                 require(0 <= getattr(self, one.name) <= 1, f"{one.name}: must lie in [0, 1]")
         used = self.follow_up_share + self.no_function_share + self.unclear_share
         require(used < 1, "follow_up_share + no_function_share + unclear_share: must be below 1")
@@ -129,7 +182,14 @@ class MassiveConfig:
     path: str
     """the official <locale>.jsonl"""
     ood_scenarios: list[str]
-    """scenarios whose intents are never trained on"""
+    """scenarios whose intents are never trained on, and only ood asks for"""
+    dev_ood_scenarios: list[str]
+    """and only dev_ood"""
+
+    def __post_init__(self) -> None:
+        """No scenario is held out for both."""
+        both = sorted(set(self.ood_scenarios) & set(self.dev_ood_scenarios))
+        require(not both, f"dev_ood_scenarios: {', '.join(both)}: also in ood_scenarios; leave it in one of them")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -156,10 +216,12 @@ class DatasetConfig:
 
     source: str
     """home_assistant | massive | own"""
+    lists: str
+    """what a row is offered. pool: all functions in one order; oracle: what a retriever of recall 1 would find"""
     num_candidates: int
-    """functions offered in the prompt of a row"""
+    """oracle, and retrievers: functions offered in the prompt of a row"""
     hard_share: float
-    """share of the distractors taken from the functions nearest to the reference"""
+    """oracle: share of the distractors taken from the functions nearest to the reference"""
     ood_seen_share: float
     """share of the OOD split whose function is in domain (issue: .25 to .5)"""
     home_assistant: HomeConfig
@@ -170,11 +232,18 @@ class DatasetConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        require(self.lists in LISTS, f"lists: {self.lists!r} is none of {', '.join(LISTS)}")
         require(self.num_candidates >= 1, f"num_candidates: must be at least 1, got {self.num_candidates}")
         require(0 <= self.hard_share <= 1, f"hard_share: must lie in [0, 1], got {self.hard_share}")
         expected = "skills, none, path:data/own/<folder> (stage `dataset` reruns as it changes) or hf:<repo>@<revision>"
         require(bool(_GENERAL.fullmatch(self.general)), f"general: expected {expected}, got {self.general!r}")
         require(0.25 <= self.ood_seen_share <= 0.5, f"ood_seen_share: must lie in [.25, .5], got {self.ood_seen_share}")
+        refused = self.home_assistant.no_function_share + self.home_assistant.unclear_share
+        why = f"the unseen functions' share of ood is what ood_seen_share ({self.ood_seen_share}) leaves beside them"
+        require(
+            refused + self.ood_seen_share < 1,
+            f"home_assistant.no_function_share + unclear_share: {refused:g} is too much: {why}; lower one of them",
+        )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -184,6 +253,7 @@ class DatasetSizes:
     train: int
     expert: int
     dev: int
+    dev_ood: int
     test: int
     ood: int
     general: int = 0
@@ -198,6 +268,12 @@ class DatasetSizes:
 
 Source = Callable[[DatasetConfig, DatasetSizes, int], Dataset]
 """(parameters, sizes, seed) -> the same dataset every time"""
+
+
+def spread(parts: Sequence[Sequence[Example]]) -> list[Example]:
+    """The rows of all parts, each spread evenly among the others: stages measure the first, and shares hold there."""
+    placed = [((at + 0.5) / len(part), row) for part in parts for at, row in enumerate(part)]
+    return [row for _, row in sorted(placed, key=lambda one: one[0])]
 
 
 def must_be_file(parameter: str, path: str | None) -> None:

@@ -9,14 +9,14 @@
                 its row brings, and the row is tagged `knowledge`; optional
 
 Rows without answers join the unlabelled training pool. Labelled rows share out over expert, dev, test and
-train, those of judged replies to expert; those tagged `unseen` form the ood split, and their functions are never
-trained on.
+train, those of judged replies to expert; those tagged `unseen` form the ood split, those tagged `unseen_dev` the
+dev_ood split, and their functions are never trained on.
 """
 
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,16 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.dataset import (
+    NEW,
     Dataset,
     DatasetConfig,
     DatasetSizes,
     Knowledge,
-    Oracle,
+    Lists,
     lookup,
     must_be_file,
     read_knowledge,
+    spread,
 )
 from supertiny.judge.verdicts import Judged, read_judged
 
@@ -56,36 +58,39 @@ class Utterance:
 
 
 def massive(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
-    """The file's own partitions; scenarios in `ood_scenarios` appear in the ood split alone."""
+    """The file's own partitions; held-out scenarios appear in the split alone that they are held out for."""
     must_be_file("dataset.massive.path", cfg.massive.path)
     rng = random.Random(f"massive:{seed}")
     utterances = read_utterances(Path(cfg.massive.path))
-    held_out = set(cfg.massive.ood_scenarios)
+    held_out = dict.fromkeys(cfg.massive.ood_scenarios, "ood") | dict.fromkeys(cfg.massive.dev_ood_scenarios, "dev_ood")
     known = {u.scenario for u in utterances}
-    if missing := held_out - known:
-        raise UserError(f"{cfg.massive.path}: no scenario {sorted(missing)[0]!r} (dataset.massive.ood_scenarios)")
-    pool = build_pool(utterances)
+    for scenario, split in held_out.items():
+        if scenario not in known:
+            raise UserError(f"{cfg.massive.path}: no scenario {scenario!r} (dataset.massive.{split}_scenarios)")
     parts = _apart([u for u in utterances if u.scenario not in held_out])
     for part in parts.values():
         rng.shuffle(part)
-    unseen = [u for u in utterances if u.scenario in held_out and u.partition == "test"]
-    rng.shuffle(unseen)
+    expert = parts["train"][: sizes.expert]
     num_seen = round(sizes.ood * cfg.ood_seen_share)
     chosen = {
-        "train": parts["train"][sizes.expert :][: sizes.train],
-        "expert": parts["train"][: sizes.expert],
+        "train": _without(expert, parts["train"][sizes.expert :])[: sizes.train],
+        "expert": expert,
         "dev": parts["dev"][: sizes.dev],
         "test": parts["test"][: sizes.test],
-        "ood": parts["test"][sizes.test :][:num_seen] + unseen[: sizes.ood - num_seen],
     }
+    for split, partition, size in (("dev_ood", "dev", sizes.dev_ood), ("ood", "test", sizes.ood - num_seen)):
+        unseen = [u for u in utterances if held_out.get(u.scenario) == split and u.partition == partition]
+        rng.shuffle(unseen)
+        chosen[split] = _without(parts["train"], unseen)[:size]
+    chosen["ood"] += parts["test"][sizes.test :][:num_seen]
     rng.shuffle(chosen["ood"])
-    in_domain = {name: function for name, function in pool.items() if function.domain not in held_out}
-    oracles = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, in_domain), (True, pool))}
+    pool = build_pool(utterances)
+    lists = Lists(cfg, pool, {n: held_out[one.domain] for n, one in pool.items() if one.domain in held_out})
     splits = {
-        split: [_row(rng, split, i, u, oracles[split == "ood"], held_out) for i, u in enumerate(rows)]
+        split: [_row(rng, split, i, u, lists, u.scenario in held_out) for i, u in enumerate(rows)]
         for split, rows in chosen.items()
     }
-    return Dataset(pool=pool, knowledge=[], splits=splits)
+    return Dataset(pool=lists.pool, knowledge=[], splits=splits)
 
 
 def read_utterances(path: Path) -> list[Utterance]:
@@ -140,15 +145,20 @@ def _apart(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
     return parts
 
 
-def _row(rng: random.Random, split: str, number: int, u: Utterance, oracle: Oracle, held_out: set[str]) -> Example:
-    tags = (("unseen" if u.scenario in held_out else "seen"),) if split == "ood" else ()
+def _without(others: list[Utterance], utterances: list[Utterance]) -> list[Utterance]:
+    """Those whose template none of the `others` has."""
+    said = {u.template.lower() for u in others}
+    return [u for u in utterances if u.template.lower() not in said]
+
+
+def _row(rng: random.Random, split: str, number: int, u: Utterance, lists: Lists, unseen: bool) -> Example:
     return Example(
         id=f"{split}-{number:05d}",
         query=u.query,
-        candidates=oracle.offer(rng, u.call.name),
+        candidates=lists.offer(split, rng, u.call.name),
         answers=(u.call,),
         template=u.template,
-        tags=tags,
+        tags=(("unseen" if unseen else "seen"),) if split in NEW else (),
     )
 
 
@@ -165,20 +175,43 @@ def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     path = Path(cfg.own.queries)
     knowledge = read_knowledge(Path(cfg.own.knowledge)) if cfg.own.knowledge else []
     rows = [_explained(row, knowledge) for row in read_examples(path, pool)]
-    unseen = [row for row in rows if "unseen" in row.tags]
-    hidden = _called(unseen)
-    for row in rows:
-        if "unseen" not in row.tags and (name := next(iter(_called([row]) & hidden), "")):
-            raise UserError(f"{path}, id {row.id!r}: field 'answers': {name!r} is also called by a row tagged unseen")
-    seen = {name: function for name, function in pool.items() if name not in hidden}
+    held_out = _held_out(rows, path)
     rng = random.Random(f"own:{seed}")
-    seen_rows = [row for row in rows if "unseen" not in row.tags]
+    seen_rows = [row for row in rows if not _about(row)]
     verdicts = _verdicts(cfg.own.verdicts, seen_rows)
     splits = _share_out(seen_rows, sizes, rng, path, {verdict.example for verdict in verdicts or ()})
-    splits["ood"] = _ood(unseen, splits["test"], sizes.ood, cfg.ood_seen_share, rng)
-    offers = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, seen), (True, pool))}
-    offered = {split: [_offer(rng, row, offers[split == "ood"]) for row in part] for split, part in splits.items()}
-    return Dataset(pool=pool, knowledge=knowledge, splits=offered, verdicts=verdicts)
+    for split, like, size, share in (
+        ("dev_ood", "dev", sizes.dev_ood, 0.0),
+        ("ood", "test", sizes.ood, cfg.ood_seen_share),
+    ):
+        splits[split] = _new([row for row in rows if _about(row) == split], splits[like], size, share, rng)
+    lists = Lists(cfg, pool, held_out)
+    offered = {split: [_offer(rng, row, split, lists) for row in part] for split, part in splits.items()}
+    return Dataset(pool=lists.pool, knowledge=knowledge, splits=offered, verdicts=verdicts)
+
+
+TAGGED = {"unseen": "ood", "unseen_dev": "dev_ood"}
+"""tag of a row whose function is never trained on -> the split of such rows"""
+
+
+def _about(row: Example) -> str:
+    """The split that a tag names; none for most rows."""
+    return next((split for tag, split in TAGGED.items() if tag in row.tags), "")
+
+
+def _held_out(rows: Sequence[Example], path: Path) -> dict[str, str]:
+    """Function -> the split that all rows are tagged for that call it; what is tagged is measured on, so labelled."""
+    found = {name: (_about(row), tag) for tag in TAGGED for row in rows if tag in row.tags for name in _called([row])}
+    for row in rows:
+        if _about(row) and not row.answers:
+            why = f"a row tagged {' or '.join(TAGGED)} is one to measure on; label it, or take the tag off"
+            raise UserError(f"{path}, id {row.id!r}: field 'answers': {why}")
+        for name in sorted(_called([row]) & found.keys()):
+            split, tag = found[name]
+            if _about(row) != split:
+                why = f"{name!r} is also called by a row tagged {tag}; tag all rows of a function so, or none"
+                raise UserError(f"{path}, id {row.id!r}: field 'answers': {why}")
+    return {name: split for name, (split, _) in found.items()}
 
 
 def _explained(row: Example, knowledge: Knowledge) -> Example:
@@ -234,27 +267,37 @@ def _take(groups: list[list[Example]], room: int) -> list[Example]:
     return taken
 
 
-def _ood(unseen: list[Example], test: list[Example], size: int, seen_share: float, rng: random.Random) -> list[Example]:
-    """Unseen rows with test rows (renamed) at `seen_share`; empty where no row is tagged unseen.
+def _new(unseen: list[Example], like: list[Example], size: int, seen_share: float, rng: random.Random) -> list[Example]:
+    """Unseen rows; of the split that it is `like`, calls at `seen_share` and as many refusals for a call as it has.
 
-    Stages measure the first rows, so both are spread evenly: the share holds of any first rows, within one row.
+    Empty where no row is unseen.
     """
-    chosen = rng.sample(unseen, min(len(unseen), round(size * (1 - seen_share))))
-    num_seen = round(len(chosen) * seen_share / (1 - seen_share))
-    seen = [replace(row, id=f"seen-{row.id}", tags=(*row.tags, "seen")) for row in test[:num_seen]]
-    rng.shuffle(seen)
-    spread = [((i + 0.5) / len(part), row) for part in (chosen, seen) for i, row in enumerate(part)]
-    return [row for _, row in sorted(spread, key=lambda placed: placed[0])]
+    calls = [row for row in like if _called([row])]
+    refused = [row for row in like if not _called([row])]
+    ratio = len(refused) / max(len(calls), 1)
+    chosen = rng.sample(unseen, min(len(unseen), round(size / (1 + ratio) * (1 - seen_share))))
+    seen = calls[: round(len(chosen) * seen_share / (1 - seen_share))]
+    borrowed = [seen, refused[: round((len(chosen) + len(seen)) * ratio)]]
+    for rows in borrowed:
+        rng.shuffle(rows)
+    parts = [chosen, *([replace(row, id=f"seen-{row.id}") for row in rows] for rows in borrowed)]
+    return [_tagged(row) for row in spread(parts)]
 
 
-def _offer(rng: random.Random, row: Example, oracle: Oracle) -> Example:
-    """The row with candidates, where it brought none and its function is known."""
-    names = sorted(_called([row]))
-    if row.candidates or not row.answers:
+def _tagged(row: Example) -> Example:
+    """The row, tagged by what its call stands for: the rates of seen and unseen functions are of calls alone."""
+    kept = [tag for tag in row.tags if tag not in TAGGED]
+    tag = ("unseen" if _about(row) else "seen") if _called([row]) else "refusal"
+    return replace(row, tags=tuple(dict.fromkeys((*kept, tag))))
+
+
+def _offer(rng: random.Random, row: Example, split: str, lists: Lists) -> Example:
+    """The row with what it is offered, where it brought no candidates."""
+    if row.candidates:
         return row
-    near = names[0] if names else rng.choice(list(oracle.pool))
-    return replace(row, candidates=oracle.offer(rng, near, include=bool(names)))
+    anything = rng.choice(list(lists.known(split))) if row.answers else None
+    return replace(row, candidates=lists.offer(split, rng, next(iter(_called([row])), anything)))
 
 
-def _called(rows: list[Example]) -> set[str]:
+def _called(rows: Sequence[Example]) -> set[str]:
     return {answer.name for row in rows for answer in row.answers[:1] if isinstance(answer, Call)}

@@ -15,6 +15,7 @@ from supertiny.core.findings import Finding, ok, warning
 from supertiny.core.prompt import named, whole
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.data.dataset import SPLITS, Dataset, DatasetSizes
+from supertiny.data.own import TAGGED
 
 SHOWN = 5
 """of a list, before "and 3 more" """
@@ -212,14 +213,18 @@ SMALL = 100
 
 def survey_splits(own: Own, dataset: Dataset, sizes: DatasetSizes, judge: str) -> list[Finding]:
     """Their sizes, what of them can be learned, and what the test would not find out."""
-    hidden = {call.name for row in own.rows if "unseen" in row.tags for call in called(row)}
+    hidden = {
+        split: {call.name for row in own.rows if tag in row.tags for call in called(row)}
+        for tag, split in TAGGED.items()
+    }
     return [
         *_terms(own, dataset),
         _sizes(dataset, sizes),
         _test(dataset),
-        _examples(dataset, hidden),
+        _examples(dataset, set().union(*hidden.values())),
         _leaks(dataset),
-        _ood(dataset, hidden),
+        _dev_ood(dataset, hidden["dev_ood"]),
+        _ood(dataset, hidden["ood"]),
         _unjudged(dataset, judge),
     ]
 
@@ -275,6 +280,13 @@ def _leaks(dataset: Dataset) -> Finding:
     said = f"{len(leaked):,} of {len(held_out):,} queries of test and dev differ from a learned one in values alone, "
     said += f"such as {leaked[0].query!r}"
     return warning("leaks", said, "name each row's sentence in field 'template': rows of one go to one split")
+
+
+def _dev_ood(dataset: Dataset, hidden: set[str]) -> Finding:
+    rows = dataset.splits["dev_ood"]
+    if not rows:
+        return ok("dev_ood", "empty: no row is tagged unseen_dev, so nothing is chosen by how new functions fare")
+    return ok("dev_ood", f"{counted(len(rows), 'query', 'queries')}; never trained on: {listed(sorted(hidden))}")
 
 
 def _ood(dataset: Dataset, hidden: set[str]) -> Finding:

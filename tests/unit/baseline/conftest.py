@@ -8,7 +8,7 @@ from tests.unit.data.conftest import make_config
 
 @pytest.fixture(scope="session")
 def home():
-    return home_assistant(make_config(), DatasetSizes(train=300, expert=30, dev=40, test=60, ood=60), 0)
+    return home_assistant(make_config(), DatasetSizes(train=300, expert=30, dev=40, dev_ood=40, test=60, ood=60), 0)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from supertiny.core.calls import Function
 from supertiny.core.errors import UserError
 from supertiny.data.build import complexity, get_source
-from supertiny.data.dataset import DatasetSizes, Oracle, lookup, nearness
+from supertiny.data.dataset import DatasetSizes, Lists, MassiveConfig, Oracle, lookup, nearness
 from tests.unit.data.conftest import make_config
 
 POOL = {
@@ -58,11 +59,12 @@ def test_oracle_recall_is_one(seed, near, num_candidates, hard_share):
     assert near in offered
     assert len(offered) == len(set(offered)) == min(num_candidates, len(POOL))
     assert offered == oracle.offer(random.Random(seed), near)
+    assert list(offered) == [name for name in POOL if name in offered], "in the pool's order"
 
 
 @given(st.integers(0, 10**6), st.sampled_from(list(POOL)))
 def test_oracle_leaves_out_what_must_not_be_offered(seed, near):
-    offered = Oracle(POOL, 4, 0.5).offer(random.Random(seed), near, include=False, without={"get_time"})
+    offered = Oracle(POOL, 4, 0.5).offer(random.Random(seed), near, without={near, "get_time"})
     assert len(offered) == 4 and not {near, "get_time"} & set(offered)
 
 
@@ -72,7 +74,36 @@ def test_hard_distractors_are_near():
     assert counts["turn_off_light"] > counts["get_time"]
 
 
-@pytest.mark.parametrize("change", [{"num_candidates": 0}, {"hard_share": 1.5}, {"ood_seen_share": 0.1}])
+@pytest.mark.parametrize("lists", ["pool", "oracle"])
+def test_each_list_begins_as_the_one_before(lists):
+    cfg = make_config(lists=lists, num_candidates=9)
+    found = Lists(cfg, POOL, {"turn_off_light": "ood", "get_time": "dev_ood"})
+    domain = ("turn_on_light", "set_light", "turn_on_fan", "open_cover", "close_cover")
+    wanted = {"train": domain, "test": domain, "dev_ood": (*domain, "get_time")}
+    wanted["ood"] = (*wanted["dev_ood"], "turn_off_light")
+    for split, names in wanted.items():
+        assert found.offer(split, random.Random(0), "set_light") == names == tuple(found.known(split))
+        assert found.offer(split, random.Random(0), "set_light", {"set_light"}) == tuple(
+            name for name in names if name != "set_light"
+        )
+    assert tuple(found.pool) == wanted["ood"]
+    assert found.offer("train", random.Random(0), None) == (domain if lists == "pool" else ())
+
+
+def test_refusals_leave_room_for_the_unseen_functions_of_ood():
+    home = replace(make_config().home_assistant, no_function_share=0.5, unclear_share=0.2)
+    with pytest.raises(UserError, match=r"no_function_share \+ unclear_share: 0\.7 is too much"):
+        make_config(home_assistant=home)
+
+
+def test_a_scenario_is_held_out_for_one_split():
+    with pytest.raises(UserError, match="dev_ood_scenarios: music: also in ood_scenarios"):
+        MassiveConfig(path="", ood_scenarios=["music", "news"], dev_ood_scenarios=["music"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"lists": "all"}, {"num_candidates": 0}, {"hard_share": 1.5}, {"ood_seen_share": 0.1}]
+)
 def test_config_ranges(change):
     with pytest.raises(UserError, match=next(iter(change))):
         make_config(**change)
@@ -80,6 +111,6 @@ def test_config_ranges(change):
 
 def test_sizes_and_source_names():
     with pytest.raises(UserError, match="dev"):
-        DatasetSizes(train=1, expert=1, dev=0, test=1, ood=1)
+        DatasetSizes(train=1, expert=1, dev=0, dev_ood=1, test=1, ood=1)
     with pytest.raises(UserError, match="'hass' is none of home_assistant, massive, own"):
         get_source("hass")

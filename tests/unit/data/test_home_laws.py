@@ -10,7 +10,7 @@ import pytest
 from supertiny.core.calls import Call, Refusal, check_call
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_examples
-from supertiny.data.dataset import lookup
+from supertiny.data.dataset import DatasetSizes, lookup
 from supertiny.data.home import dialogue, source
 from supertiny.data.home.english import in_words
 from supertiny.data.home.grammar import sentence, split_plain
@@ -18,7 +18,8 @@ from supertiny.data.home.home import build_home
 from supertiny.data.home.speaker import is_ood
 from tests.unit.data.conftest import SIZES, make_config
 
-HELD_OUT = ("dev", "test")
+APART = ("train", "expert", "dev", "test")
+DEV_OOD = set(make_config().home_assistant.dev_ood_functions)
 
 
 def rows_of(dataset, *splits):
@@ -55,9 +56,10 @@ def test_pool_is_about_the_paper_s(home_dataset):
 
 def test_splits_are_apart_by_template(home_dataset):
     templates = {split: {row.template for row in rows} for split, rows in home_dataset.splits.items()}
-    for split in HELD_OUT:
-        assert not templates[split] & (templates["train"] | templates["expert"])
-    assert not templates["dev"] & templates["test"]
+    for one, other in itertools.combinations(APART, 2):
+        assert not templates[one] & templates[other], (one, other)
+    assert not (templates["train"] | templates["expert"]) & (templates["dev_ood"] | templates["ood"])
+    assert not templates["test"] & templates["dev_ood"] and not templates["dev"] & templates["ood"]
 
 
 def blanked(text: str, kind_of: dict[str, str]) -> str:
@@ -101,14 +103,16 @@ def test_no_sentence_of_a_held_out_split_is_said_in_train(home_dataset, kind_of)
     }
     trained = said["train"] | said["expert"]
     assert len(said["test"]) > 100 and len(trained) > 500
-    assert not trained & (said["test"] | said["dev"] | said["ood"])
+    assert not trained & (said["test"] | said["dev"] | said["ood"] | said["dev_ood"])
+    assert not said["train"] & said["expert"]
     assert not said["test"] & said["dev"]
+    assert not said["dev_ood"] & (said["test"] | said["ood"])
 
 
 def test_one_sentence_has_one_owner_whatever_it_asks():
     """All templates of `sentence` stand in one split; every kind of second turn has one of its own in train."""
     ids = dialogue.follow_up_templates() + dialogue.refusal_templates()
-    home = split_plain(ids, 0, {"test": 0.15, "dev": 0.08})
+    home = split_plain(ids, 0, {"test": 0.15, "dev": 0.08, "expert": 0.08})
     owners, kinds = defaultdict(set), defaultdict(set)
     for template_id, split in home.items():
         owners[sentence(template_id)].add(split)
@@ -121,30 +125,82 @@ def test_one_sentence_has_one_owner_whatever_it_asks():
 
 def test_queries_are_not_shared_with_train(home_dataset):
     trained = {row.query.lower().strip("?.") for row in rows_of(home_dataset, "train", "expert") if not row.history}
-    tested = {row.query.lower().strip("?.") for row in rows_of(home_dataset, "dev", "test", "ood") if not row.history}
+    tested = {
+        row.query.lower().strip("?.")
+        for row in rows_of(home_dataset, "dev", "dev_ood", "test", "ood")
+        if not row.history
+    }
     assert not trained & tested
 
 
 def test_every_in_domain_function_is_trained(home_dataset):
     trained = {reference(row).name for row in home_dataset.splits["train"] if isinstance(reference(row), Call)}
-    assert trained == {name for name, f in home_dataset.pool.items() if not is_ood(f.domain)}
+    assert trained == {name for name, f in home_dataset.pool.items() if not is_ood(f.domain)} - DEV_OOD
 
 
-def test_no_unseen_function_before_the_ood_split(home_dataset):
-    hidden = {name for name, f in home_dataset.pool.items() if is_ood(f.domain)}
-    for row in rows_of(home_dataset, "train", "expert", "dev", "test"):
-        assert not hidden & set(row.candidates)
-        assert not hidden & {answer.name for answer in row.answers if isinstance(answer, Call)}
-        assert not hidden & {turn.answer.name for turn in row.history}
+def test_no_unseen_function_before_the_split_that_is_about_it(home_dataset):
+    ood = {name for name, f in home_dataset.pool.items() if is_ood(f.domain)}
+    for splits, hidden in ((APART, ood | DEV_OOD), (("dev_ood",), ood)):
+        for row in rows_of(home_dataset, *splits):
+            assert not hidden & set(row.candidates)
+            assert not hidden & {answer.name for answer in row.answers if isinstance(answer, Call)}
+            assert not hidden & {turn.answer.name for turn in row.history}
 
 
-def test_ood_mixes_seen_and_unseen(home_dataset):
-    rows = home_dataset.splits["ood"]
-    for row in rows:
-        unseen = is_ood(home_dataset.pool[reference(row).name].domain)
+def test_calls_of_ood_are_seen_or_unseen_and_those_of_dev_ood_are_of_its_functions(home_dataset):
+    trained = {name for name, f in home_dataset.pool.items() if not is_ood(f.domain)} - DEV_OOD
+    for row in rows_of(home_dataset, "ood", "dev_ood"):
+        unseen = isinstance(reference(row), Call) and reference(row).name not in trained
         assert ("unseen" in row.tags) == unseen
-        assert ("seen" in row.tags) == (not unseen)
-    assert 0.25 <= sum("seen" in row.tags for row in rows) / len(rows) <= 0.5
+        assert ("refusal" in row.tags) == (not isinstance(reference(row), Call))
+        assert ("seen" in row.tags) == (not unseen and "refusal" not in row.tags)
+    rows = home_dataset.splits["ood"]
+    for n in range(1, len(rows) + 1):
+        assert abs(sum("seen" in row.tags for row in rows[:n]) - 0.35 * n) <= 1.5, (
+            "in any first rows, as they are measured"
+        )
+    assert {reference(row).name for row in home_dataset.splits["dev_ood"] if "unseen" in row.tags} == DEV_OOD
+
+
+KINDS = {"out_of_scope": 0.06 * 0.7, "missing_function": 0.06 * 0.3, "unclear": 0.04}
+
+
+def test_all_splits_have_like_shares_of_each_refusal(home_dataset):
+    """Within half a row: a split whose refusals are rarer, or farther from what is offered, would measure a habit."""
+    for split, rows in home_dataset.splits.items():
+        for kind, share in KINDS.items():
+            assert abs(sum(kind in row.tags for row in rows) - share * len(rows)) <= 0.5, (split, kind)
+        refused = [row for row in rows if "refusal" in row.tags]
+        assert all(sum(kind in row.tags for kind in KINDS) == 1 for row in refused)
+        assert len(refused) == sum(isinstance(reference(row), Refusal) for row in rows)
+
+
+def test_half_of_what_no_home_serves_is_about_things_of_this_one(home_dataset):
+    rows = [row for row in home_dataset.splits["train"] if "out_of_scope" in row.tags]
+    assert 0.35 < sum(row.template.startswith("no function about: ") for row in rows) / len(rows) < 0.65
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["open_sesame"], "'open_sesame' is none of the domain's functions: turn_on_light, "),
+        (["next_track"], "'next_track' is none of the domain's functions"),
+        (["get_date", "get_date"], "'get_date' stands there twice; name it once"),
+        (["get_weather"], "'get_weather': no function of 'weather' is left to learn from; leave one"),
+    ],
+)
+def test_functions_held_out_for_dev_ood_are_checked_at_the_door(names, message):
+    home = replace(make_config().home_assistant, dev_ood_functions=names)
+    with pytest.raises(UserError, match=f"dataset.home_assistant.dev_ood_functions: {message}"):
+        source.home_assistant(make_config(home_assistant=home), SIZES, 0)
+
+
+def test_a_function_that_nothing_but_training_asks_for_cannot_be_held_out():
+    """Every sentence for a heater is said of lights and switches too; without templates of dev none is left."""
+    home = replace(make_config().home_assistant, dev_ood_functions=["turn_on_climate"], dev_template_share=0.0)
+    world = source.build_world(make_config(home_assistant=home), 0)
+    with pytest.raises(UserError, match="'turn_on_climate': all that asks for it is said in training too"):
+        source._dev_ood(world, 10)
 
 
 def test_every_answer_is_valid(home_dataset):
@@ -154,9 +210,27 @@ def test_every_answer_is_valid(home_dataset):
         assert len({repr(answer) for answer in row.answers}) == len(row.answers)
 
 
-def test_candidates_hold_the_reference_unless_refused(home_dataset):
-    for row in rows_of(home_dataset, *home_dataset.splits):
+def test_every_row_is_offered_the_list_of_its_split_in_one_order(home_dataset):
+    """Less what is missing and its twins, where a row is refused for that."""
+    pool = list(home_dataset.pool)
+    ood = [name for name in pool if is_ood(home_dataset.pool[name].domain)]
+    domain = [name for name in pool if name not in DEV_OOD and name not in ood]
+    assert pool == [*domain, *(name for name in pool if name in DEV_OOD), *ood]
+    lists = {**dict.fromkeys(APART, domain), "dev_ood": pool[: -len(ood)], "ood": pool}
+    for split, offered in lists.items():
+        for row in home_dataset.splits[split]:
+            gone = set(offered) - set(row.candidates)
+            assert list(row.candidates) == [name for name in offered if name not in gone]
+            assert bool(gone) == ("missing_function" in row.tags)
+
+
+def test_the_oracle_offers_few_with_the_reference_unless_refused_in_the_pool_s_order():
+    small = DatasetSizes(train=200, expert=30, dev=30, dev_ood=30, test=30, ood=30)
+    dataset = source.home_assistant(make_config(lists="oracle"), small, 0)
+    order = list(dataset.pool)
+    for row in rows_of(dataset, *dataset.splits):
         assert len(row.candidates) == len(set(row.candidates)) == 8
+        assert list(row.candidates) == sorted(row.candidates, key=order.index)
         if isinstance(reference(row), Call):
             assert reference(row).name in row.candidates
 
@@ -184,14 +258,28 @@ def test_one_wording_has_one_meaning(home_dataset):
     assert {key: calls for key, calls in meaning.items() if len(calls) > 1} == {}
 
 
-def test_the_room_is_filled_where_the_command_names_no_place(home_dataset):
-    rows = [
-        row for row in rows_of(home_dataset, *home_dataset.splits) if "room" in row.tags and "refusal" not in row.tags
-    ]
-    assert rows
-    for row in rows:
-        assert reference(row).arguments["area"] == row.context["room"]
-        assert "name" not in reference(row).arguments
+def test_room_is_the_tag_of_all_rows_whose_area_nobody_says(home_dataset):
+    """No more and no less, in every split: what hangs on the rule that a command without a place means the room."""
+    for split, rows in home_dataset.splits.items():
+        tagged = 0
+        for row in rows:
+            call = reference(row)
+            area = str(call.arguments.get("area", "")) if isinstance(call, Call) else ""
+            said = " ".join([row.query, *row.knowledge, *(repr(turn.answer) for turn in row.history)]).lower()
+            unsaid = bool(area) and area not in re.sub(r"\bin here|this room\b", "", said)
+            if (
+                "distractor" in row.tags and "room" in row.tags
+            ):  # the turn before, in the same room, may say it by chance
+                unsaid = True
+            assert ("room" in row.tags) == unsaid, row
+            if unsaid:
+                assert area == row.context["room"] and "name" not in call.arguments
+                tagged += 1
+        assert tagged, split
+
+
+def test_nothing_of_the_moment_but_the_room_is_said(home_dataset):
+    assert all(list(row.context) == ["room"] for row in rows_of(home_dataset, *home_dataset.splits))
 
 
 def test_every_value_can_be_inferred(home_dataset):

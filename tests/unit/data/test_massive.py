@@ -8,7 +8,7 @@ from supertiny.data.dataset import DatasetSizes, MassiveConfig
 from supertiny.data.own import massive, parse_annotation, read_utterances
 from tests.unit.data.conftest import make_config
 
-SIZES = DatasetSizes(train=50, expert=2, dev=3, test=4, ood=6)
+SIZES = DatasetSizes(train=50, expert=2, dev=3, dev_ood=3, test=4, ood=6)
 
 
 def line(number: int, partition: str, scenario: str, verb: str) -> dict:
@@ -26,14 +26,14 @@ def line(number: int, partition: str, scenario: str, verb: str) -> dict:
 
 
 def lines() -> list[dict]:
-    scenarios = [("alarm", "set"), ("alarm", "stop"), ("music", "play")]
-    return [line(n, ("train", "dev", "test")[n % 3], *scenarios[n % 5 % 3]) for n in range(90)]
+    scenarios = [("alarm", "set"), ("alarm", "stop"), ("music", "play"), ("iot", "dim")]
+    return [line(n, ("train", "dev", "test")[n % 3], *scenarios[n % 5 % 4]) for n in range(90)]
 
 
 def write(tmp_path, rows) -> MassiveConfig:
     path = tmp_path / "xx.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows))
-    return MassiveConfig(path=str(path), ood_scenarios=["music"])
+    return MassiveConfig(path=str(path), ood_scenarios=["music"], dev_ood_scenarios=["iot"])
 
 
 def test_parse_annotation():
@@ -49,16 +49,22 @@ def test_massive_holds_out_scenarios_and_templates(tmp_path):
     cfg = make_config(massive=write(tmp_path, lines()), num_candidates=2)
     dataset = massive(cfg, SIZES, 0)
     assert dataset == massive(cfg, SIZES, 0)
-    assert set(dataset.pool) == {"alarm_set", "alarm_stop", "music_play"}
+    assert list(dataset.pool) == ["alarm_set", "alarm_stop", "iot_dim", "music_play"]
     assert dataset.pool["alarm_set"].domain == "alarm"
     for split in ("train", "expert", "dev", "test"):
         for row in dataset.splits[split]:
-            assert row.answers[0].name != "music_play" and "music_play" not in row.candidates
+            assert row.answers[0].name in row.candidates == ("alarm_set", "alarm_stop")
+    assert dataset.splits["dev_ood"] and dataset.splits["ood"]
+    for row in dataset.splits["dev_ood"]:
+        assert (row.answers[0].name, row.tags) == ("iot_dim", ("unseen",))
+        assert row.candidates == ("alarm_set", "alarm_stop", "iot_dim")
     for row in dataset.splits["ood"]:
         assert ("unseen" in row.tags) == (row.answers[0].name == "music_play")
         assert row.answers[0].name in row.candidates
     templates = {split: {row.template for row in rows} for split, rows in dataset.splits.items()}
-    assert not templates["train"] & (templates["dev"] | templates["test"])
+    apart = [templates[split] for split in ("train", "expert", "dev", "test")]
+    assert sum(map(len, apart)) == len(set().union(*apart)), "no template is in two of them"
+    assert not (templates["train"] | templates["expert"]) & (templates["dev_ood"] | templates["ood"])
     assert all(isinstance(check_call(row.answers[0], dataset.pool), Call) for row in dataset.splits["test"])
 
 
@@ -73,5 +79,9 @@ def test_door_errors_name_line_and_field(tmp_path):
         massive(make_config(massive=write(tmp_path, rows)), SIZES, 0)
     cfg = write(tmp_path, lines())
     cfg.ood_scenarios = ["opera"]
-    with pytest.raises(UserError, match="no scenario 'opera'"):
+    with pytest.raises(UserError, match=r"no scenario 'opera' \(dataset.massive.ood_scenarios\)"):
+        massive(make_config(massive=cfg), SIZES, 0)
+    cfg = write(tmp_path, lines())
+    cfg.dev_ood_scenarios = ["opera"]
+    with pytest.raises(UserError, match=r"no scenario 'opera' \(dataset.massive.dev_ood_scenarios\)"):
         massive(make_config(massive=cfg), SIZES, 0)

@@ -2,15 +2,18 @@ import json
 
 import pytest
 
-from supertiny.core.calls import Function, Parameter
+from supertiny.core.calls import Call, Function, Parameter
 from supertiny.core.errors import UserError
 from supertiny.core.records import write_functions
 from supertiny.data.dataset import DatasetSizes, OwnConfig, lookup
 from supertiny.data.own import own
 from tests.unit.data.conftest import make_config
 
-SIZES = DatasetSizes(train=100, expert=4, dev=4, test=6, ood=6)
-POOL = {name: Function(name, name, {"x": Parameter("string", "", True)}) for name in ("brew", "grind", "clean", "heat")}
+SIZES = DatasetSizes(train=100, expert=4, dev=4, dev_ood=6, test=6, ood=6)
+POOL = {
+    name: Function(name, name, {"x": Parameter("string", "", True)})
+    for name in ("heat", "froth", "brew", "grind", "clean")
+}
 
 
 def row(number: int, name: str | None, **more) -> dict:
@@ -48,6 +51,7 @@ def test_own_splits_are_deterministic_and_apart(tmp_path):
         for r in dataset.splits[split]:
             assert "heat" not in r.candidates
             assert not r.answers or r.answers[0].name in r.candidates
+            assert r.candidates == ("froth", "brew", "grind", "clean")
     assert {"seen" in r.tags for r in dataset.splits["ood"]} == {True, False}
 
 
@@ -90,7 +94,7 @@ def test_whole_templates_fill_a_split_to_its_size_and_not_beyond(tmp_path):
     """Templates of one to four rows: what does not fit is left for the next split."""
     templates = [f"t{group}" for group in range(160) for _ in range(group % 4 + 1)]
     queries = [row(n, "brew", template=template) for n, template in enumerate(templates)]
-    sizes = DatasetSizes(train=1000, expert=61, dev=43, test=57, ood=1)
+    sizes = DatasetSizes(train=1000, expert=61, dev=43, dev_ood=1, test=57, ood=1)
     splits = own(config(tmp_path, queries), sizes, 3).splits
     assert {split: len(splits[split]) for split in ("expert", "dev", "test")} == {"expert": 61, "dev": 43, "test": 57}
     assert sum(map(len, splits.values())) == 400
@@ -132,7 +136,7 @@ def test_any_first_rows_of_ood_mix_seen_and_unseen(tmp_path):
     queries = [row(n, ("brew", "grind", "clean")[n % 3]) for n in range(200)]
     queries += [row(n, "heat", tags=["unseen"]) for n in range(200, 300)]
     cfg = config(tmp_path, queries)
-    sizes = DatasetSizes(train=100, expert=4, dev=4, test=50, ood=100)
+    sizes = DatasetSizes(train=100, expert=4, dev=4, dev_ood=30, test=50, ood=100)
     ood = own(cfg, sizes, 0).splits["ood"]
     assert (len(ood), sum("seen" in r.tags for r in ood)) == (100, 35)
     for n in range(1, 101):
@@ -140,6 +144,67 @@ def test_any_first_rows_of_ood_mix_seen_and_unseen(tmp_path):
     assert ood == own(cfg, sizes, 0).splits["ood"] != own(cfg, sizes, 1).splits["ood"]
     unseen = [r.id for r in ood if "unseen" in r.tags]
     assert unseen != sorted(unseen), "the file's order is not kept"
+
+
+def with_new(refused: int = 0) -> list[dict]:
+    """200 labelled rows, some of them refused, and 60 of a function held out for ood and for dev_ood each."""
+    queries = [row(n, ("brew", "grind", "clean")[n % 3]) for n in range(200)]
+    queries += [row(n, None, answers=["No appropriate function"]) for n in range(200, 200 + refused)]
+    queries += [row(n, "heat", tags=["unseen"]) for n in range(300, 360)]
+    return queries + [row(n, "froth", tags=["mine", "unseen_dev"]) for n in range(400, 460)]
+
+
+def test_rows_tagged_unseen_dev_are_dev_ood_and_lists_are_prefixes_of_each_other(tmp_path):
+    sizes = DatasetSizes(train=1000, expert=20, dev=40, dev_ood=30, test=50, ood=100)
+    dataset = own(config(tmp_path, with_new()), sizes, 0)
+    assert [r.answers[0].name for r in dataset.splits["dev_ood"]] == ["froth"] * 30
+    assert {r.tags for r in dataset.splits["dev_ood"]} == {("mine", "unseen")}
+    offered = {split: {r.candidates for r in part} for split, part in dataset.splits.items()}
+    domain = ("brew", "grind", "clean")
+    assert offered == {
+        **{split: {domain} for split in ("train", "expert", "dev", "test")},
+        "dev_ood": {(*domain, "froth")},
+        "ood": {(*domain, "froth", "heat")},
+    }
+    assert tuple(dataset.pool) == (*domain, "froth", "heat")
+    called = {r.answers[0].name for split in ("train", "expert", "dev", "test") for r in dataset.splits[split]}
+    assert called == set(domain)
+
+
+def test_splits_of_new_functions_get_refusals_as_the_others_have_them_tagged_neither_seen_nor_unseen(tmp_path):
+    sizes = DatasetSizes(train=1000, expert=20, dev=60, dev_ood=50, test=60, ood=50)
+    splits = own(config(tmp_path, with_new(refused=60)), sizes, 0).splits
+    for split, like in (("dev_ood", "dev"), ("ood", "test")):
+        share = sum(not isinstance(r.answers[0], Call) for r in splits[like]) / len(splits[like])
+        refused = [r for r in splits[split] if not isinstance(r.answers[0], Call)]
+        assert share > 0.1 and abs(len(refused) - share * len(splits[split])) <= 1
+        assert {r.tags for r in refused} == {("refusal",)}
+        calls = [r for r in splits[split] if isinstance(r.answers[0], Call)]
+        assert all(("unseen" in r.tags) == (r.answers[0].name in ("heat", "froth")) for r in calls)
+        assert all(("seen" in r.tags) != ("unseen" in r.tags) for r in calls)
+        assert len({r.id for r in splits[split]}) == len(splits[split])
+
+
+def test_with_the_oracle_unlabelled_rows_are_offered_nothing_and_own_candidates_stay(tmp_path):
+    queries = rows()
+    queries[0] |= {"candidates": ["grind", "brew"]}
+    for lists, unlabelled in (("pool", ("froth", "brew", "grind", "clean")), ("oracle", ())):
+        cfg = config(tmp_path, queries)
+        cfg.lists = lists
+        found = {r.id: r for part in own(cfg, SIZES, 0).splits.values() for r in part}
+        assert found["q0"].candidates == ("grind", "brew")
+        assert {found[f"q{n}"].candidates for n in range(40, 60)} == {unlabelled}
+
+
+def test_all_rows_of_a_function_are_tagged_alike(tmp_path):
+    queries = [*with_new(), row(500, "heat", tags=["unseen_dev"])]
+    with pytest.raises(UserError, match=r"id 'q\d+': field 'answers': 'heat' is also called by a row tagged unseen"):
+        own(config(tmp_path, queries), SIZES, 0)
+
+
+def test_a_row_to_measure_on_has_a_label(tmp_path):
+    with pytest.raises(UserError, match="id 'q500': field 'answers': a row tagged unseen or unseen_dev is one to"):
+        own(config(tmp_path, [*with_new(), row(500, None, tags=["unseen_dev"])]), SIZES, 0)
 
 
 def explained(tmp_path, knowledge, queries: list[dict]):

@@ -16,7 +16,7 @@ from tests.house import ROOT
 from tests.unit.commands.conftest import row, rows, write_own
 from tests.unit.data.conftest import make_config
 
-SIZES = DatasetSizes(train=300, expert=50, dev=50, test=100, ood=60)
+SIZES = DatasetSizes(train=300, expert=50, dev=50, dev_ood=40, test=100, ood=60)
 
 
 def doubts(folder, queries, judge="reference", terms=(), **descriptions) -> dict[str, str]:

@@ -262,6 +262,17 @@ _NO_FUNCTION = (
     "convert {number} miles to kilometers|what is the synonym of {word}|is it a holiday in {country} today|"
     "return the {thing} i bought|what's my bank balance|transfer {number} dollars to {person}|what's for dinner"
 )
+_NO_FUNCTION_ABOUT = (
+    "how much did the {device} cost|order a new {device}|is the {device} still under warranty|who made the {device}|"
+    "where did we buy the {device}|show me the manual of the {device}|sell the {device}|how old is the {device}|"
+    "what does the {device} weigh|find a spare part for the {device}|call someone to repair the {device}|"
+    "how do i clean the {device}|why is the {device} so loud|is there a newer model of the {device}|"
+    "write a review of the {device}|update the software of the {device}|how big is the {area}|paint the {area}|"
+    "rent out the {area}|what color are the walls in the {area}|take a picture of the {area}|"
+    "decorate the {area} for christmas|find me a carpet for the {area}|water the plants in the {area}|"
+    "how many chairs are in the {area}|who designed the {area}|measure the {area}|book a painter for the {area}"
+)
+"""about things of the home, but no function of any home: who hears a device must not call one for that alone"""
 _UNCLEAR = (
     "turn it|set the thing|uh the light thing to|set it to|turn the|can you change the|make it like before|"
     "do the other one|"
@@ -298,18 +309,20 @@ def refusal_templates() -> list[str]:
 
 _BANKS = {
     "no function": _NO_FUNCTION,
+    "no function about": _NO_FUNCTION_ABOUT,
     "unclear": _UNCLEAR,
     "unclear about": _UNCLEAR_ABOUT,
     "unclear alone": _NEEDS_HISTORY,
 }
 
 
+_NO_FUNCTION_KINDS = ("no function", "no function about")
 _UNCLEAR_KINDS = ("unclear", "unclear about", "unclear about", "unclear alone")
 
 
 def refused(rng: random.Random, refusal: Refusal, allowed: set[str], home: dict[str, list[str]]) -> tuple[str, str]:
     """(template, marked text) of a request that gets `refusal`; `home`: the devices and areas it may mention."""
-    kinds = ("no function",) if refusal is Refusal.NO_FUNCTION else _UNCLEAR_KINDS
+    kinds = _NO_FUNCTION_KINDS if refusal is Refusal.NO_FUNCTION else _UNCLEAR_KINDS
     kind = rng.choice(kinds)
     text = rng.choice([text for text in _BANKS[kind].split("|") if f"{kind}: {text}" in allowed])
     marked = text

@@ -115,6 +115,7 @@ def skeleton(marked: str) -> str:
     text = re.sub(r"[^\w{}%' ]", " ", text).replace("%", " percent")
     text = re.sub(r"\b(please|can you|could you|would you|thanks|for me|hey|ok|now|i want you to)\b", " ", text)
     text = re.sub(r"\b(the|my|our|an?|of)\b", " ", text)
+    text = re.sub(r"\b(tell me +weather) +like\b", r"\1", text)  # `surface` leaves it out
     text = re.sub(r"\b(\w{3,}[^s\W])s\b", r"\1", text)
     return re.sub(r"\s+", " ", text).strip()
 

@@ -218,7 +218,8 @@ def _domains(intent: str, block: Any, text: str) -> list[str]:
     return [domain if (intent, domain) in FUNCTION_OF else "" for domain in domains] if domains != [""] else [""]
 
 
-HELD_OUT = ("test", "dev")
+HELD_OUT = ("test", "dev", "expert")
+"""splits with templates of their own, in the order they choose; what is left is train's"""
 _SLOT = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
@@ -235,7 +236,7 @@ def sentence(template_id: str) -> str:
 
 
 def split_templates(templates: Iterable[Template], seed: int, shares: dict[str, float]) -> dict[str, str]:
-    """Template id -> train, dev or test; `shares` of every function's sentences are held out.
+    """Template id -> train, expert, dev or test; `shares` of every function's sentences are held out.
 
     Templates that say the same sentence go together.
     Train keeps at least one template of every function, of every combination of slots and every list of values in it.

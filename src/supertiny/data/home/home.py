@@ -136,12 +136,17 @@ def reference(intent: str, function: str, slots: dict[str, Scalar], room: str) -
 
 
 def right_calls(call: Call, domain: str, home: Home, pool: Pool) -> tuple[Call, ...]:
-    """`call` first, then the calls that do the same: by place, by twin function, by other units of time."""
+    """`call` first, then the calls that do the same: by place, by twin function, by other units of time.
+
+    All of them call functions of `pool`: without that of `call` there is none.
+    """
+    if call.name not in pool:
+        return ()
     found = [call]
     for step in (lambda c: _places(c, domain, home), _twins, _durations):
         found += [other for known in list(found) for other in step(known)]
     distinct: list[Call] = []
-    for other in found:
+    for other in (one for one in found if one.name in pool):
         other = ordered(other, pool)
         if other not in distinct and not isinstance(check_call(other, pool), Malformed):
             distinct.append(other)

@@ -1,13 +1,14 @@
-"""The home_assistant source: five splits of a home's dialogue, apart by template and by skeleton."""
+"""The home_assistant source: the splits of a home's dialogue, apart by template and by skeleton."""
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from supertiny.core.calls import Answer, Call, Function, Refusal
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, Turn
-from supertiny.data.dataset import Dataset, DatasetConfig, DatasetSizes, Oracle, lookup
+from supertiny.data.dataset import DOMAIN, Dataset, DatasetConfig, DatasetSizes, HomeConfig, Lists, lookup, spread
 from supertiny.data.home import dialogue
 from supertiny.data.home.dialogue import follow_up, refused
 from supertiny.data.home.english import MARK, decorate, skeleton, surface
@@ -20,6 +21,27 @@ Meaning = tuple[str, tuple[tuple[str, str], ...]]
 """a call without its values: function, and where each argument's value comes from"""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that are drawn together: a split, or one of the two parts of ood."""
+
+    split: str
+    owner: str
+    """whose templates and sentences it says"""
+    about: str = DOMAIN
+    """what the functions it asks for are held out for"""
+    tag: str = ""
+    """of its calls, where functions decide what is measured"""
+
+
+PARTS = {
+    **{split: Part(split, split) for split in ("train", "expert", "dev", "test")},
+    "dev_ood": Part("dev_ood", "dev", "dev_ood", "unseen"),
+    "seen": Part("ood", "test", DOMAIN, "seen"),
+    "unseen": Part("ood", "test", "ood", "unseen"),
+}
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """The shared state of a run of the source; the splits are drawn from it one after the other."""
@@ -27,34 +49,23 @@ class World:
     cfg: DatasetConfig
     seed: int
     speaker: Speaker
-    pool: dict[str, Function]
+    lists: Lists
+    held_out: dict[str, str]
+    """function -> the split that is about it, of those that are never trained on"""
     owner: dict[str, str]
-    """template -> train, dev or test; a template of OOD functions alone has no owner"""
-    oracles: dict[bool, Oracle]
-    """whether OOD functions may be offered -> who offers"""
+    """template -> train, expert, dev or test; a template of held-out functions alone has no owner"""
     claimed: dict[str, str] = field(default_factory=dict)
-    """skeleton -> the held-out split that says it; train never does"""
-    trained: set[str] = field(default_factory=set)
-    """skeletons of train and expert"""
+    """skeleton -> the owner who says it; no other does"""
     meanings: dict[str, Meaning] = field(default_factory=dict)
     """delexicalised request -> its one meaning"""
 
-    def may_say(self, split: str, marked: str) -> bool:
-        """Whether `split` may hold this sentence: held-out skeletons stay out of train, and the reverse."""
-        said = skeleton(marked)
-        if split in ("train", "expert"):
-            return said not in self.claimed
-        return said not in self.trained and self.claimed.get(said, split) in (
-            split,
-            "test" if split == "seen" else split,
-        )
+    def may_say(self, owner: str, marked: str) -> bool:
+        """Whether this sentence is still anybody's, or the owner's own."""
+        return self.claimed.get(skeleton(marked), owner) == owner
 
-    def say(self, split: str, marked: str) -> None:
-        """Record that `split` holds this sentence."""
-        if split in ("train", "expert"):
-            self.trained.add(skeleton(marked))
-        elif split in ("test", "dev"):
-            self.claimed[skeleton(marked)] = split
+    def say(self, owner: str, marked: str) -> None:
+        """Record that the owner says this sentence."""
+        self.claimed[skeleton(marked)] = owner
 
     def means(self, marked: str, answer: Answer) -> bool:
         """Whether the wording has meant this before, or nothing yet (then it does from now on)."""
@@ -64,15 +75,37 @@ class World:
 
 def build_world(cfg: DatasetConfig, seed: int) -> World:
     """The home of `seed`, its functions, and the split of every template."""
-    shares = {"test": cfg.home_assistant.test_template_share, "dev": cfg.home_assistant.dev_template_share}
-    home = build_home(seed, cfg.home_assistant.held_out_share)
-    speaker = Speaker(home, cfg.home_assistant.nickname_share)
+    home_cfg = cfg.home_assistant
+    shares = {
+        "test": home_cfg.test_template_share,
+        "dev": home_cfg.dev_template_share,
+        "expert": home_cfg.expert_template_share,
+    }
+    home = build_home(seed, home_cfg.held_out_share)
+    speaker = Speaker(home, home_cfg.nickname_share)
     pool = build_pool(speaker.slots_of(), enums(speaker.templates))
-    in_domain = {name: function for name, function in pool.items() if not is_ood(function.domain)}
-    owner = split_templates([t for t in speaker.templates if t.function in in_domain], seed, shares)
+    held_out = {name: "ood" for name, function in pool.items() if is_ood(function.domain)}
+    _must_be_of_the_domain(home_cfg.dev_ood_functions, {name: pool[name] for name in pool if name not in held_out})
+    held_out |= dict.fromkeys(home_cfg.dev_ood_functions, "dev_ood")
+    owner = split_templates([t for t in speaker.templates if t.function not in held_out], seed, shares)
     owner |= split_plain(dialogue.follow_up_templates() + dialogue.refusal_templates(), seed, shares)
-    offers = {ood: Oracle(p, cfg.num_candidates, cfg.hard_share) for ood, p in ((False, in_domain), (True, pool))}
-    return World(cfg=cfg, seed=seed, speaker=speaker, pool=pool, owner=owner, oracles=offers)
+    return World(cfg=cfg, seed=seed, speaker=speaker, lists=Lists(cfg, pool, held_out), held_out=held_out, owner=owner)
+
+
+def _must_be_of_the_domain(names: list[str], domain: Mapping[str, Function]) -> None:
+    """The functions held out for dev_ood are known, each named once, and of every kind of thing one is left."""
+    where = "params.yaml: dataset.home_assistant.dev_ood_functions"
+    for at, name in enumerate(names):
+        if name not in domain:
+            raise UserError(f"{where}: {name!r} is none of the domain's functions: {', '.join(domain)}")
+        if name in names[:at]:
+            raise UserError(f"{where}: {name!r} stands there twice; name it once")
+    left = {function.domain for name, function in domain.items() if name not in names}
+    for name in names:
+        if domain[name].domain not in left:
+            raise UserError(
+                f"{where}: {name!r}: no function of {domain[name].domain!r} is left to learn from; leave one"
+            )
 
 
 def _wording(marked: str) -> str:
@@ -90,10 +123,9 @@ def _meaning(marked: str, answer: Answer) -> Meaning:
 
 MAX_TRIES = 2000
 """draws for one row before a split is given up as too small"""
-MISSING_SHARE = 0.2
-"""share of the `No appropriate function` rows that ask for a function of the pool which is not offered: a retriever's
-miss, about one row in a hundred, which is still more than the trained retriever's at eight candidates"""
-_OWNER = {"train": "train", "expert": "train", "dev": "dev", "test": "test", "seen": "test"}
+FOLLOW_UP, OUT_OF_SCOPE, MISSING, UNCLEAR, PLAIN = "follow_up", "out_of_scope", "missing_function", "unclear", "plain"
+"""kinds of rows; all but the last are tags too. Missing: what is asked for is in the pool, but it and what could do the
+same are not offered, as when a retriever misses it: the nearest that a request comes to a function and is refused"""
 _WHOLE_HOUSE = re.compile(r"\b(all|every)\b(?!.*\b(here|room)\b)")
 """a command for the whole house takes no area, so such words never mean the speaker's room"""
 
@@ -114,17 +146,18 @@ class Draft:
 
 
 class Drawer:
-    """Draws rows for `split`: train, expert, dev, test, or the two parts of ood, seen and unseen."""
+    """Draws the rows of a part."""
 
-    def __init__(self, world: World, split: str) -> None:
-        self.world, self.split = world, split
-        self.rng = random.Random(f"{world.seed}:{split}")
-        self.known = split in ("train", "expert")
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name, self.part = world, name, PARTS[name]
+        self.rng = random.Random(f"{world.seed}:{name}")
+        self.known = name in ("train", "expert")
         self.cfg = world.cfg.home_assistant
+        self.pool = world.lists.known(self.part.split)
         self.templates = self._templates()
         self.functions = list(self.templates)
-        self.weights = [weight(world.pool[name]) for name in self.functions]
-        self.allowed = {name for name, owner in world.owner.items() if owner == _OWNER.get(split)}
+        self.weights = [weight(self.pool[name]) for name in self.functions]
+        self.allowed = {name for name, owner in world.owner.items() if owner == self.part.owner}
         devices = [d for group in ("light", "switch", "fan", "cover") for d in world.speaker.home.devices[group]]
         self.mentioned = {
             "device": [d.name for d in devices if not (self.known and d.held_out)],
@@ -134,56 +167,47 @@ class Drawer:
         self.knowledge = self.nicknames + world.speaker.home.inventory()
         self.spoken: set[tuple[str, str, str]] = set()
 
-    def rows(self, size: int) -> list[Example]:
-        """`size` different rows."""
+    def rows(self, wanted: Mapping[str, int]) -> list[Example]:
+        """Different rows, as many of each kind as are wanted, in random order."""
+        kinds = [kind for kind, count in wanted.items() for _ in range(count)]
+        self.rng.shuffle(kinds)
         rows: list[Example] = []
-        while len(rows) < size:
-            kind = self._kind()
+        for kind in kinds:
             drafts = (self._draft(kind) for _ in range(MAX_TRIES))
             draft = next((draft for draft in drafts if draft is not None and self._admit(draft)), None)
             if draft is None:
-                raise UserError(f"dataset: only {len(rows)} of {size} different {self.split} rows found; ask for fewer")
-            rows.append(self._row(draft, f"{self.split}-{len(rows):05d}"))
+                found = f"only {len(rows)} of {len(kinds)} different {self.name} rows found"
+                raise UserError(f"dataset: {found}; ask for fewer")
+            rows.append(self._row(draft, f"{self.name}-{len(rows):05d}"))
         return rows
 
     def _templates(self) -> dict[str, list[Template]]:
-        """Function -> the templates this split may use."""
-        world, found = self.world, {}
+        """Function -> the templates this part may use: its owner's, and those that nobody else says."""
+        world, mine, found = self.world, self.part.owner, {}
         for name, templates in world.speaker.by_function.items():
-            if name not in world.pool or is_ood(world.pool[name].domain) != (self.split == "unseen"):
-                continue
-            if self.split == "unseen":
-                mine = [t for t in templates if world.owner.get(t.id) != "train"] or templates
-            else:
-                mine = [t for t in templates if world.owner[t.id] == _OWNER[self.split]]
-            if mine:
-                found[name] = mine
-        return found
-
-    def _kind(self) -> str:
-        """The kind of the next row, by the shares; ood rows are plain."""
-        cfg = self.cfg
-        shares = [cfg.follow_up_share, cfg.no_function_share, cfg.unclear_share]
-        kinds = ("follow", "no function", "unclear", "plain")
-        return "plain" if self.split in ("seen", "unseen") else self.rng.choices(kinds, [*shares, 1 - sum(shares)])[0]
+            if name in self.pool and world.held_out.get(name, DOMAIN) == self.part.about:
+                found[name] = [t for t in templates if world.owner.get(t.id, mine) == mine]
+        return {name: templates for name, templates in found.items() if templates}
 
     def _draft(self, kind: str) -> Draft | None:
         """One try at a row of `kind`."""
-        if kind == "follow":
+        if kind == FOLLOW_UP:
             return self._second_turn()
-        if kind == "unclear":
+        if kind == UNCLEAR:
             return self._refused(Refusal.UNCLEAR)
-        if kind == "no function" and self.rng.random() >= MISSING_SHARE:
-            return self._refused(Refusal.NO_FUNCTION)
-        return self._plain(missing=kind == "no function")
+        return self._refused(Refusal.NO_FUNCTION) if kind == OUT_OF_SCOPE else self._plain(kind == MISSING)
 
-    def _request(self) -> Request | None:
-        """A request this split may say, or None."""
-        name = self.rng.choices(self.functions, self.weights)[0]
+    def can_ask_for(self, name: str) -> bool:
+        """Whether one of many tries at a request for function `name` may be said."""
+        return name in self.functions and any(self._request(name) for _ in range(MAX_TRIES))
+
+    def _request(self, name: str = "") -> Request | None:
+        """A request this part may say, for function `name` or any, or None."""
+        name = name or self.rng.choices(self.functions, self.weights)[0]
         request = self.world.speaker.request(self.rng, self.templates[name], self.known)
-        request = replace(request, call=ordered(request.call, self.world.pool))
+        request = replace(request, call=ordered(request.call, self.pool))
         whole_house = "room" in request.tags and _WHOLE_HOUSE.search(surface(request.marked).lower())
-        fits = self.world.may_say(self.split, request.marked) and self.world.means(request.marked, request.call)
+        fits = self.world.may_say(self.part.owner, request.marked) and self.world.means(request.marked, request.call)
         return request if fits and not whole_house else None
 
     def _plain(self, missing: bool) -> Draft | None:
@@ -192,7 +216,7 @@ class Drawer:
             return None
         history = self._distractor(request.room)
         answers: tuple[Answer, ...] = (Refusal.NO_FUNCTION,) if missing else self._answers(request.call, request.domain)
-        tags = ("refusal", "missing_function") if missing else request.tags
+        tags = ("refusal", MISSING) if missing else request.tags
         return Draft(
             template=request.template,
             marked=request.marked,
@@ -219,7 +243,7 @@ class Drawer:
         others = speaker.others(request.call, request.domain, self.known)
         turn = follow_up(self.rng, request.call, others, speaker.areas(request.call), self.allowed)
         answers = self._answers(turn.call, request.domain) if turn else ()
-        if turn is None or not answers:  # no answers: the function cannot take what the turn before says
+        if turn is None or not answers:  # no answers: the function is held out, or cannot take what was said before
             return None
         return Draft(
             template=turn.template,
@@ -227,7 +251,7 @@ class Drawer:
             answers=answers,
             room=request.room,
             near=answers[0].name,
-            tags=("follow_up",),
+            tags=(FOLLOW_UP,),
             history=((request.marked, request.call),),
         )
 
@@ -241,17 +265,17 @@ class Drawer:
             answers=(refusal,),
             room=room,
             near=self.rng.choice(self.functions),
-            tags=("refusal", "out_of_scope") if refusal is Refusal.NO_FUNCTION else ("refusal",),
+            tags=("refusal", OUT_OF_SCOPE if refusal is Refusal.NO_FUNCTION else UNCLEAR),
             history=history,
         )
 
     def _answers(self, call: Call, domain: str) -> tuple[Call, ...]:
-        return right_calls(call, domain, self.world.speaker.home, self.world.pool)
+        return right_calls(call, domain, self.world.speaker.home, self.pool)
 
     def _admit(self, draft: Draft) -> bool:
         """Whether the row is new and keeps the splits apart; if so, it counts as said."""
         texts = [draft.marked, *(text for text, _ in draft.history)]
-        if not all(self.world.may_say(self.split, text) for text in texts):
+        if not all(self.world.may_say(self.part.owner, text) for text in texts):
             return False
         earlier = surface(draft.history[0][0]).lower() if draft.history else ""
         room = draft.room if self.known or "room" in draft.tags else ""
@@ -260,7 +284,7 @@ class Drawer:
             return False
         self.spoken.add(key)
         for text in texts:
-            self.world.say(self.split, text)
+            self.world.say(self.part.owner, text)
         return True
 
     def _row(self, draft: Draft, row_id: str) -> Example:
@@ -271,13 +295,12 @@ class Drawer:
         found = lookup(query, self.knowledge)
         tags = [tag for tag in draft.tags if tag != "knowledge"]
         tags += ["knowledge"] if lookup(query, self.nicknames) else []
-        tags += ["distractor"] if history and "follow_up" not in tags else []
-        tags += [self.split] if self.split in ("seen", "unseen") else []
-        minute = self.rng.randrange(6 * 60, 24 * 60)
+        tags += ["distractor"] if history and FOLLOW_UP not in tags else []
+        tags += [self.part.tag] if self.part.tag and "refusal" not in tags else []
         return Example(
             id=row_id,
             query=query,
-            context={"room": draft.room, "time": f"{minute // 60:02d}:{minute % 60:02d}"},
+            context={"room": draft.room},
             history=history,
             knowledge=found,
             candidates=self._candidates(draft),
@@ -287,20 +310,50 @@ class Drawer:
         )
 
     def _candidates(self, draft: Draft) -> tuple[str, ...]:
-        oracle = self.world.oracles[self.split in ("seen", "unseen")]
-        missing = "missing_function" in draft.tags
-        return oracle.offer(self.rng, draft.near, include=not missing, without=twins(draft.near) if missing else ())
+        without = {draft.near, *twins(draft.near)} if MISSING in draft.tags else ()
+        return self.world.lists.offer(self.part.split, self.rng, draft.near, without)
+
+
+def refusals(cfg: HomeConfig, size: int) -> dict[str, int]:
+    """Refusals of each kind in a split of `size` rows: alike in all, or one split would measure another's habits."""
+    shares = {
+        OUT_OF_SCOPE: cfg.no_function_share * (1 - cfg.missing_share),
+        MISSING: cfg.no_function_share * cfg.missing_share,
+        UNCLEAR: cfg.unclear_share,
+    }
+    return {kind: round(share * size) for kind, share in shares.items()}
 
 
 def home_assistant(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
-    """Sample the package's grammar in the home of `seed`; test and dev claim their skeletons before train is drawn."""
-    world = build_world(cfg, seed)
+    """Sample the package's grammar in the home of `seed`; what is held out claims its sentences before train does."""
+    world, home_cfg = build_world(cfg, seed), cfg.home_assistant
     splits = {}
-    for split, size in (("test", sizes.test), ("dev", sizes.dev), ("train", sizes.train), ("expert", sizes.expert)):
-        splits[split] = Drawer(world, split).rows(size)
-    num_seen = round(sizes.ood * cfg.ood_seen_share)
-    mixed = Drawer(world, "seen").rows(num_seen) + Drawer(world, "unseen").rows(sizes.ood - num_seen)
-    random.Random(f"ood:{seed}").shuffle(mixed)
-    splits["ood"] = [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(mixed)]
+    for split, size in (("test", sizes.test), ("dev", sizes.dev), ("expert", sizes.expert), ("train", sizes.train)):
+        wanted = {FOLLOW_UP: round(home_cfg.follow_up_share * size), **refusals(home_cfg, size)}
+        splits[split] = Drawer(world, split).rows({**wanted, PLAIN: size - sum(wanted.values())})
+    splits["dev_ood"] = _dev_ood(world, sizes.dev_ood) if home_cfg.dev_ood_functions else []
+    splits["ood"] = _ood(world, sizes.ood)
     home = world.speaker.home
-    return Dataset(pool=world.pool, knowledge=home.nicknames() + home.inventory(), splits=splits)
+    return Dataset(pool=world.lists.pool, knowledge=home.nicknames() + home.inventory(), splits=splits)
+
+
+def _dev_ood(world: World, size: int) -> list[Example]:
+    """Functions held out for it, and refusals; an error where one of them has no sentence that training lacks."""
+    drawer, refused = Drawer(world, "dev_ood"), refusals(world.cfg.home_assistant, size)
+    for name in world.cfg.home_assistant.dev_ood_functions:
+        if not drawer.can_ask_for(name):
+            why = "all that asks for it is said in training too, of other functions; hold out another"
+            raise UserError(f"params.yaml: dataset.home_assistant.dev_ood_functions: {name!r}: {why}")
+    return drawer.rows({**refused, PLAIN: size - sum(refused.values())})
+
+
+def _ood(world: World, size: int) -> list[Example]:
+    """Seen and unseen functions, mixed; of what is asked for and not offered, half is of either."""
+    refused = refusals(world.cfg.home_assistant, size)
+    num_seen, new_missing = round(size * world.cfg.ood_seen_share), refused[MISSING] // 2
+    seen = {**refused, MISSING: refused[MISSING] - new_missing, PLAIN: num_seen}
+    unseen = {MISSING: new_missing, PLAIN: size - num_seen - sum(refused.values())}
+    mixed = Drawer(world, "seen").rows(seen) + Drawer(world, "unseen").rows(unseen)
+    random.Random(f"ood:{world.seed}").shuffle(mixed)
+    parts = [[row for row in mixed if tag in row.tags] for tag in ("unseen", "seen", "refusal")]
+    return [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(spread(parts))]
