@@ -14,7 +14,7 @@ from supertiny.compress.config import QuantizationConfig, QuantizedConfig, Shrin
 from supertiny.core.ask import ChatMachine, GenerateMachine
 from supertiny.core.config import PARAMS, Engines, load, load_each, load_over, load_profile, read_yaml
 from supertiny.core.errors import UserError
-from supertiny.data.dataset import DatasetSizes
+from supertiny.data.dataset import DatasetConfig, DatasetSizes
 from supertiny.engines.megatron.config import MegatronConfig
 from supertiny.engines.openrlhf.arguments import OpenrlhfConfig
 from supertiny.engines.servers.launch import LaunchConfig, ServersConfig
@@ -28,7 +28,7 @@ from supertiny.report.rows import read_curve
 from supertiny.retrieval.config import DescribeConfig, DescriberConfig, DescribeSizes
 from supertiny.rl.config import RlConfig, RlMachine, ThoughtSizes
 from supertiny.sft.general import GENERAL
-from supertiny.sft.groups import GeneralSizes, SftSizes
+from supertiny.sft.groups import GeneralSizes, PackConfig, SftSizes
 
 SYSTEMS, STEPS = METRICS = Path("metrics/systems.csv"), Path("metrics/steps.csv")
 """every figure of each system, and of each step"""
@@ -101,6 +101,8 @@ class Setting:
     thoughts: ThoughtSizes
     sft: SftSizes
     general: GeneralSizes
+    other_domains: float
+    """groups of them for each group of the domain, where answers are learned"""
     rl: RlConfig
     rollouts: RlMachine
     learning: dict[str, TrainingConfig | DescriberConfig]
@@ -121,6 +123,11 @@ class Setting:
         answered = self.prototype.train or self.dataset.train
         most = min(self.dataset.train, answered + self.rft.labelled)
         return min(self.sft.examples or most, most)
+
+    @property
+    def answered(self) -> float:
+        """Training examples whose answers are learned: those of other domains too."""
+        return self.examples * (1 + self.other_domains)
 
     def split(self, name: str, wanted: int) -> int:
         """Rows of a split that are asked; 0: all."""
@@ -159,6 +166,7 @@ def read_setting(folder: Path) -> Setting:
         thoughts=load_profile("sizes.thoughts", ThoughtSizes),
         sft=load_profile("sizes.sft", SftSizes),
         general=load_profile("sizes.general", GeneralSizes),
+        other_domains=0.0 if load("dataset", DatasetConfig).general == "none" else load("pack", PackConfig).general,
         rl=load("rl", RlConfig),
         rollouts=load_profile("rollouts", RlMachine),
         learning=_learning_of(),
@@ -323,7 +331,7 @@ def _sft(stage: Stage, setting: Setting) -> list[Work]:
     name, base = stage.option("name"), _model(stage, "base")
     if PurePosixPath(stage.option("rows")).name == GENERAL:
         return [Training(verb="train", model=base, tokens=_general(setting, name), how=name)]
-    return [_learning(setting, "train", base, name, setting.examples)]
+    return [_learning(setting, "train", base, name, setting.answered)]
 
 
 def _thinker(stage: Stage, setting: Setting) -> list[Work]:
@@ -334,12 +342,12 @@ def _thinker(stage: Stage, setting: Setting) -> list[Work]:
 
 
 def _logits(stage: Stage, setting: Setting) -> list[Work]:
-    tokens = setting.examples * (setting.known.prompt + setting.known.new)
+    tokens = setting.answered * (setting.known.prompt + setting.known.new)
     return [Training(verb="logits", model=_model(stage, "teacher"), tokens=tokens, passes=1)]
 
 
 def _distill(stage: Stage, setting: Setting) -> list[Work]:
-    return [_learning(setting, "train", _model(stage, "base"), stage.option("name"), setting.examples)]
+    return [_learning(setting, "train", _model(stage, "base"), stage.option("name"), setting.answered)]
 
 
 def _recover(stage: Stage, setting: Setting) -> list[Work]:
