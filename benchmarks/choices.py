@@ -1,115 +1,202 @@
-"""What makes the best fine-tuned model: one change at a time against one way to train, on the same examples.
+"""What the request of the small model is worth, and each part of it, on dev and on functions of dev_ood.
 
-    python -m benchmarks.choices --model data/models/llm --dataset data/dataset --examples data/rft/train.jsonl \
+    python -m benchmarks.choices --model data/models/llm --encoder data/models/encoder --dataset data/dataset \
         --out benchmarks/choices
 
-Each choice trains on the same first examples and answers the same test queries; its result is a file of its own in
-`out`, and a choice that has one is not run again. `out`.md is the table. The way they change is that of params.yaml
-with every block learning. Minutes stand in the files; they compare only where the machine had nothing else to do.
+Every arm is trained for as many minutes: on as many rows as make `TOKENS` of training prompts and answers, times what a
+token of it takes. The old request is a list of eight functions, which an oracle draws for each query, and calls as
+JSON; it answers dev behind its own retriever too. Each arm and seed is a file in `out`, which the next run finds;
+`out`.md is the table. Nothing here is asked of the test. Minutes compare only where the machine had nothing else to do.
 """
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from statistics import mean
 from typing import Any
 
-from benchmarks.answered import answered
 from benchmarks.kept import measured
-from supertiny.compress.config import ShrinkConfig
-from supertiny.compress.shrink import Texts, shrink
-from supertiny.core.ask import DecodeConfig
-from supertiny.core.config import load, load_over, load_profile
+from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
+from supertiny.core.calls import Call, Pool, Syntax
+from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_text
-from supertiny.core.prompt import PromptConfig
-from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.core.prompt import PromptConfig, read_answer
+from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
+from supertiny.data.dataset import DatasetConfig, Oracle
+from supertiny.engines.native.answer import generate
 from supertiny.engines.native.train import train
 from supertiny.engines.training import TrainingPlan
-from supertiny.model.config import TrainMachine
+from supertiny.judge.reference import judge
+from supertiny.measure.evaluate import UNSEEN, achievable_rate, token_means
+from supertiny.measure.size import model_size
+from supertiny.model import checkpoint
+from supertiny.model.config import LabellingConfig, TrainMachine
+from supertiny.model.encoder import load_headed
+from supertiny.model.flops import cost
 from supertiny.model.train import Job
 from supertiny.model.trained import way_to_train
-from supertiny.prototype.ablation import fewer
-from supertiny.report.tables import number, rate, table
+from supertiny.report.tables import number, table
+from supertiny.retrieval.retrievers import ClassifierRetriever
+from supertiny.retrieval.train import train_classifier
 from supertiny.sft.groups import PackConfig
-from supertiny.sft.packs import TrainingSet
+from supertiny.sft.packs import TrainingSet, read_training_set
 
-EXAMPLES, DEV, TEST, OOD, SEED = 1200, 24, 300, 150, 0
+TOKENS, DEV, SEEDS = 150_000, 24, (0, 1, 2)
+"""of the training prompts and answers of an arm; rows whose loss is logged; the first two arms have a run a seed"""
 
-EVERY_BLOCK_LEARNS = {"blocks": 0.0}
-CHOICES: dict[str, dict[str, Any]] = {
-    "as it is": {},
-    "candidates described": {"prompt": {"describe": True}},
-    "5 candidates": {"candidates": 5},
-    "function dropout .3": {"pack": {"function_dropout": 0.3}},
-    "a third of the blocks frozen": {"frozen": {"blocks": 0.34}},
-    "half of the blocks frozen": {"frozen": {"blocks": 0.5}},
-    "all lists whole": {"pack": {"whole": 1.0}},
-    "no substitution": {"pack": {"substitution": 0.0}},
-    "four groups a step": {"sft": {"groups_a_step": 4}},
-    "24 of 30 layers": {"blocks": 0.8},
+SAMPLE = 480
+"""rows whose tokens tell those of all"""
+
+OLD = {
+    "lists": "oracle",
+    "prompt": {"answer": Syntax.json, "rules": []},
+    "pack": {"group_size": 6, "whole": 1.0, "general": 0.0},
+    "share": 1.0,
 }
+ARMS: dict[str, dict[str, Any]] = {
+    "the request": {},
+    "old request": OLD,
+    "whole lists, domain alone": {"pack": {"whole": 1.0, "general": 0.0}},
+    "no general functions": {"pack": {"general": 0.0}},
+    "no drawn lists of the domain": {"pack": {"whole": 1.0}},
+    "no substitution": {"pack": {"substitution": 0.0}},
+    "no rule": {"prompt": {"rules": []}},
+    "calls in JSON": {"prompt": {"answer": Syntax.json}},
+}
+"""what differs from params.yaml; `share`: of TOKENS, so that minutes are equal"""
 
 
-def main(model: Path, dataset: Path, examples: Path, out: Path) -> None:
-    """Measure each choice that has no file in `out` yet, and write the table."""
-    found = measured(CHOICES, out, lambda change: measure(model, dataset, examples, change))
+def main(model: Path, encoder: Path, dataset: Path, out: Path) -> None:
+    """Measure each arm and seed that has no file in `out` yet, and write the table."""
+    cases = {
+        f"{name}, seed {seed}": (name, seed)
+        for at, name in enumerate(ARMS)
+        for seed in (SEEDS if at < 2 else SEEDS[:1])  # the two that are compared
+    }
+    found = measured(cases, out, lambda case: measure(model, encoder, dataset, *case))
     write_text(out.with_suffix(".md"), _table(found))
 
 
-def measure(model: Path, dataset: Path, examples: Path, change: dict[str, Any]) -> dict[str, Any]:
-    """Train `model` with one change, and let it answer."""
+def measure(model: Path, encoder: Path, dataset: Path, arm: str, seed: int) -> dict[str, Any]:
+    """Train `model` as the arm says, and let it answer dev and dev_ood."""
+    change = ARMS[arm]
+    whole = read_training_set(dataset, dataset / "train.reference.jsonl")
     prompt = replace(load("prompt", PromptConfig), **change.get("prompt", {}))
     packing = replace(load("pack", PackConfig), **change.get("pack", {}))
-    cfg = replace(way_to_train("sft"), **change.get("sft", {}))
-    cfg = replace(cfg, frozen=replace(cfg.frozen, **(EVERY_BLOCK_LEARNS | change.get("frozen", {}))))
-    decode = load("decode", DecodeConfig)
-    pool = read_functions(dataset / "functions.json")
-
-    def rows(path: Path, number: int) -> list[Example]:
-        return fewer(read_examples(path, pool)[:number], change.get("candidates"))
-
+    draws = change.get("lists") == "oracle"
+    everyone = list(whole.examples)
+    Random(seed).shuffle(everyone)
+    splits = {split: read_examples(dataset / f"{split}.jsonl", whole.pool) for split in ("dev", "dev_ood")}
+    if draws:
+        everyone, splits = _drawn(everyone, whole.pool), {name: _drawn(row, whole.pool) for name, row in splits.items()}
+    data = replace(
+        whole, examples=everyone, dev=splits["dev"][:DEV], packing=packing, prompt=prompt, seed=seed,
+        general=whole.general if packing.general else (),
+    )  # fmt: skip
+    data = _within(data, model, round(TOKENS * change.get("share", 1.0)))
     with tempfile.TemporaryDirectory() as scratch:
-        base, tuned = model, Path(scratch) / "tuned"
-        data = TrainingSet(rows(examples, EXAMPLES), rows(dataset / "dev.jsonl", DEV), pool, packing, prompt, SEED)
-        if "blocks" in change:
-            base = Path(scratch) / "base"
-            shape = load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig)
-            shape = replace(shape, blocks=change["blocks"], trim_vocabulary=False)
-            shrink(model, Texts(data, [], None), shape, base)
+        tuned, log, machine = Path(scratch) / "tuned", Path(scratch) / "log.csv", load_profile("train", TrainMachine)
         started = time.perf_counter()
-        plan = TrainingPlan(rows=data, cfg=cfg, teacher=None, divergence=None)
-        train(plan, Job(base, tuned, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
+        plan = TrainingPlan(rows=data, cfg=way_to_train("sft"), teacher=None, divergence=None)
+        train(plan, Job(model, tuned, log, machine))
         minutes = (time.perf_counter() - started) / 60
-        splits = {"test": rows(dataset / "test.jsonl", TEST), "ood": rows(dataset / "ood.jsonl", OOD)}
+        found = _answered(tuned, splits, data)
+        if draws:
+            found_by = Path(scratch) / "retriever"
+            rows = [row for row in data.examples if isinstance(row.answers[0], Call)]
+            job = Job(encoder, found_by, Path(scratch) / "retriever.csv", machine)
+            train_classifier(job, rows, splits["dev"][:DEV], load("retriever", LabellingConfig), seed)
+            ranked = ClassifierRetriever(load_headed(found_by)).rank(splits["dev"], _offered(splits["dev"]))
+            retrieved = [
+                replace(row, candidates=tuple(name for name in whole.pool if name in names))
+                for row, names in zip(splits["dev"], ranked, strict=True)
+            ]
+            found["retrieved"] = _answered(tuned, {"dev": retrieved}, data)["dev"]
+    changed = {key: value for key, value in change.items() if key != "share"}
+    return {"change": changed, "rows": len(data.examples), "train_minutes": round(minutes, 2), **found}
 
-        def rates(how: DecodeConfig) -> dict[str, Any]:
-            return answered(tuned, splits, pool, prompt, how, SEED)[0]
 
-        result = {"change": change, "examples": EXAMPLES, "train_minutes": round(minutes, 2), "rates": rates(decode)}
-        if not change:
-            result["free_rates"] = rates(replace(decode, constrained=False))
-    return result
+def _offered(rows: Sequence[Example]) -> int:
+    """How many functions a query is offered."""
+    return max(len(row.candidates) for row in rows)
 
 
-def _table(results: Sequence[dict[str, Any]]) -> str:
-    head = ["choice", "AR", "AR OOD", "seen", "unseen", "wrong refusals", "prompt tokens"]
+def _drawn(rows: Sequence[Example], pool: Pool) -> list[Example]:
+    """The rows behind the lists of an oracle, of functions that theirs offers."""
+    cfg, rng = load("dataset", DatasetConfig), Random("lists")
+    oracles: dict[tuple[str, ...], Oracle] = {}
+    found = []
+    for row in rows:
+        offered = {name: pool[name] for name in row.candidates}
+        oracle = oracles.setdefault(row.candidates, Oracle(offered, cfg.num_candidates, cfg.hard_share))
+        answer = row.answers[0]
+        near = answer.name if isinstance(answer, Call) else rng.choice(row.candidates)
+        found.append(replace(row, candidates=oracle.offer(rng, near)))
+    return found
+
+
+def _within(data: TrainingSet, model: Path, tokens: int) -> TrainingSet:
+    """As many of the first rows as fill so many tokens with their packs, those of other domains among them."""
+    tokenizer, some = checkpoint.load_tokenizer(model), data.examples
+    packs = replace(data, examples=some[:SAMPLE]).packs(tokenizer)
+    return replace(data, examples=some[: round(tokens * SAMPLE / sum(map(len, packs)))])
+
+
+def _answered(model: Path, splits: Mapping[str, Sequence[Example]], data: TrainingSet) -> dict[str, Any]:
+    """The rates of each split, of functions never trained on apart; tokens and GFLOPs of a query of dev."""
+    decode, machine, pool = load("decode", DecodeConfig), load_profile("generate", GenerateMachine), data.pool
+    found: dict[str, Any] = {}
+    for name, rows in splits.items():
+        written = generate(model, requests(rows, pool, data.prompt), decode, machine)
+        replies = [
+            read_answer(one.text, {name: pool[name] for name in row.candidates}, data.prompt.answer)
+            for row, one in zip(rows, written, strict=True)
+        ]
+        kept = [at for at, row in enumerate(rows) if name == "dev" or UNSEEN in row.tags]
+        asked, said = [rows[at] for at in kept], [replies[at] for at in kept]
+        rates = achievable_rate(asked, said, list(map(judge, asked, said)), data.seed)
+        found[name] = {key: rates[key] for key in ("n", "ar", "ar_low", "ar_high", "function_accuracy", "failures")}
+        if name == "dev":
+            means = token_means(written)
+            found |= {"workload": means, "cost": cost(model_size(model), means)}
+    return found
+
+
+def _table(results: Sequence[Mapping[str, Any]]) -> str:
+    head = ["arm", "seeds", "AR, dev", "behind its retriever", "AR, dev_ood", "right function there"]
+    head += ["tokens: prompt", "not cached", "written", "GFLOPs (GEMM)", "rows", "minutes"]
     lines = []
-    for one in results:
-        lines.append(_row(one["name"], one["rates"]))
-        if "free_rates" in one:
-            lines.append(_row("free decoding", one["free_rates"]))
+    for arm in ARMS:
+        runs = [one for one in results if one["name"].rpartition(",")[0] == arm]
+
+        def over(*path: str, runs: Sequence[Mapping[str, Any]] = runs) -> list[float]:
+            found = []
+            for one in runs:
+                value: Any = one
+                for key in path:
+                    value = value.get(key) if isinstance(value, Mapping) else None
+                found += [] if value is None else [float(value)]
+            return found
+
+        def cell(*path: str, digits: int = 3) -> str:
+            values = over(*path)  # called at once
+            spread = f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else ""
+            return number(mean(values), digits) + spread if values else "-"
+
+        lines.append(
+            [
+                arm, number(len(runs)), cell("dev", "ar"), cell("retrieved", "ar"), cell("dev_ood", "ar"),
+                cell("dev_ood", "function_accuracy"),
+                *(number(mean(over("workload", key)), 1) for key in ("prompt_tokens", "uncached_tokens", "new_tokens")),
+                number(mean(over("cost", "gflops_gemm")), 1), number(mean(over("rows")), 0),
+                number(mean(over("train_minutes")), 1),
+            ]
+        )  # fmt: skip
     return table(head, lines) + "\n"
-
-
-def _row(name: str, rates: dict[str, Any]) -> list[str]:
-    return [
-        name,
-        *(rate(rates[split]) for split in ("test", "ood", "ood_seen", "ood_unseen")),
-        number(rates["test"]["failures"]["wrong refusal"]),
-        number(rates["workload"]["prompt_tokens"], 0),
-    ]
 
 
 if __name__ == "__main__":
