@@ -291,7 +291,8 @@ def _enums(function: Function) -> Iterator[str]:
 def _nouns(functions: Sequence[Function], examples: Sequence[Example], texts: Sequence[str], pool: Pool) -> list[str]:
     """In the singular: words of the names that stand in the texts, and there as whole words alone.
 
-    None that a value of an enum or a key of the context says too: those stay, and the query must go on to say them.
+    None that a value of an enum or a key of the context says too: those stay, and the query must go on to say them. And
+    none that a query means without saying it.
     """
     words = [word for one in functions for word in _words(one.name)[_verb_length(one.name) :]]
     known = {_singular(word) for word in words if word not in SMALL | VERB_WORDS and len(word) >= MIN_LETTERS}
@@ -304,7 +305,23 @@ def _nouns(functions: Sequence[Function], examples: Sequence[Example], texts: Se
         stand += found
         # a longer word that holds one ("lighting") would go on to name what nothing is called any more
         known -= {noun for noun in known if low.count(_stem(noun)) != found[noun]}
-    return sorted(noun for noun in known if stand[noun])
+    known = {noun for noun in known if stand[noun]}
+    said = [{forms[form] for text in _shown(row) for form in named(text, forms)} for row in examples]
+    while unsaid := {noun for row, here in zip(examples, said, strict=True) for noun in _unsaid(row, here, known)}:
+        known -= unsaid
+    return sorted(known)
+
+
+def _unsaid(example: Example, said: set[str], nouns: set[str]) -> set[str]:
+    """Those of `nouns` in the name of the function that is right, where the query says none of them.
+
+    "Is it dark in here?" means a light all the same, and could not mean a plum.
+    """
+    answer = example.answers[0]
+    if not isinstance(answer, Call):
+        return set()
+    named_by = {_singular(word) for word in _words(answer.name)[_verb_length(answer.name) :]} & nouns
+    return set() if named_by & said else named_by
 
 
 def _sound(nouns: dict[str, str], examples: Sequence[Example], pool: Pool) -> dict[str, str]:

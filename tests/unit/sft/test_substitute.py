@@ -160,6 +160,16 @@ def test_a_noun_that_stands_inside_a_longer_word_or_nowhere_stays(query):
     assert said.query == query and said.answers[0].name.endswith("_light")
 
 
+def test_a_noun_that_a_query_means_and_does_not_say_stays():
+    """Nothing would lead from the dark to a plum; a refusal means none."""
+    said = asked("the light", "turn_on_light", "set_fan")
+    silent = replace(said, query="it is dark")
+    assert not substitution([said, silent], POOL, Random(0)).nouns
+    assert substitution([said, replace(silent, answers=(Refusal.UNCLEAR,))], POOL, Random(0)).nouns
+    known = replace(silent, history=(Turn("light off", Call("turn_off_light")),))
+    assert substitution([said, known], POOL, Random(0)).nouns
+
+
 def test_what_an_enum_or_the_context_says_stays():
     pool = {"get_shade": Function("get_shade", "", {"kind": Parameter("string", enum=("shade",))})}
     (said,), _ = substituted([asked("is the shade open", "get_shade")], pool, Random(0))
