@@ -18,18 +18,19 @@ from supertiny.core.ask import ChatMachine
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_json, write_text
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
 from supertiny.core.stats import rated, share
 from supertiny.judge.reference import Judge
 from supertiny.measure.compare import Answered
-from supertiny.measure.evaluate import bare, cluster
+from supertiny.measure.evaluate import bare, cluster, grown
 from supertiny.measure.load import machine_summary
 from supertiny.measure.systems import declared
 from supertiny.model.classifier import load_labeller
 from supertiny.prototype.config import JudgeConfig
 from supertiny.prototype.judges import choose
-from supertiny.report.rows import READERS, read_answers
+from supertiny.report.rows import read_answers, readers
 from supertiny.report.tables import marked, number, rate, table
 
 MEASURES = "reference"
@@ -43,9 +44,10 @@ def main(llm: Path, judge: Path, dataset: Path, results: Path, queries: str, out
     cfg, pool = load("judge", JudgeConfig), read_functions(dataset / "functions.json")
     chat = engines.chosen("chat")(llm, load_profile("chat", ChatMachine))
     test, ood = (read_examples(dataset / f"{split}.jsonl", pool) for split in ("test", "ood"))
-    asked, systems = {row.id: row for row in (*test, *ood, *bare(test))}, declared()
+    asked, systems = {row.id: row for row in (*test, *ood, *bare(test), *grown(test, ood))}, declared()
+    by_kind = readers(load("prompt", PromptConfig).answer)
     answers = {
-        name: read_answers(results / name / "answers.jsonl", READERS[one.kind], asked, pool, {})
+        name: read_answers(results / name / "answers.jsonl", by_kind[one.kind], asked, pool, {})
         for name, one in systems.items()
     }
     ids = [row.id for row in test if all(row.id in of for of in answers.values())][: int(queries)]

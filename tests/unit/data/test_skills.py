@@ -297,7 +297,7 @@ def test_sources_that_there_are(source):
 
 
 def test_the_number_of_examples_may_be_nought_but_not_less():
-    sizes = {"train": 1, "expert": 1, "dev": 1, "test": 1, "ood": 1}
+    sizes = {"train": 1, "expert": 1, "dev": 1, "dev_ood": 1, "test": 1, "ood": 1}
     assert DatasetSizes(**sizes).general == 0
     with pytest.raises(UserError, match="general: must be at least 0 rows"):
         DatasetSizes(**sizes, general=-1)

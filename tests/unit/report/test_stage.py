@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from stages.report import main
 from supertiny.core.calls import Call, Fault, Function, Syntax
 from supertiny.core.errors import UserError
+from supertiny.core.records import read_functions
 from supertiny.measure.systems import declared
 from supertiny.prototype.judges import LABELS
 from supertiny.report.page import made
@@ -210,7 +211,7 @@ def test_what_small_models_wrote_is_read_in_the_syntax_of_the_prompt(project):
     replies = []
     for syntax in Syntax:
         declare(("answer: json", f"answer: {syntax}"))
-        facts = read_facts(Path("data"), Path("results"), Path("logs"), {})
+        facts = read_facts(Path("data"), Path("results"), Path("logs"), read_functions(Path("data/functions.json")), {})
         replies.append(facts.answers["sft"]["t1"].reply)
     assert replies[0] == Call("lock", {}) and replies[1].fault is Fault.NOT_A_CALL
 
