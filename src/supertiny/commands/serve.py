@@ -1,7 +1,7 @@
 """Serve: the whole online path over HTTP, several models side by side (paper 4.2, Figure 2c)."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +43,34 @@ def main(
     if not folders:
         raise UserError("--models: expected a name at least")
     serve = engines.get(engine or load_profile("engines", Engines).serve, "serve")
-    pool, k = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
     prompt, tokens = load("prompt", PromptConfig), counter(folders.values())
+    pool, count = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
     retriever = offers(by, home, data / "expert.jsonl", pool, prompt, tokens)
-
-    def found(retriever: Retriever, examples: list[Example]) -> list[Found]:
-        return find(examples, retriever, k)
-
-    def among(embedding: EmbeddingRetriever, example: Example, tools: Pool) -> Found:
-        return find([example], embedding.over(tools.values()), k)[0]
-
     with ExitStack() as opened:
         decode = load("decode", DecodeConfig)
+        chosen = _chosen(retriever, count)
         site = Site(
             pool=pool,
             knowledge=read_knowledge(data / "knowledge.json"),
             prompt=prompt,
             tokens=tokens,
-            find=opened.enter_context(batched(partial(found, retriever), machine.batch_size)) if retriever else None,
-            among=partial(among, retriever) if isinstance(retriever, EmbeddingRetriever) else None,
+            find=opened.enter_context(batched(chosen, machine.batch_size)) if chosen else None,
+            among=_among(retriever, count),
             models={name: opened.enter_context(serve(folder, decode, machine)) for name, folder in folders.items()},
         )
         _run(application(site, cfg), cfg)
+
+
+def _chosen(retriever: Retriever | None, k: int) -> Callable[[list[Example]], list[Found]] | None:
+    """The `k` functions of the pool that each of some queries is offered; None: all of them."""
+    return (lambda examples: find(examples, retriever, k)) if retriever else None
+
+
+def _among(retriever: Retriever | None, k: int) -> Callable[[Example, Pool], Found] | None:
+    """The same of tools that a request brings, which a classifier was not trained on."""
+    if not isinstance(retriever, EmbeddingRetriever):
+        return None
+    return lambda example, tools: find([example], retriever.over(tools.values()), k)[0]
 
 
 def _run(app: Any, cfg: ServiceConfig) -> None:

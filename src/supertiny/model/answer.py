@@ -55,8 +55,9 @@ class Loaded:
         if prompts is None:
             prompts = [self.encode(request, sampling.max_new_tokens) for request in requests]
         return generate(
-            self._model, self._tokenizer, prompts, sampling, batch_size, constrain, progress, self._prefixes
-        )
+            self._model, self._tokenizer, prompts, sampling, batch_size, constrain,
+            progress=progress, prefixes=self._prefixes,
+        )  # fmt: skip
 
     def encode(self, request: Request | Chat, max_new_tokens: int) -> Encoded:
         """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it.

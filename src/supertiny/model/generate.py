@@ -207,6 +207,7 @@ def generate(
     sampling: Sampling,
     batch_size: int,
     constrain: Processor = lambda rows: None,
+    *,
     progress: str | None = None,
     prefixes: "Prefixes | None" = None,
 ) -> list[Generation]:
