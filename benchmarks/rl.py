@@ -20,21 +20,22 @@ from benchmarks.kept import measured
 from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
-from supertiny.core.records import Example
+from supertiny.core.records import Example, read_examples
 from supertiny.core.stage import run
 from supertiny.core.stats import difference
 from supertiny.engines.native.rl import rl
-from supertiny.measure.compare import splits as columns
-from supertiny.measure.evaluate import SplitSizes, read_splits
+from supertiny.measure.evaluate import UNSEEN, clusters
 from supertiny.model.config import TrainMachine
 from supertiny.model.train import Job
-from supertiny.report.steps.rl import COLUMNS, PANELS, draw
+from supertiny.report.steps.rl import PANELS, draw
 from supertiny.report.tables import number, rate, table
 from supertiny.rl.config import RlConfig, RlMachine
 from supertiny.sft.packs import TrainingSet, read_training_set
 
 BATCHES = 16
-TEST, OOD = 150, 100
+DEV, DEV_OOD = slice(60, None), 100
+"""rows that judge it: the first of dev chose the policy that is kept"""
+COLUMNS = {"dev": "dev", "dev_ood_unseen": "dev_ood"}
 RUNS: dict[str, dict[str, Any]] = {
     "student": {"base": "tiny_cold"},
     "student, candidates as they are": {"base": "tiny_cold", "pack": {"whole": 1.0, "function_dropout": 0.0}},
@@ -47,8 +48,8 @@ RUNS: dict[str, dict[str, Any]] = {
 def main(models: Path, dataset: Path, examples: Path, out: Path) -> None:
     """Make each run that has no file in `out` yet, and write the table and the curves."""
     data = read_training_set(dataset, examples)
-    sizes = SplitSizes(test=TEST, ood=OOD)
-    splits = read_splits(dataset / "test.jsonl", dataset / "ood.jsonl", data.pool, sizes)
+    dev, new = (read_examples(dataset / f"{split}.jsonl", data.pool) for split in ("dev", "dev_ood"))
+    splits = {"dev": dev[DEV], "dev_ood": new[:DEV_OOD]}
     found = measured(RUNS, out, lambda what: measure(models, data, splits, what))
     write_text(out.with_suffix(".md"), _table(found))
     draw([{"run": one["name"], **point} for one in found for point in one["curve"]], out.with_suffix(".svg"))
@@ -69,7 +70,8 @@ def measure(
         with log.open(encoding="utf-8", newline="") as file:
             curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
         before, after = (_answered(model, data, splits) for model in (base, out))
-    of = columns(splits["test"], splits["ood"])
+    unseen = [row for row in splits["dev_ood"] if UNSEEN in row.tags]
+    of = {"dev": clusters(splits["dev"]), "dev_ood_unseen": clusters(unseen)}
     gains = {}
     for name in COLUMNS:
         now, then = ([verdicts[one] for one in of[name]] for _, verdicts in (after, before))

@@ -45,7 +45,7 @@ from supertiny.model.trained import way_to_train
 from supertiny.report.tables import number, rate, table
 from supertiny.sft.packs import TrainingSet, read_training_set
 
-TEST, OOD, TRIAL_GROUPS, ANSWERED = 300, 100, 12, 1800
+DEV, DEV_OOD, TRIAL_GROUPS, ANSWERED = 200, 120, 12, 1800
 RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"
 
 
@@ -114,7 +114,7 @@ def measure(
         seen = sum(len(pack.branches) for pack in part.packs(load_tokenizer(made))) * how.epochs
         splits = {
             name: read_examples(dataset / f"{name}.jsonl", data.pool)[:rows]
-            for name, rows in (("test", TEST), ("ood", OOD))
+            for name, rows in (("dev", DEV), ("dev_ood", DEV_OOD))
         }
         rates, _ = answered(taught, splits, data.pool, data.prompt, decode, data.seed)
         found = cost(model_size(taught), rates["workload"])
@@ -210,8 +210,8 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         "student",
         "parameters, M",
         "GFLOPs",
-        "AR",
-        "AR OOD",
+        "AR, dev",
+        "AR, dev_ood",
         "answers learned from",
         "training, min",
         "teacher, min",
@@ -222,8 +222,8 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
             one["name"],
             number(one["cost"]["parameters_m"]),
             number(one["cost"]["gflops_gemm"]),
-            rate(one["rates"]["test"]),
-            rate(one["rates"]["ood"]),
+            rate(one["rates"]["dev"]),
+            rate(one["rates"]["dev_ood_unseen"]),
             number(one["examples_seen"]),
             number(one["train_minutes"], 1),
             number(one["teacher_minutes"], 1),

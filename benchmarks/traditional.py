@@ -61,14 +61,14 @@ def measure(encoder: Path, dataset: Path, examples: Path, plan: Mapping[str, flo
         minutes = (time.perf_counter() - started) / 60
         answered = Traditional(model, pool, prompt.history_turns).answer(dev, "answer")
         replies = [Replied(one.reply, one.generation, one.passes) for one in answered]
-        rates, _ = rates_of({"test": dev, "ood": []}, replies, seed())
+        rates, _ = rates_of({"dev": dev}, replies, seed())
         with log.open(encoding="utf-8", newline="") as file:
             losses = [float(row["dev_loss"]) for row in csv.DictReader(file) if row["part"] == ALL and row["dev_loss"]]
     return {
         "plan": dict(plan),
         "examples": len(rows),
         "train_minutes": round(minutes, 2),
-        "rates": rates["test"],
+        "rates": rates["dev"],
         "dev_losses": losses,
     }
 

@@ -46,24 +46,23 @@ def main(
     prompt, tokens = load("prompt", PromptConfig), counter(folders.values())
     pool, count = read_functions(data / "functions.json"), load("dataset", DatasetConfig).num_candidates
     retriever = offers(by, home, data / "expert.jsonl", pool, prompt, tokens)
+    decode = load("decode", DecodeConfig)
     with ExitStack() as opened:
-        decode = load("decode", DecodeConfig)
-        chosen = _chosen(retriever, count)
         site = Site(
             pool=pool,
             knowledge=read_knowledge(data / "knowledge.json"),
             prompt=prompt,
             tokens=tokens,
-            find=opened.enter_context(batched(chosen, machine.batch_size)) if chosen else None,
+            find=opened.enter_context(batched(_chosen(retriever, count), machine.batch_size)) if retriever else None,
             among=_among(retriever, count),
             models={name: opened.enter_context(serve(folder, decode, machine)) for name, folder in folders.items()},
         )
         _run(application(site, cfg), cfg)
 
 
-def _chosen(retriever: Retriever | None, k: int) -> Callable[[list[Example]], list[Found]] | None:
-    """The `k` functions of the pool that each of some queries is offered; None: all of them."""
-    return (lambda examples: find(examples, retriever, k)) if retriever else None
+def _chosen(retriever: Retriever, k: int) -> Callable[[list[Example]], list[Found]]:
+    """The `k` functions of the pool that each of some queries is offered."""
+    return lambda examples: find(examples, retriever, k)
 
 
 def _among(retriever: Retriever | None, k: int) -> Callable[[Example, Pool], Found] | None:

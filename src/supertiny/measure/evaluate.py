@@ -18,6 +18,7 @@ from supertiny.core.config import require
 from supertiny.core.errors import UserError
 from supertiny.core.records import Example, read_examples
 from supertiny.core.stats import rated, share
+from supertiny.data.dataset import NEW
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
 
 Reply = Answer | Malformed
@@ -162,9 +163,9 @@ class Replied:
 def rate(
     splits: Mapping[str, Sequence[Example]], answers: Sequence[Replied], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The rates of each split (`ood` also for its seen and unseen functions apart), and a row an answer.
+    """The rates of each split (those of `NEW` also for seen and unseen functions apart), and a row an answer.
 
-    `answers` are any system's to `labelled(splits)`; every system is judged here.
+    `answers` are any system's to `labelled(splits)`; every system is judged here. The workload is of the first split.
     """
     examples = labelled(splits)
     reply_to = {e.id: answer.reply for e, answer in zip(examples, answers, strict=True)}
@@ -174,9 +175,10 @@ def rate(
         return achievable_rate(rows, [reply_to[row.id] for row in rows], [verdicts[row.id] for row in rows], seed)
 
     rates = {name: over(rows) for name, rows in splits.items()}
-    for tag in ("seen", UNSEEN):
-        rates[f"ood_{tag}"] = over([row for row in splits["ood"] if tag in row.tags])
-    rates["workload"] = _workload(answers[: len(splits["test"])])
+    for name in NEW:
+        for tag in ("seen", UNSEEN) if name in splits else ():
+            rates[f"{name}_{tag}"] = over([row for row in splits[name] if tag in row.tags])
+    rates["workload"] = _workload(answers[: len(next(iter(splits.values())))])
     return rates, [_row(e, a.generation, a.reply, verdicts[e.id]) for e, a in zip(examples, answers, strict=True)]
 
 

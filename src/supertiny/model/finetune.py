@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from supertiny.core.errors import UserError
 from supertiny.core.files import whole_folder
 from supertiny.core.stage import is_first, on_processes, resumable
 from supertiny.model import checkpoint
@@ -49,6 +50,7 @@ def finetune(
     tokenizer, model = checkpoint.load_tokenizer(job.base), checkpoint.load_model(job.base)
     freeze(model, frozen)
     made = course(tokenizer)
+    _must_fit(made, model.config.max_position_embeddings, job.base.name)
 
     def plain(packs: Sequence[Pack]) -> Batch:
         return collate(packs, tokenizer.pad_token_id)
@@ -61,6 +63,18 @@ def finetune(
             model.config.update(dict(made.record))
             with whole_folder(job.out) as partial:
                 checkpoint.save(model, tokenizer, partial)
+
+
+def _must_fit(course: Course, positions: int, model: str) -> None:
+    """UserError where a prompt with its reply is longer than the model reads, before anything is trained."""
+    every = (getattr(micro, "packs", micro) for step in course.steps for micro in step)
+    packs = [one for micro in (*every, *course.dev) for one in micro if isinstance(one, Pack)]
+    longest = max((len(pack.prefix) + len(branch) for pack in packs for branch in pack.branches), default=0)
+    if longest > positions:
+        raise UserError(
+            f"a training prompt and its reply have {longest} tokens, {model} reads {positions}; offer fewer functions "
+            "(dataset.lists: oracle, dataset.num_candidates), or take a base model that reads more"
+        )
 
 
 def freeze(model: PreTrainedModel, frozen: FrozenConfig) -> None:
