@@ -37,6 +37,7 @@ def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]
     """Work in `folder` with the smoke profile and a cache of its own; `change(params, profile)` alters both first."""
     params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
     params["dataset"]["general"] = "none"  # skills are fetched, and the cache is empty here
+    params["prompt"]["max_pool_tokens"] = 4000  # a token is a byte here
     profile = deepcopy(merged("smoke"))
     change(params, profile)
     (folder / "profiles").mkdir()

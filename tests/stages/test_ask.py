@@ -15,6 +15,7 @@ MODELS = Path("data/models")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     def change(params, profile):
+        params["prompt"]["answer"] = "json"  # a model that has learned nothing says no other
         params["describe"] |= {"num_examples": 2, "chat": {"temperature": 0.0, "max_new_tokens": 4}}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:

@@ -39,6 +39,7 @@ def project(tmp_path_factory):
         for part in ("domain", "all_domains", "frame"):
             params["baseline"][part] |= {"epochs": 2, "min_steps": 6}
         params["bench"]["clients"] = [1, 3]
+        params["dataset"]["lists"] = "oracle"  # what is not offered is refused, so that few steps tell answers apart
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         have_dataset()
@@ -108,7 +109,7 @@ def test_results_cost_and_bench_agree_on_the_system(project):
     evaluate.main(**SYSTEM, out=RESULTS)
     rates, size = (json.loads((RESULTS / f"{name}.json").read_text()) for name in ("rates", "size"))
     answers = [json.loads(line) for line in (RESULTS / "answers.jsonl").read_text().splitlines()]
-    asked = sum(rates[split]["n"] for split in ("test", "ood", "without_knowledge"))
+    asked = sum(rates[split]["n"] for split in ("test", "ood", "without_knowledge", "grown"))
     assert (rates["test"]["n"], rates["ood"]["n"], len(answers)) == (6, 6, asked)
     assert sum(row["correct"] for row in answers[:6]) / 6 == pytest.approx(rates["test"]["ar"], abs=1e-4)
     assert 1 <= rates["workload"]["encoder_passes"] <= 2 and rates["workload"]["new_tokens"] == 0

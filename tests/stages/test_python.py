@@ -13,7 +13,8 @@ from supertiny.core.calls import Call, Malformed, Refusal, Syntax, parse_reply
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json, read_jsonl
 from supertiny.core.prompt import ANSWER, THINKS, read
-from supertiny.core.records import read_examples, read_functions
+from supertiny.core.records import read_functions
+from supertiny.measure.evaluate import SplitSizes, read_splits
 from supertiny.model.checkpoint import load_tokenizer
 from supertiny.rl.rewards import Level, reward
 from supertiny.rl.thoughts import read_traces, rule_made, write_traces
@@ -34,6 +35,7 @@ def project(tmp_path_factory):
 
     def change(params, profile):
         params["prompt"] |= {"answer": "python"}
+        params["pack"]["whole"] = 1.0  # so that what is learned speaks of the pool's own functions
         params["decode"]["max_new_tokens"] = 150
         params["training"]["sft"] |= {"epochs": 8, "frozen": {"blocks": 0.0}, "fit": {"learning_rate": 3e-3}}
         params["trained"]["shrink"] = {"tiny": {"base": "sft", "blocks": 0.5}}
@@ -67,13 +69,13 @@ def test_a_model_says_how_it_answers_and_is_asked_held_and_read_so(project):
     config = read_json(MODELS / "sft/config.json")
     assert config[ANSWER] == "python" and THINKS not in config and ANSWER not in read_json(MODELS / "llm/config.json")
     evaluate.main("sft", MODELS / "sft", MODELS / "encoder", DATA, Path("data/results/sft"))
-    pool, known = read_functions(DATA / "functions.json"), {}
-    for split in ("test", "ood"):
-        known |= {row.id: row for row in read_examples(DATA / f"{split}.jsonl", pool)}
+    pool, sizes = read_functions(DATA / "functions.json"), SplitSizes(test=0, ood=0)
+    splits = read_splits(DATA / "test.jsonl", DATA / "ood.jsonl", pool, sizes)
+    known = {row.id: row for rows in splits.values() for row in rows}
     rows = [row for _, row in read_jsonl(Path("data/results/sft/answers.jsonl"))]
     read_back = []
     for row in rows:
-        offered = {name: pool[name] for name in known[row["id"].removesuffix("-bare")].candidates}
+        offered = {name: pool[name] for name in known[row["id"]].candidates}
         reply = parse_reply(row["written"], offered, Syntax.python)
         read_back.append(isinstance(reply, Call | Refusal))
         assert not row["written"].startswith("{") and read_back[-1] == (row["fault"] is None)

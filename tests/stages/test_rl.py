@@ -51,7 +51,7 @@ def test_every_rule_made_thought_earns_the_whole_reward(project):
     assert list(found) == [row.id for row in rows]
     for row in rows:
         offered = {name: pool[name] for name in row.candidates}
-        assert reward(found[row.id].text, row.answers, offered, Syntax.json).level is Level.CORRECT
+        assert reward(found[row.id].text, row.answers, offered, Syntax.python).level is Level.CORRECT
         assert found[row.id].source is Source.RULE
 
 
