@@ -45,7 +45,9 @@ class Counted:
     model: ModelShape
     tied: bool
     prompt_tokens: int
-    """mean of the calibration set, none of them cached"""
+    """s_t, mean of the calibration set"""
+    own_tokens: int
+    """s_u of them: behind the list of functions, which is cached"""
     answer_tokens: int
 
     @property
@@ -59,7 +61,7 @@ class Counted:
 
     def flops(self, shape: Shape) -> int:
         """Exact operations of one request."""
-        return gemm_flops(self._cut(shape), self.prompt_tokens, self.prompt_tokens, self.answer_tokens)
+        return gemm_flops(self._cut(shape), self.prompt_tokens, self.own_tokens, self.answer_tokens)
 
     def count(self, of: str, shape: Shape) -> float:
         """What a budget `of` parameters, gflops or bytes counts."""

@@ -127,9 +127,10 @@ def _batches(packs: Sequence[Pack], tokenizer: PreTrainedTokenizerBase) -> list[
 def _counted(model: PreTrainedModel, packs: Sequence[Pack]) -> Counted:
     """`model` with the mean lengths of the requests in `packs`, rounded up."""
     prompts = [len(pack.prefix) + len(branch.prompt) for pack in packs for branch in pack.branches]
+    own = [len(branch.prompt) for pack in packs for branch in pack.branches]
     answers = [len(branch.response) for pack in packs for branch in pack.branches]
-    shape = ModelShape.from_config(model.config)
-    return Counted(shape, model.config.tie_word_embeddings, ceil(fmean(prompts)), ceil(fmean(answers)))
+    means = (ceil(fmean(lengths)) for lengths in (prompts, own, answers))
+    return Counted(ModelShape.from_config(model.config), model.config.tie_word_embeddings, *means)
 
 
 def _table(

@@ -215,7 +215,7 @@ def generate(
     prefixes = prefixes or Prefixes(model)
     answers: dict[int, Generation] = {}
     with torch.inference_mode(), tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="query") as bar:
-        for rows in _batches(prompts, batch_size):
+        for rows in _batches(prompts, batch_size, prefixes):
             constraint = constrain(rows)
             processors = [*([constraint] if constraint else []), *_samplers(model, sampling, rows)]
             found = _batch(model, tokenizer, [prompts[row] for row in rows], sampling, prefixes, processors)
@@ -240,7 +240,7 @@ def rollouts(
     """
     some, found, prefixes = max(1, batch_size // each), dict[int, list[list[int]]](), Prefixes(model)
     with tqdm(total=len(prompts), desc=progress, disable=progress is None, unit="prompt", leave=False) as bar:
-        for rows in _batches(prompts, some):
+        for rows in _batches(prompts, some, prefixes):
             asked = [prompts[row] for row in rows]
             above, own, _ = prefixes.of(asked)
             if max(map(len, own)) > 1:  # the last token is left: its logits are needed
@@ -255,12 +255,17 @@ def rollouts(
     return [found[index] for index in range(len(prompts))]
 
 
-def _batches(prompts: Sequence[Encoded], size: int) -> Iterator[list[int]]:
-    """Which prompts are answered together, at most `size`: of one shared part, and of like length."""
+def _batches(prompts: Sequence[Encoded], size: int, prefixes: "Prefixes") -> Iterator[list[int]]:
+    """Which prompts are answered together, at most `size`: of one shared part, and of like length.
+
+    Those whose part is nobody else's and not held are answered together: one by one they would take as many steps each.
+    """
     alike: dict[tuple[int, ...], list[int]] = {}
     for index, prompt in enumerate(prompts):
         alike.setdefault(prompt.shared, []).append(index)
-    for rows in alike.values():
+    alone = [shared for shared, rows in alike.items() if len(rows) == 1 and shared not in prefixes]
+    mixed = [alike.pop(shared)[0] for shared in alone]
+    for rows in (*alike.values(), mixed):
         order = sorted(rows, key=lambda index: (len(prompts[index]), index))
         yield from (order[start : start + size] for start in range(0, len(order), size))
 
@@ -379,12 +384,18 @@ class Prefixes:
         self._kept: dict[tuple[int, ...], Rows] = {}
         """the one used last stands last"""
 
-    def of(self, prompts: Sequence[Encoded]) -> tuple[Rows | None, list[list[int]], bool]:
-        """What prompts of one shared part begin with, the rest of each, and whether the former had to be computed.
+    def __contains__(self, shared: tuple[int, ...]) -> bool:
+        return shared in self._kept
 
-        None where it is not worth a pass. Prompts without a shared part (chats) begin with what they have in common.
+    def of(self, prompts: Sequence[Encoded]) -> tuple[Rows | None, list[list[int]], bool]:
+        """What prompts begin with, the rest of each, and whether the former had to be computed.
+
+        None where it is not worth a pass. Prompts that do not share their first part, and chats, which have none, begin
+        with what they have in common.
         """
         shared, own = prompts[0].shared, [list(one.own) for one in prompts]
+        if any(one.shared != shared for one in prompts):
+            shared, own = (), [list(one.ids) for one in prompts]
         if not shared and len(prompts) > 1:
             common = common_prefix([one[:-1] for one in own])  # one token at least is left: its logits are needed
             shared, own = tuple(common), [one[len(common) :] for one in own]

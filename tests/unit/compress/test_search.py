@@ -19,7 +19,7 @@ from tests.unit.compress.conftest import llama_tokenizer, random_model, shrinkin
 from tests.unit.compress.test_depth import PACKS, logits
 
 TINY = ModelShape(num_layers=4, hidden=4, head_dim=2, num_heads=2, num_kv_heads=1, intermediate=8, vocab=10)
-BASE = Counted(TINY, True, 5, 3)
+BASE = Counted(TINY, True, 5, 5, 3)
 PAIRS = Granularity(hidden=2, inter=4)
 WIDE = Granularity(hidden=64, inter=256)
 
@@ -125,7 +125,7 @@ def test_every_budget_is_kept_and_no_candidate_is_a_waste(base, share, of, axes)
 
 
 def counted(model):
-    return Counted(ModelShape.from_config(model.config), model.config.tie_word_embeddings, 5, 3)
+    return Counted(ModelShape.from_config(model.config), model.config.tie_word_embeddings, 5, 5, 3)
 
 
 @pytest.mark.parametrize("tied", [True, False])

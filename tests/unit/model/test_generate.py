@@ -99,6 +99,17 @@ def test_lists_of_functions_are_read_once_and_the_latest_are_held(tiny, tokenize
     assert ask(0) == [3] and ask(1) == [23]
 
 
+def test_prompts_behind_lists_of_their_own_are_written_together(tiny, tokenizer, monkeypatch):
+    """A list for each query, as an oracle has it: as many steps as for one list, and the answers of each alone."""
+    asked = [Encoded((*range(30), at), (5, 6, 7)) for at in range(5)]
+    alone = [generate(tiny, tokenizer, [one], Sampling(6), 4)[0].text for one in asked]
+    sizes, written = [], module._written
+    monkeypatch.setattr(module, "_written", lambda *args: sizes.append(len(args[3][0])) or written(*args))
+    found = generate(tiny, tokenizer, asked, Sampling(6), 4)
+    assert [one.text for one in found] == alone and sizes == [4, 1]
+    assert sorted(one.uncached_tokens for one in found)[:2] == [4, 4], "all begin alike but for a token"
+
+
 def test_a_sample_depends_on_its_own_seed_alone(tiny, tokenizer):
     prompts = [[5, 6, 7], [9, 8], [1, 2, 3, 4]]
     together = generate(tiny, tokenizer, whole(prompts), Sampling(12, 1.5, [3, 4, 3]), batch_size=2)
