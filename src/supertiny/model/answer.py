@@ -25,11 +25,11 @@ from supertiny.model.hardware import compute_dtype, device
 class Loaded:
     """Weights, tokenizer and grammars of one checkpoint folder."""
 
-    def __init__(self, folder: Path, precision: str) -> None:
+    def __init__(self, folder: Path, precision: str, of_clients: bool = False) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
         self._spell = checkpoint.encoder(self._tokenizer)
         self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
-        self._prefixes = Prefixes(self._model)
+        self._prefixes = Prefixes(self._model, of_clients)
         self._list = lru_cache(maxsize=64)(lambda text: tuple(self._spell(text)))
         self._name, self._positions = folder.name, self._model.config.max_position_embeddings
 

@@ -258,12 +258,13 @@ def rollouts(
 def _batches(prompts: Sequence[Encoded], size: int, prefixes: "Prefixes") -> Iterator[list[int]]:
     """Which prompts are answered together, at most `size`: of one shared part, and of like length.
 
-    Those whose part is nobody else's and not held are answered together: one by one they would take as many steps each.
+    Prompts whose part is nobody else's are answered together: one by one they would take as many steps each. Not those
+    of clients, who ask again: each of their parts is read once, and held.
     """
     alike: dict[tuple[int, ...], list[int]] = {}
     for index, prompt in enumerate(prompts):
         alike.setdefault(prompt.shared, []).append(index)
-    alone = [shared for shared, rows in alike.items() if len(rows) == 1 and shared not in prefixes]
+    alone = [shared for shared, rows in alike.items() if len(rows) == 1 and not prefixes.of_clients]
     mixed = [alike.pop(shared)[0] for shared in alone]
     for rows in (*alike.values(), mixed):
         order = sorted(rows, key=lambda index: (len(prompts[index]), index))
@@ -379,13 +380,11 @@ def _grown(kept: Tensor, new: Tensor, size: int) -> Tensor:
 class Prefixes:
     """What prompts begin with, each read once and held for those that come, the latest within `KEPT_TOKENS`."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, of_clients: bool = False) -> None:
         self._model = model
+        self.of_clients = of_clients
         self._kept: dict[tuple[int, ...], Rows] = {}
         """the one used last stands last"""
-
-    def __contains__(self, shared: tuple[int, ...]) -> bool:
-        return shared in self._kept
 
     def of(self, prompts: Sequence[Encoded]) -> tuple[Rows | None, list[list[int]], bool]:
         """What prompts begin with, the rest of each, and whether the former had to be computed.

@@ -86,7 +86,7 @@ def test_lists_of_functions_are_read_once_and_the_latest_are_held(tiny, tokenize
     lists = [tuple(range(start, start + 20)) for start in (1, 40, 80)]
     asked = [Encoded(one, (5, 6, 7 + at)) for at, one in enumerate(lists)]
     fresh = [generate(tiny, tokenizer, [one], Sampling(6), 4)[0] for one in asked]
-    prefixes = Prefixes(tiny)
+    prefixes = Prefixes(tiny, of_clients=True)
 
     def ask(*which):
         found = generate(tiny, tokenizer, [asked[at] for at in which], Sampling(6), 4, prefixes=prefixes)

@@ -44,7 +44,7 @@ def chat(model: Path, machine: ChatMachine) -> Callable[[Sequence[Chat], ChatCon
 @contextmanager
 def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[Callable[[Request], Generation]]:
     """Give a thread-safe `ask(request)`; batches hold at most `machine.batch_size` requests."""
-    loaded = Loaded(model, machine.precision)
+    loaded = Loaded(model, machine.precision, of_clients=True)
 
     def answers(asked: list[tuple[Request, Encoded]]) -> list[Generation]:
         requests, prompts = zip(*asked, strict=True)
