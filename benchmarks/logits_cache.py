@@ -45,7 +45,8 @@ from supertiny.model.batches import collate
 from supertiny.model.train import ResponseLogits
 from supertiny.model.vocab import Vocabulary
 from supertiny.report.pictures import COLOURS, canvas
-from supertiny.sft.packs import group, pack
+from supertiny.sft.groups import PackConfig, drawn
+from supertiny.sft.packs import pack
 
 TOKENS, RESPONSE, SHARD, POINTS = 10_000_000, 25, 1_000_000, 40
 """of the memory curve"""
@@ -261,7 +262,8 @@ def next_tokens(teacher: Path, base: Path, way: float, dataset: Path) -> Tensor:
     for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
         mine.copy_(way * mine + (1 - way) * theirs)
     tokenizer, pool = checkpoint.load_tokenizer(teacher), read_functions(dataset / "functions.json")
-    groups = group(read_examples(dataset / "dev.jsonl", pool), 6, random.Random(0))[:REAL_GROUPS]
+    how, rows = load("pack", PackConfig).as_they_are(), read_examples(dataset / "dev.jsonl", pool)
+    groups = [one for one, _ in drawn(rows, pool, how, random.Random(0))][:REAL_GROUPS]
     prompt, encode = load("prompt", PromptConfig), checkpoint.encoder(tokenizer)
     packs = [pack(one, pool, encode, tokenizer.eos_token_id, prompt) for one in groups]
     scorer = ResponseLogits(model)

@@ -38,6 +38,7 @@ def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]
     params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
     params["dataset"]["general"] = "none"  # skills are fetched, and the cache is empty here
     params["prompt"]["max_pool_tokens"] = 4000  # a token is a byte here
+    params["dataset"]["lists"] = "oracle"  # and the list of all functions has 1,700 of them
     profile = deepcopy(merged("smoke"))
     change(params, profile)
     (folder / "profiles").mkdir()

@@ -39,7 +39,6 @@ def project(tmp_path_factory):
         for part in ("domain", "all_domains", "frame"):
             params["baseline"][part] |= {"epochs": 2, "min_steps": 6}
         params["bench"]["clients"] = [1, 3]
-        params["dataset"]["lists"] = "oracle"  # what is not offered is refused, so that few steps tell answers apart
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:
         have_dataset()

@@ -26,7 +26,6 @@ def project(tmp_path_factory):
     """A project folder with a dataset, a random encoder, and the stage run once."""
 
     def change(params, profile):
-        params["dataset"]["lists"] = "oracle"  # a token is a byte here, and the whole list too long for the llm judge
         params["judge"]["classifier"] |= {"epochs": 1, "dev_points": 1}
 
     with smoke_project(tmp_path_factory.mktemp("project"), change) as folder:

@@ -26,7 +26,6 @@ def project(tmp_path_factory):
     """A project folder with a base model of four blocks."""
 
     def change(params, profile):
-        params["dataset"]["lists"] = "oracle"  # behind a list of 1,700 bytes a tiny model does little but attend
         params["pack"] |= {"group_size": 3, "function_dropout": 0.3}
         params["shrink"] |= {"granularity": {"hidden": 16, "inter": 32}, "groups": {"hidden": 16, "inter": 1}}
         params["trained"]["shrink"] = {
