@@ -29,6 +29,7 @@ SHORT = {
     "dataset.general": "none",  # skills are fetched, and the caches are empty here
     "dataset.lists": "oracle",  # a token of the smoke models is a byte, and a list of all functions has 1,700
     "dataset.num_candidates": 3,
+    "prompt.max_pool_tokens": 4000,
     "pack.group_size": 3,
     "training.sft.dev_points": 2,
     "training.teaching.epochs": 1,

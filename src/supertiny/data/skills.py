@@ -359,7 +359,7 @@ def expand(line: str, most: int, rng: Random) -> list[str]:
     """At most `most` of a line's sentences, each once, drawn by `rng` where there are more; slots stay in braces.
 
     >>> expand("roll (a|two) [big] dice", 2, Random(0))
-    ['roll two dice', 'roll a dice']
+    ['roll two dice', 'roll two big dice']
     """
     template = parse(line)
     if template is None:
