@@ -1,7 +1,7 @@
 """Ask: one query answered in the terminal, every step of the system shown."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from supertiny import engines
@@ -10,14 +10,13 @@ from supertiny.core.calls import Answer, Malformed, Pool, Syntax, answer_from_js
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_json
-from supertiny.core.prompt import ANSWER, PromptConfig, shared_part, too_long
-from supertiny.core.records import Example, Turn, read_functions
+from supertiny.core.prompt import ANSWER, PromptConfig
+from supertiny.core.records import Example, Turn, must_be_writable, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
-from supertiny.model import checkpoint
 from supertiny.retrieval.config import DescribeConfig, RetrievalConfig
 from supertiny.retrieval.describe import describer
 from supertiny.retrieval.retrievers import KINDS, Describe, Retriever, retriever
-from supertiny.serve.path import Setup, find, steps
+from supertiny.serve.path import Setup, counter, crowded, find, steps
 
 HOME, DATA = Path("data/models"), Path("data/dataset")
 
@@ -65,20 +64,17 @@ def _answer(text: str, pool: Pool) -> Answer | Malformed:
         raise UserError(f"--earlier-answer: not a JSON value ({error})") from None
 
 
-def counter(folders: Iterable[Path]) -> Callable[[str], int]:
-    """How many tokens a text has: by the tokenizer of these models that takes most."""
-    spell = [checkpoint.encoder(checkpoint.load_tokenizer(folder)) for folder in folders]
-    return lambda text: max(len(encode(text)) for encode in spell)
-
-
 def offers(
     by: str | None, models: Path, expert: Path, pool: Pool, prompt: PromptConfig, tokens: Callable[[str], int]
 ) -> Retriever | None:
-    """Who chooses the functions that are offered; None where no one is wanted and the whole pool fits into a prompt."""
+    """Who chooses the functions that are offered; None where no one is wanted and the whole pool fits into a prompt.
+
+    A pool that an answer cannot name is an error.
+    """
+    must_be_writable(pool, prompt.answer)
     if by:
         return named_retriever(by, models, expert, pool)
-    shared = shared_part(pool.values(), prompt)
-    if wrong := too_long(shared, tokens(shared), prompt):
+    if wrong := crowded(pool, tokens, prompt):
         raise UserError(f"the pool: {wrong}; choose a retriever with --by ({', '.join(KINDS)}), or raise that")
     return None
 

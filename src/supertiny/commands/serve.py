@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from supertiny import engines
-from supertiny.commands.ask import DATA, HOME, counter, model_folder, offers
+from supertiny.commands.ask import DATA, HOME, model_folder, offers
 from supertiny.core.ask import DecodeConfig, GenerateMachine, batched
 from supertiny.core.calls import Pool
 from supertiny.core.config import Engines, load, load_profile
@@ -16,7 +16,7 @@ from supertiny.core.records import Example, read_functions
 from supertiny.data.dataset import DatasetConfig, read_knowledge
 from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever
 from supertiny.serve.config import ServiceConfig
-from supertiny.serve.path import Found, Site, find
+from supertiny.serve.path import Found, Site, counter, find
 
 
 def main(

@@ -16,11 +16,12 @@ from supertiny.core.config import PARAMS, profile_files, profile_path
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, whole_folder, write_json, write_text
 from supertiny.core.git import Provenance
-from supertiny.core.prompt import PromptConfig, shared_part, too_long
+from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_functions
 from supertiny.model import checkpoint
 from supertiny.model.checkpoint import recipe
 from supertiny.retrieval.index import FILE, write_index
+from supertiny.serve.path import counter, crowded
 
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
 """model type here -> architecture there; a Mistral without a sliding window is a Llama"""
@@ -194,9 +195,7 @@ def export(
 
 def _retriever(name: str, folder: Path, prompt: PromptConfig) -> str:
     """The option that a pool needs which is longer than a prompt of the model holds; empty: it needs none."""
-    shared = shared_part(read_functions(folder / "dataset" / FUNCTIONS).values(), prompt)
-    spell = checkpoint.encoder(checkpoint.load_tokenizer(folder / "models" / name))
-    if not too_long(shared, len(spell(shared)), prompt):
+    if not crowded(read_functions(folder / "dataset" / FUNCTIONS), counter([folder / "models" / name]), prompt):
         return ""
     return " --by classifier" if (folder / "models" / CLASSIFIER).is_dir() else " --by embedding"
 

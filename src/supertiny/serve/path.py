@@ -1,9 +1,10 @@
 """From a query to its call: `steps` shows each to `supertiny ask`, `serve` is the service's (paper Figure 2c)."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from supertiny.baseline.frames import to_frame
 from supertiny.core.ask import Generation, Request, requests
@@ -12,6 +13,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.prompt import PromptConfig, read_answer, shared_part, too_long
 from supertiny.core.records import Example, must_be_writable
 from supertiny.data.dataset import Knowledge, lookup
+from supertiny.model import checkpoint
 from supertiny.retrieval.index import Scored
 from supertiny.retrieval.retrievers import EmbeddingRetriever, Retriever, described_by
 
@@ -52,9 +54,20 @@ def offered(example: Example, pool: Pool, found: Found | None) -> Example:
     return replace(example, candidates=tuple(name for name in pool if name in names))
 
 
+def counter(models: Iterable[Path]) -> Callable[[str], int]:
+    """How many tokens a text has: by the tokenizer of these models that takes most."""
+    spell = [checkpoint.encoder(checkpoint.load_tokenizer(model)) for model in models]
+    return lambda text: max(len(encode(text)) for encode in spell)
+
+
+def crowded(functions: Pool, tokens: Callable[[str], int], prompt: PromptConfig) -> str | None:
+    """What is wrong with offering all of `functions`; None: they fit into a prompt."""
+    shared = shared_part(functions.values(), prompt)
+    return too_long(shared, tokens(shared), prompt)
+
+
 def to_request(example: Example, pool: Pool, prompt: PromptConfig) -> Request:
-    """What the model is asked; functions that its answers cannot name are an error."""
-    must_be_writable(pool, prompt.answer)
+    """What the model is asked."""
     (request,) = requests([example], pool, prompt)
     return request
 
@@ -120,9 +133,9 @@ def serve(site: Site, model: str, example: Example, tools: Pool | None = None) -
 
 
 def _among(site: Site, tools: Pool) -> Callable[[Example], Found] | None:
-    """Who chooses of tools that are more than a prompt holds."""
-    shared = shared_part(tools.values(), site.prompt)
-    wrong = too_long(shared, site.tokens(shared), site.prompt)
+    """Who chooses of tools that are more than a prompt holds; those that an answer cannot name are an error."""
+    must_be_writable(tools, site.prompt.answer)
+    wrong = crowded(tools, site.tokens, site.prompt)
     if not wrong:
         return None
     among = site.among
