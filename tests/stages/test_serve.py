@@ -39,14 +39,16 @@ def started(*options):
     """Process and address of the service, up when it says so."""
     with subprocess.Popen([*MAIN, "serve", *options], stderr=subprocess.PIPE, text=True, env=ENV) as process:
         said = []
-        for line in process.stderr:
-            said.append(line)
-            if found := re.search(r"running on (http://[\d.:]+)", line):
-                yield process, found[1]
-                break
-        else:
-            pytest.fail("".join(said))
-        process.kill()
+        try:
+            for line in process.stderr:
+                said.append(line)
+                if found := re.search(r"running on (http://[\d.:]+)", line):
+                    yield process, found[1]
+                    break
+            else:
+                pytest.fail("".join(said))
+        finally:  # a test that failed would wait for it
+            process.kill()
 
 
 def test_the_service_answers_by_every_model_and_stops_when_told(project):

@@ -7,7 +7,7 @@ prefix and itself, at the positions it would have alone, so its logits are those
 own, while the prefix is computed once (forward and backward).
 """
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from math import ceil
 from random import Random
@@ -76,6 +76,10 @@ class Tree:
         seen = None if self.seen is None else self.seen.to(device)
         return Tree(self.prefix, seen, self.runs.to(device), self.own.to(device), self.places.to(device))
 
+    def of_runs(self, tokens: Tensor) -> Tensor:
+        """What is said of the batch's tokens [B, T] of those of the runs, [R, L]."""
+        return tokens.flatten()[self.runs]
+
     def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
         """What each token reads: q [B, H, T, D], k and v [B, K, T, D] -> [B, T, H, D]."""
         B, H, T, D = q.shape
@@ -92,6 +96,37 @@ class Tree:
         """[B, heads, T, D] -> [R, heads, L, D]."""
         chosen = tokens.transpose(1, 2).flatten(0, 1).index_select(0, self.runs.flatten())
         return chosen.view(*self.runs.shape, *chosen.shape[1:]).transpose(1, 2)
+
+
+class Prefix:
+    """The prefixes of a batch, read by themselves; their keys and values are kept for the runs behind them."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._kept: dict[int, Keys] = {}
+
+    def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+        """What each token of a prefix reads: q [B, H, P, D], k and v [B, K, P, D] -> [B, P, H, D]."""
+        self._kept[block.layer_idx] = Keys(k.transpose(0, 1), v.transpose(0, 1), self._tree.seen)
+        return attend_alone(block, q, k, v, None, scaling)
+
+    def behind(self) -> "Runs":
+        """How the runs attend, after the model has read the prefixes."""
+        return Runs(self._tree, self._kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """How the runs of a tree attend to prefixes that were read before."""
+
+    tree: Tree
+    prefix: Mapping[int, Keys]
+    """block -> keys and values"""
+
+    def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
+        """What each token of a run reads: q [R, H, L, D], k and v [R, K, L, D] -> [R, L, H, D]."""
+        own = Keys(k.transpose(0, 1), v.transpose(0, 1), self.tree.own)
+        return attend(q, [own, self.prefix[block.layer_idx]], scaling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,14 @@ class FitConfig:
 
 @dataclass(kw_only=True, slots=True)
 class FrozenConfig:
-    """What of a language model stays as it is while the rest is fine-tuned."""
+    """What gets no gradient while the rest of a language model is fine-tuned."""
 
     embeddings: bool
     """token embeddings (and a head tied to them)"""
     blocks: float
     """share of the blocks, from the first; with the embeddings frozen too they need no backward pass"""
+    prefix: bool = False
+    """keys and values of what the branches of a pack share: they are read as they are, which saves its backward pass"""
 
     def __post_init__(self) -> None:
         require(0 <= self.blocks < 1, f"blocks: expected 0 to less than 1, got {self.blocks}")

@@ -58,7 +58,7 @@ def finetune(
     load = made.load or plain
     run = Run(made.steps, load, made.loss, made.dev, made.dev_points, dev_load=plain, dev_loss=cross_entropy)
     with resumable(job.out.name, job.base, cfg, frozen, machine, seed, *inputs) as state:
-        fit(ResponseLogits(model), run, cfg, machine, seed, job.log, state)
+        fit(ResponseLogits(model, frozen.prefix), run, cfg, machine, seed, job.log, state)
         if is_first():
             model.config.update(dict(made.record))
             with whole_folder(job.out) as partial:

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from supertiny.core.errors import UserError
 from supertiny.core.files import whole_file, write_csv
-from supertiny.model.batches import Batch
+from supertiny.model.batches import Batch, Prefix
 from supertiny.model.config import SCHEDULES, FitConfig, TrainMachine
 from supertiny.model.hardware import compute_dtype, hidden_states
 
@@ -120,11 +120,15 @@ def fit(
 
 
 class ResponseLogits(Scorer):
-    """A causal language model whose head is applied at the predicting positions only."""
+    """A causal language model whose head is applied at the predicting positions only.
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    Where `prefix_frozen`, what branches share gets no gradient: it is read first, and they are rows behind it.
+    """
+
+    def __init__(self, model: PreTrainedModel, prefix_frozen: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.prefix_frozen = prefix_frozen
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [N, V] for `batch.targets`."""
@@ -132,7 +136,15 @@ class ResponseLogits(Scorer):
 
     def hidden(self, batch: Batch) -> Tensor:
         """What the head is applied to, [N, width of the model]."""
-        return hidden_states(self.model, batch.ids, batch.positions, batch.tree)[batch.predict]
+        if not (self.prefix_frozen and batch.tree.prefix):
+            return hidden_states(self.model, batch.ids, batch.positions, batch.tree)[batch.predict]
+        tree, shared, prefix = batch.tree, slice(0, batch.tree.prefix), Prefix(batch.tree)
+        with torch.no_grad():
+            first = hidden_states(self.model, batch.ids[:, shared], batch.positions[:, shared], prefix)
+        # what autocast keeps of the weights it cast just now knows no gradient
+        torch.clear_autocast_cache()
+        read = hidden_states(self.model, tree.of_runs(batch.ids), tree.of_runs(batch.positions), prefix.behind())
+        return torch.cat([first.flatten(0, 1), read.flatten(0, 1)])[tree.places[batch.predict]]
 
 
 class _Trainer(Generic[Micro]):

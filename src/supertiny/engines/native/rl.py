@@ -21,7 +21,7 @@ def rl(job: Job, data: TrainingSet, cfg: RlConfig, rolling: RlMachine) -> None:
     with resumable(f"rl-{job.out.name}", job.base, cfg, machine, rolling, data) as state:
         practice = Practice(job.base, data, cfg, machine, rolling, state)
         run = Run(practice, practice.load, practice.loss, dev_points=cfg.dev_points, watch=practice)
-        fit(ResponseLogits(practice.policy), run, cfg.fit, machine, data.seed, job.log, state)
+        fit(ResponseLogits(practice.policy, cfg.frozen.prefix), run, cfg.fit, machine, data.seed, job.log, state)
         best = practice.best()
         with whole_folder(job.out) as partial:
             checkpoint.save(best, practice.tokenizer, partial)

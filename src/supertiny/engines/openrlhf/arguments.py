@@ -108,10 +108,10 @@ def arguments(cfg: RlConfig, machine: OpenrlhfConfig, files: Files, max_tokens: 
 
 def check(cfg: RlConfig, machine: OpenrlhfConfig) -> None:
     """Refuse what OpenRLHF would do otherwise than params.yaml says."""
-    if cfg.frozen.embeddings or cfg.frozen.blocks:
+    if cfg.frozen.embeddings or cfg.frozen.blocks or cfg.frozen.prefix:
         raise UserError(
-            f"{PARAMS}: rl.frozen: engine openrlhf trains every weight; set rl.frozen.embeddings: false and "
-            "rl.frozen.blocks: 0.0"
+            f"{PARAMS}: rl.frozen: engine openrlhf trains every weight, on every token; set rl.frozen.embeddings: "
+            "false, rl.frozen.blocks: 0.0 and rl.frozen.prefix: false"
         )
     for name, fixed in (("kl_clamp", KL_CLAMP), ("variance_floor", VARIANCE_FLOOR)):
         if getattr(cfg, name) != fixed:

@@ -34,11 +34,17 @@ class TreeAttention(torch.nn.Module):
         self.scale = softmax_scale
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, **_: Any) -> Tensor:
-        """Queries [T, B, N, H], keys and values [T, B, G, H], mask [B, 1, T, T] True where seen -> [T, B, N H]."""
-        shared = query.shape[2] // key.shape[2]
+        """Queries [T, B, N, H], keys and values [T, B, G, H], mask [B, 1, T + 1, T] -> [T, B, N H].
+
+        The mask is True where a token sees another, and in its last row where a key and its value get a gradient.
+        """
+        shared, (seen, learned) = query.shape[2] // key.shape[2], (attention_mask[:, :, :-1], attention_mask[:, 0, -1])
+        if not learned.all():
+            learned = learned.T[:, :, None, None]
+            key, value = (torch.where(learned, one, one.detach()) for one in (key, value))
         key, value = (one.repeat_interleave(shared, dim=2) for one in (key, value))  # a kernel with a mask wants it so
         q, k, v = (one.permute(1, 2, 0, 3) for one in (query, key, value))
-        read = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask, scale=self.scale)
+        read = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=self.scale)
         return read.permute(2, 0, 1, 3).flatten(2)
 
 
