@@ -24,14 +24,14 @@ from supertiny.core.calls import Call, Pool, Syntax
 from supertiny.core.config import load, load_profile
 from supertiny.core.files import write_text
 from supertiny.core.prompt import PromptConfig, read_answer
-from supertiny.core.records import Example, read_examples
+from supertiny.core.records import UNSEEN, Example, read_examples
 from supertiny.core.stage import run
 from supertiny.data.dataset import DatasetConfig, Oracle
 from supertiny.engines.native.answer import generate
 from supertiny.engines.native.train import train
 from supertiny.engines.training import TrainingPlan
 from supertiny.judge.reference import judge
-from supertiny.measure.evaluate import UNSEEN, achievable_rate, token_means
+from supertiny.measure.evaluate import achievable_rate, token_means
 from supertiny.measure.size import model_size
 from supertiny.model import checkpoint
 from supertiny.model.config import LabellingConfig, TrainMachine

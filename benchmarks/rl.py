@@ -20,11 +20,11 @@ from benchmarks.kept import measured
 from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
-from supertiny.core.records import Example, read_examples
+from supertiny.core.records import UNSEEN, Example, read_examples
 from supertiny.core.stage import run
 from supertiny.core.stats import difference
 from supertiny.engines.native.rl import rl
-from supertiny.measure.evaluate import UNSEEN, clusters
+from supertiny.measure.evaluate import clusters
 from supertiny.model.config import TrainMachine
 from supertiny.model.train import Job
 from supertiny.report.steps.rl import PANELS, draw

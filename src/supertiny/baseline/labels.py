@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from supertiny.baseline.frames import domain_of, to_frame, to_slot
 from supertiny.core.calls import Answer, Call, Parameter, Pool, Refusal, Scalar, Value, answer_text
 from supertiny.core.prompt import LONE, SEPARATOR, parts, spaced
-from supertiny.core.records import Example
+from supertiny.core.records import OUT_OF_SCOPE, Example
 from supertiny.judge.meaning import SMALL, TENS, Quantity, normalise, same
 from supertiny.model.encoder import MAX_TOKENS, NONE, Labelled, as_read
 
@@ -247,7 +247,7 @@ def _target(example: Example, pool: Pool, history_turns: int) -> Target:
 
 
 def _refused_for_lack(answer: Answer, tags: Sequence[str]) -> bool:
-    return answer is Refusal.NO_FUNCTION and "out_of_scope" not in tags
+    return answer is Refusal.NO_FUNCTION and OUT_OF_SCOPE not in tags
 
 
 def _tagged(text: str, said: Said, number_of: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

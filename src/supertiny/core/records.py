@@ -52,6 +52,11 @@ class Turn:
     answer: Answer
 
 
+UNSEEN, OUT_OF_SCOPE, MISSING = "unseen", "out_of_scope", "missing_function"
+"""tags that decide something: of a query for a function never trained on; of refusals, that no function of the pool
+would do, or that one would and is not offered"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A query in its context, the functions offered for it, and the answers that are right."""

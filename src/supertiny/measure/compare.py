@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supertiny.core.records import Example
+from supertiny.core.records import UNSEEN, Example
 from supertiny.core.stats import difference, rated, share
 from supertiny.judge.reference import Reply, Verdict
-from supertiny.measure.evaluate import UNSEEN, achievable_rate, bare, clusters, grown
+from supertiny.measure.evaluate import achievable_rate, bare, clusters, grown
 
 GATES = {8: 0.98, 4: 0.95}
 """least share of the base's AR that a model of so many bits a weight keeps"""

@@ -16,16 +16,12 @@ from supertiny.core.ask import Generation
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.core.records import Example, read_examples
+from supertiny.core.records import MISSING, UNSEEN, Example, read_examples
 from supertiny.core.stats import rated, share
 from supertiny.data.dataset import NEW
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
 
 Reply = Answer | Malformed
-UNSEEN = "unseen"
-"""tag of a query for a function never trained on"""
-MISSING = "missing_function"
-"""tag of a query that is refused because its function is not offered"""
 
 
 def cluster(example: Example) -> str:

@@ -27,11 +27,10 @@ class Loaded:
 
     def __init__(self, folder: Path, precision: str, of_clients: bool = False) -> None:
         self._tokenizer = checkpoint.load_tokenizer(folder)
-        self._spell = checkpoint.encoder(self._tokenizer)
+        self._encode = request_encoder(self._tokenizer)
         self._model = checkpoint.load_model(folder, compute_dtype(precision)).to(device())
         self._prefixes = Prefixes(self._model, of_clients)
-        self._list = lru_cache(maxsize=64)(lambda text: tuple(self._spell(text)))
-        self._name, self._positions = folder.name, self._model.config.max_position_embeddings
+        self._name, self._positions = folder.name, checkpoint.positions(self._model.config)
 
     @cached_property
     def _constraint(self) -> Constraint:
@@ -60,16 +59,27 @@ class Loaded:
         )  # fmt: skip
 
     def encode(self, request: Request | Chat, max_new_tokens: int) -> Encoded:
-        """Tokens of a request's two parts apart, exactly as in training; of a chat as the model's template has it.
+        """Tokens of a request, as `request_encoder` has them; of a chat as the model's template has it.
 
         UserError where the model has no positions for them and so long an answer.
         """
         if isinstance(request, Chat):
             found = Encoded((), tuple(chat_ids(self._tokenizer, request)))
         else:
-            found = Encoded(self._list(request.prompt.shared), tuple(self._spell(request.prompt.own)))
+            found = self._encode(request)
         must_fit(len(found), max_new_tokens, self._positions, self._name)
         return found
+
+
+LISTS = 64
+"""lists of functions whose tokens are kept, the latest"""
+
+
+def request_encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[[Request], Encoded]:
+    """Gives tokens of a request's two parts apart, exactly as in training; a list of functions is spelled once."""
+    spell = checkpoint.encoder(tokenizer)
+    listed = lru_cache(maxsize=LISTS)(lambda text: tuple(spell(text)))
+    return lambda request: Encoded(listed(request.prompt.shared), tuple(spell(request.prompt.own)))
 
 
 def must_fit(prompt: int, answer: int, positions: int, model: str) -> None:

@@ -227,6 +227,12 @@ def load_config(folder: Path) -> AutoConfig:
         raise UserError(f"{folder}: its config.json cannot be read: {error}") from error
 
 
+def positions(config: AutoConfig) -> int:
+    """How many tokens a model reads, of prompt and answer: within a sliding window, if it has one, all see all."""
+    window = getattr(config, "sliding_window", None) or config.max_position_embeddings
+    return int(min(window, config.max_position_embeddings))
+
+
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights and tokenizer into `folder`, with no trace of when or where they were made."""
     model.save_pretrained(folder)

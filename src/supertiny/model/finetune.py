@@ -50,7 +50,7 @@ def finetune(
     tokenizer, model = checkpoint.load_tokenizer(job.base), checkpoint.load_model(job.base)
     freeze(model, frozen)
     made = course(tokenizer)
-    _must_fit(made, model.config.max_position_embeddings, job.base.name)
+    _must_fit(made, checkpoint.positions(model.config), job.base.name)
 
     def plain(packs: Sequence[Pack]) -> Batch:
         return collate(packs, tokenizer.pad_token_id)

@@ -96,13 +96,18 @@ def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
     >>> together([one, other, one, one], 6)
     [[0, 2], [3], [1]]
     """
-    found: dict[tuple[int, ...], list[list[int]]] = {}
+    found: list[list[int]] = []
+    open_: dict[tuple[int, ...], tuple[list[int], int]] = {}
+    """prefix -> the last one behind it, and its tokens"""
     for at, pack in enumerate(packs):
-        some = found.setdefault(tuple(pack.prefix), [[]])
-        if some[-1] and len(merged([packs[index] for index in (*some[-1], at)])) > max_tokens:
-            some.append([])
-        some[-1].append(at)
-    return [one for some in found.values() for one in some]
+        key, own = tuple(pack.prefix), len(pack) - len(pack.prefix)
+        some, size = open_.get(key, ([], 0))
+        if not some or size + own > max_tokens:
+            some, size = [], len(pack.prefix)
+            found.append(some)
+        some.append(at)
+        open_[key] = (some, size + own)
+    return found
 
 
 def merged(packs: Sequence[Pack]) -> Pack:

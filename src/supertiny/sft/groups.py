@@ -12,7 +12,7 @@ from random import Random
 
 from supertiny.core.calls import Call, Pool, Refusal
 from supertiny.core.config import require, require_positive
-from supertiny.core.records import Example
+from supertiny.core.records import OUT_OF_SCOPE, Example
 from supertiny.data.dataset import nearness
 from supertiny.sft.substitute import substituted
 
@@ -180,7 +180,7 @@ def _needs(example: Example) -> Needs:
     answer = example.answers[0]
     if isinstance(answer, Call):
         return answer.name
-    if answer is Refusal.UNCLEAR or "out_of_scope" in example.tags:
+    if answer is Refusal.UNCLEAR or OUT_OF_SCOPE in example.tags:
         return ANYWHERE
     return frozenset(example.candidates)
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from supertiny.model import hardware
 from supertiny.model.batches import Branch, Pack, collate
@@ -55,6 +58,49 @@ def test_packs_as_trees_are_packs_under_a_dense_mask(family, shape, max_scores, 
     torch.testing.assert_close(found, expected, **CLOSE)
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected_gradients[name], **CLOSE)
+
+
+def detached(module, q, k, v, mask, *, learned, **options):
+    """transformers' own attention, the keys and values of some tokens without a gradient."""
+    k, v = (torch.where(learned[:, None, :, None], one, one.detach()) for one in (k, v))
+    return sdpa_attention_forward(module, q, k, v, mask, **options)
+
+
+AttentionInterface.register("detached", detached)
+AttentionMaskInterface.register("detached", sdpa_mask)
+
+
+def dense_frozen(model, batch):
+    """The oracle: the dense mask, no gradient through a prefix."""
+    model.set_attn_implementation("detached")
+    states = model.base_model(
+        input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False,
+        learned=batch.branch != 0,
+    ).last_hidden_state  # fmt: skip
+    return model.get_output_embeddings()(states[batch.predict])
+
+
+@pytest.mark.parametrize("max_scores", [500, hardware.MAX_SCORES], ids=["in parts", "at once"])
+@pytest.mark.parametrize("shape", SHAPES, ids=["no prefix", "one pack", "several"])
+def test_a_frozen_prefix_is_read_as_it_is_and_gets_no_gradient(family, shape, max_scores, monkeypatch):
+    monkeypatch.setattr(hardware, "MAX_SCORES", max_scores)
+    batch = collate(packs(shape), 256)
+    expected, expected_gradients = with_gradients(family, dense_frozen(family, batch))
+    found, gradients = with_gradients(family, ResponseLogits(family, prefix_frozen=True)(batch))
+    torch.testing.assert_close(found, expected, **CLOSE)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected_gradients[name], **CLOSE)
+
+
+def test_a_frozen_prefix_leaves_all_weights_their_gradient_under_autocast(family):
+    """Autocast keeps the weights that it cast; those that the prefix was read with would get no gradient."""
+    batch = collate(packs(SHAPES[1]), 256)
+    _, exact = with_gradients(family, dense_frozen(family, batch))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = ResponseLogits(family, prefix_frozen=True)(batch)
+    _, rounded = with_gradients(family, logits.float())
+    for name, gradient in rounded.items():
+        assert torch.cosine_similarity(gradient.flatten(), exact[name].flatten(), 0) > 0.9, name
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

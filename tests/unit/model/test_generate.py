@@ -7,12 +7,16 @@ import torch
 import xgrammar
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from transformers import LlamaConfig, MistralConfig, Qwen2Config
 from xgrammar.testing import _is_grammar_accept_string
 
 from supertiny.core.ask import Request
 from supertiny.core.calls import Call, Fault, Function, Parameter, Refusal, Syntax, parse_reply, written
+from supertiny.core.errors import UserError
 from supertiny.core.prompt import Prompt, call_schema, response, write
+from supertiny.model import checkpoint
 from supertiny.model import generate as module
+from supertiny.model.answer import must_fit
 from supertiny.model.generate import (
     Constraint,
     Encoded,
@@ -336,3 +340,20 @@ def test_a_server_is_told_the_same_letters(value, syntax):
     answer = response(Call("lock", {"state": value}), pool, syntax)
     assert _is_grammar_accept_string(read, f" {answer}") and str(read) == str(rules)
     assert value != "plain" or text_of(rules) == str(rules)
+
+
+@pytest.mark.parametrize(
+    ("config", "tokens"),
+    [
+        (LlamaConfig(max_position_embeddings=64), 64),
+        (MistralConfig(max_position_embeddings=64, sliding_window=16), 16),
+        (MistralConfig(max_position_embeddings=64, sliding_window=None), 64),
+        (Qwen2Config(max_position_embeddings=64, use_sliding_window=False, sliding_window=16), 64),
+    ],
+)
+def test_a_model_reads_as_much_as_all_of_its_tokens_see(config, tokens):
+    """Behind a list that is held once no window slides: a prompt that is longer is refused."""
+    assert checkpoint.positions(config) == tokens
+    must_fit(tokens - 4, 4, tokens, "model")
+    with pytest.raises(UserError, match=f"exceed the {tokens} positions of model; offer fewer functions"):
+        must_fit(tokens - 3, 4, tokens, "model")

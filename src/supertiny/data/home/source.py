@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from supertiny.core.calls import Answer, Call, Function, Refusal
 from supertiny.core.errors import UserError
-from supertiny.core.records import Example, Turn
+from supertiny.core.records import MISSING, OUT_OF_SCOPE, UNSEEN, Example, Turn
 from supertiny.data.dataset import DOMAIN, Dataset, DatasetConfig, DatasetSizes, HomeConfig, Lists, lookup, spread
 from supertiny.data.home import dialogue
 from supertiny.data.home.dialogue import follow_up, refused
@@ -36,9 +36,9 @@ class Part:
 
 PARTS = {
     **{split: Part(split, split) for split in ("train", "expert", "dev", "test")},
-    "dev_ood": Part("dev_ood", "dev", "dev_ood", "unseen"),
+    "dev_ood": Part("dev_ood", "dev", "dev_ood", UNSEEN),
     "seen": Part("ood", "test", DOMAIN, "seen"),
-    "unseen": Part("ood", "test", "ood", "unseen"),
+    "unseen": Part("ood", "test", "ood", UNSEEN),
 }
 
 
@@ -123,9 +123,10 @@ def _meaning(marked: str, answer: Answer) -> Meaning:
 
 MAX_TRIES = 2000
 """draws for one row before a split is given up as too small"""
-FOLLOW_UP, OUT_OF_SCOPE, MISSING, UNCLEAR, PLAIN = "follow_up", "out_of_scope", "missing_function", "unclear", "plain"
-"""kinds of rows; all but the last are tags too. Missing: what is asked for is in the pool, but it and what could do the
-same are not offered, as when a retriever misses it: the nearest that a request comes to a function and is refused"""
+FOLLOW_UP, UNCLEAR, PLAIN = "follow_up", "unclear", "plain"
+"""kinds of rows beside `OUT_OF_SCOPE` and `MISSING`; all but the last are tags too. Missing: what is asked for is in
+the pool, but it and what could do the same are not offered, as when a retriever misses it: the nearest that a request
+comes to a function and is refused"""
 _WHOLE_HOUSE = re.compile(r"\b(all|every)\b(?!.*\b(here|room)\b)")
 """a command for the whole house takes no area, so such words never mean the speaker's room"""
 
@@ -355,5 +356,5 @@ def _ood(world: World, size: int) -> list[Example]:
     unseen = {MISSING: new_missing, PLAIN: size - num_seen - sum(refused.values())}
     mixed = Drawer(world, "seen").rows(seen) + Drawer(world, "unseen").rows(unseen)
     random.Random(f"ood:{world.seed}").shuffle(mixed)
-    parts = [[row for row in mixed if tag in row.tags] for tag in ("unseen", "seen", "refusal")]
+    parts = [[row for row in mixed if tag in row.tags] for tag in (UNSEEN, "seen", "refusal")]
     return [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(spread(parts))]

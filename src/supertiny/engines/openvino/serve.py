@@ -20,7 +20,7 @@ from supertiny.core.prompt import THINKS
 from supertiny.core.stage import cache_home
 from supertiny.engines.openvino.network import codes, network
 from supertiny.model import checkpoint
-from supertiny.model.answer import must_fit
+from supertiny.model.answer import must_fit, request_encoder
 from supertiny.model.checkpoint import E4M3Linear
 from supertiny.model.generate import grammar, text_of
 
@@ -95,7 +95,7 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
             f"engine 'openvino' needs the package {error.name}: pip install 'supertiny[openvino]'"
         ) from None
     tokenizer, config = checkpoint.load_tokenizer(model), checkpoint.load_config(model)
-    encode, thinks = checkpoint.encoder(tokenizer), getattr(config, THINKS, False)
+    encode, thinks = request_encoder(tokenizer), getattr(config, THINKS, False)
 
     def how(request: Request) -> Any:
         found = GenerationConfig(max_new_tokens=cfg.max_new_tokens)
@@ -107,7 +107,7 @@ def serve(model: Path, cfg: DecodeConfig, machine: GenerateMachine) -> Iterator[
     with opened(converted(model), machine) as write:
 
         def ask(request: Request) -> Generation:
-            ids = encode(request.prompt.shared) + encode(request.prompt.own)  # apart, as in training
+            ids = list(encode(request).ids)
             must_fit(len(ids), cfg.max_new_tokens, config.max_position_embeddings, model.name)
             written = write(ids, how(request))
             text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)

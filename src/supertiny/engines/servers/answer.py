@@ -200,15 +200,15 @@ def asking(
 def _writer(kind: Kind, model: Path, server: Server) -> Callable[[Request, DecodeConfig], Generation]:
     """Writes answers as the native engine does: the same token ids, the same grammar."""
     from supertiny.model import checkpoint
+    from supertiny.model.answer import request_encoder
     from supertiny.model.generate import grammar, text_of
 
-    encode = checkpoint.encoder(checkpoint.load_tokenizer(model))
+    encode = request_encoder(checkpoint.load_tokenizer(model))
     thinks = bool(read_json(model / "config.json").get(THINKS))
 
     def write(request: Request, cfg: DecodeConfig) -> Generation:
         held_to = kind.held_to(text_of(grammar(request, thinks))) if cfg.constrained else {}
-        prompt = encode(request.prompt.shared) + encode(request.prompt.own)
-        return server.write(prompt, cfg.max_new_tokens, held_to)
+        return server.write(list(encode(request).ids), cfg.max_new_tokens, held_to)
 
     return write
 

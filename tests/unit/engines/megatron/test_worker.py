@@ -54,7 +54,10 @@ HUB = "qwen2-hub"
 """kept as the hub has Qwen2.5: in bfloat16, in several files"""
 LAYOUTS = {"tensor": Layout(2, 1, 1), "pipeline": Layout(1, 2, 1), "data": Layout(1, 1, 2)}
 FIT = FitConfig(learning_rate=1e-3, warmup_share=0.1, schedule="linear", weight_decay=0.01, max_grad_norm=1.0)
-FROZEN = {"": FrozenConfig(embeddings=False, blocks=0.0), "-frozen": FrozenConfig(embeddings=True, blocks=0.5, prefix=True)}
+FROZEN = {
+    "": FrozenConfig(embeddings=False, blocks=0.0),
+    "-frozen": FrozenConfig(embeddings=True, blocks=0.5, prefix=True),
+}
 PAD = 0
 
 
