@@ -45,7 +45,7 @@ from supertiny.retrieval.train import train_classifier
 from supertiny.sft.groups import PackConfig
 from supertiny.sft.packs import TrainingSet, read_training_set
 
-TOKENS, DEV, SEEDS = 80_000, 24, (0, 1, 2)
+TOKENS, DEV, SEEDS = 136_000, 24, (0, 1, 2)
 """of the training prompts and answers of an arm; rows whose loss is logged; the first two arms have a run a seed"""
 
 SAMPLE = 480
@@ -61,14 +61,14 @@ OLD = {
 ARMS: dict[str, dict[str, Any]] = {
     "the request": {},
     "old request": OLD,
-    "half drawn, half foreign": {"pack": {"whole": 0.5, "general": 0.5}, "learning_rate": 4.0e-4},
+    "gradient through the list": {"prefix": False, "share": 0.8},
     "whole lists, domain alone": {"pack": {"whole": 1.0, "general": 0.0}},
     "no general functions": {"pack": {"general": 0.0}},
     "no substitution": {"pack": {"substitution": 0.0}},
     "no rule": {"prompt": {"rules": []}},
     "calls in JSON": {"prompt": {"answer": Syntax.json}},
 }
-"""what differs from params.yaml; `share`: of TOKENS, so that minutes are equal"""
+"""what differs from params.yaml; `share`: of TOKENS, so that minutes are equal; `prefix`: whether the list is frozen"""
 
 
 def main(model: Path, encoder: Path, dataset: Path, out: Path) -> None:
@@ -102,7 +102,8 @@ def measure(model: Path, encoder: Path, dataset: Path, arm: str, seed: int) -> d
         started = time.perf_counter()
         cfg = way_to_train("sft")
         fit = replace(cfg.fit, learning_rate=change.get("learning_rate", cfg.fit.learning_rate))
-        plan = TrainingPlan(rows=data, cfg=replace(cfg, fit=fit), teacher=None, divergence=None)
+        frozen = replace(cfg.frozen, prefix=change.get("prefix", cfg.frozen.prefix))
+        plan = TrainingPlan(rows=data, cfg=replace(cfg, fit=fit, frozen=frozen), teacher=None, divergence=None)
         train(plan, Job(model, tuned, log, machine))
         minutes = (time.perf_counter() - started) / 60
         found = _answered(tuned, splits, data)
