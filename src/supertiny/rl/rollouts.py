@@ -94,7 +94,7 @@ def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
 
     >>> one, other = Pack([7, 8], (Branch([1], [2]),)), Pack([], (Branch([1], [2]),))
     >>> together([one, other, one, one], 6)
-    [[0, 2], [3], [1]]
+    [[0, 2], [1], [3]]
     """
     found: list[list[int]] = []
     open_: dict[tuple[int, ...], tuple[list[int], int]] = {}
