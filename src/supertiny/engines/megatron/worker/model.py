@@ -34,13 +34,14 @@ class TreeAttention(torch.nn.Module):
         self.scale = softmax_scale
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor, **_: Any) -> Tensor:
-        """Queries [T, B, N, H], keys and values [T, B, G, H], mask [B, 1, T + 1, T] -> [T, B, N H].
+        """Queries [T, B, N, H], keys and values [T, B, G, H], mask [B, 1, T, T] True where seen -> [T, B, N H].
 
-        The mask is True where a token sees another, and in its last row where a key and its value get a gradient.
+        A mask of T + 1 rows says in its last one which keys and values get a gradient; without it all do.
         """
-        shared, (seen, learned) = query.shape[2] // key.shape[2], (attention_mask[:, :, :-1], attention_mask[:, 0, -1])
-        if not learned.all():
-            learned = learned.T[:, :, None, None]
+        size, shared = len(query), query.shape[2] // key.shape[2]
+        seen = attention_mask[:, :, :size]
+        if attention_mask.shape[2] > size:
+            learned = attention_mask[:, 0, size].T[:, :, None, None]
             key, value = (torch.where(learned, one, one.detach()) for one in (key, value))
         key, value = (one.repeat_interleave(shared, dim=2) for one in (key, value))  # a kernel with a mask wants it so
         q, k, v = (one.permute(1, 2, 0, 3) for one in (query, key, value))

@@ -228,8 +228,9 @@ class Trainer:
         batch, weight = next(batches)
         self.head.select(batch.predict)
         raw = {"fp32_output": False} if model.config.bf16 else {}  # the loss turns them to fp32, some at a time
-        learned = batch.branch != 0 if self.given.cfg.frozen.prefix else torch.ones_like(batch.branch, dtype=torch.bool)
-        mask = torch.cat([batch.mask, learned[:, None, None]], 2)
+        mask = batch.mask
+        if self.given.cfg.frozen.prefix:
+            mask = torch.cat([mask, (batch.branch != 0)[:, None, None]], 2)
         found = model(batch.ids, batch.positions.expand(3, -1, -1), mask, **raw)
 
         def end(logits_1NS: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, int]]:
