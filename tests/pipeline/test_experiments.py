@@ -24,7 +24,7 @@ NARROW = documented(
 )
 LONG = {
     documented("dvc exp run -S training.sft.fit.learning_rate=3.0e-4"): "report",
-    documented("dvc exp run -S profile=gpu -S trained.shrink.tiny.base=student"): "report",
+    documented("dvc exp run $(grep -v '^#' profiles/gpu.set | sed 's/^/-S /')"): "report",
     documented("dvc exp run -S distill.loss=fkl evaluate@tiny_kd"): "evaluate@tiny_kd",
     documented("dvc exp run -S rl.batches=100 rl@teacher_rl"): "rl@teacher_rl",
     documented("dvc exp run -S pack.whole=1 -S pack.function_dropout=0 report"): "report",
@@ -40,7 +40,7 @@ LONG = {
     documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/QwQ-32B judge rft"): "rft",
     documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
     documented(
-        "dvc exp run -S profile=gpu -S 'profiles/gpu.yaml:++engines.train=megatron' "
+        "dvc exp run $(grep -v '^#' profiles/gpu.set | sed 's/^/-S /') -S 'profiles/gpu.yaml:++engines.train=megatron' "
         "-S 'profiles/gpu.yaml:++megatron.tensor_parallel=2' sft"
     ): "sft@sft",
 }

@@ -52,9 +52,10 @@ class Turn:
     answer: Answer
 
 
-UNSEEN, OUT_OF_SCOPE, MISSING = "unseen", "out_of_scope", "missing_function"
-"""tags that decide something: of a query for a function never trained on; of refusals, that no function of the pool
-would do, or that one would and is not offered"""
+SEEN, UNSEEN = "seen", "unseen"
+"""tags of queries out of domain: whether their function is one of those trained on"""
+REFUSAL, OUT_OF_SCOPE, MISSING = "refusal", "out_of_scope", "missing_function"
+"""tags of what is to be refused; why: no function of the pool would do, or one would and is not offered"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from typing import Any
 from supertiny.core.calls import Call, Function, Parameter, Value
 from supertiny.core.errors import UserError
 from supertiny.core.files import read_jsonl
-from supertiny.core.records import Example, read_examples, read_functions
+from supertiny.core.records import REFUSAL, SEEN, UNSEEN, Example, read_examples, read_functions
 from supertiny.data.dataset import (
     NEW,
     Dataset,
@@ -158,7 +158,7 @@ def _row(rng: random.Random, split: str, number: int, u: Utterance, lists: Lists
         candidates=lists.offer(split, rng, u.call.name),
         answers=(u.call,),
         template=u.template,
-        tags=(("unseen" if unseen else "seen"),) if split in NEW else (),
+        tags=((UNSEEN if unseen else SEEN),) if split in NEW else (),
     )
 
 
@@ -190,7 +190,7 @@ def own(cfg: DatasetConfig, sizes: DatasetSizes, seed: int) -> Dataset:
     return Dataset(pool=lists.pool, knowledge=knowledge, splits=offered, verdicts=verdicts)
 
 
-TAGGED = {"unseen": "ood", "unseen_dev": "dev_ood"}
+TAGGED = {UNSEEN: "ood", "unseen_dev": "dev_ood"}
 """tag of a row whose function is never trained on -> the split of such rows"""
 
 
@@ -287,7 +287,7 @@ def _new(unseen: list[Example], like: list[Example], size: int, seen_share: floa
 def _tagged(row: Example) -> Example:
     """The row, tagged by what its call stands for: the rates of seen and unseen functions are of calls alone."""
     kept = [tag for tag in row.tags if tag not in TAGGED]
-    tag = ("unseen" if _about(row) else "seen") if _called([row]) else "refusal"
+    tag = (UNSEEN if _about(row) else SEEN) if _called([row]) else REFUSAL
     return replace(row, tags=tuple(dict.fromkeys((*kept, tag))))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from supertiny.core.records import UNSEEN, Example
+from supertiny.core.records import SEEN, UNSEEN, Example
 from supertiny.core.stats import difference, rated, share
 from supertiny.judge.reference import Reply, Verdict
 from supertiny.measure.evaluate import achievable_rate, bare, clusters, grown
@@ -48,7 +48,7 @@ def rates(answers: Mapping[str, Answered], columns: Mapping[str, Clusters], seed
 
 def splits(test: Sequence[Example], ood: Sequence[Example]) -> dict[str, Clusters]:
     """Column of the tables -> its queries."""
-    tagged = {f"ood_{tag}": clusters([row for row in ood if tag in row.tags]) for tag in ("seen", UNSEEN)}
+    tagged = {f"ood_{tag}": clusters([row for row in ood if tag in row.tags]) for tag in (SEEN, UNSEEN)}
     changed = {"without_knowledge": clusters(bare(test)), "grown": clusters(grown(test, ood))}
     return {"test": clusters(test), "ood": clusters(ood), **tagged, **changed}
 

@@ -16,7 +16,7 @@ from supertiny.core.ask import Generation
 from supertiny.core.calls import Answer, Call, Malformed, Pool, Refusal, answer_json
 from supertiny.core.config import require
 from supertiny.core.errors import UserError
-from supertiny.core.records import MISSING, UNSEEN, Example, read_examples
+from supertiny.core.records import MISSING, SEEN, UNSEEN, Example, read_examples
 from supertiny.core.stats import rated, share
 from supertiny.data.dataset import NEW
 from supertiny.judge.reference import Failure, Verdict, has_right_head, judge
@@ -172,7 +172,7 @@ def rate(
 
     rates = {name: over(rows) for name, rows in splits.items()}
     for name in NEW:
-        for tag in ("seen", UNSEEN) if name in splits else ():
+        for tag in (SEEN, UNSEEN) if name in splits else ():
             rates[f"{name}_{tag}"] = over([row for row in splits[name] if tag in row.tags])
     rates["workload"] = _workload(answers[: len(next(iter(splits.values())))])
     return rates, [_row(e, a.generation, a.reply, verdicts[e.id]) for e, a in zip(examples, answers, strict=True)]

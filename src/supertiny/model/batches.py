@@ -83,13 +83,12 @@ class Tree:
     def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
         """What each token reads: q [B, H, T, D], k and v [B, K, T, D] -> [B, T, H, D]."""
         B, H, T, D = q.shape
-        own_q, own_k, own_v = (self._in_runs(one) for one in (q, k, v))
-        parts, read = [Keys(own_k.transpose(0, 1), own_v.transpose(0, 1), self.own)], list[Tensor]()
+        first, read = Prefix(self), list[Tensor]()
         if self.prefix:
-            q, k, v = (one[:, :, : self.prefix] for one in (q, k, v))
-            parts.append(Keys(k.transpose(0, 1), v.transpose(0, 1), self.seen))
-            read.append(attend_alone(block, q, k, v, None, scaling).flatten(0, 1))
-        read.append(attend(own_q, parts, scaling).flatten(0, 1))
+            shared = (one[:, :, : self.prefix] for one in (q, k, v))
+            read.append(first.attend(block, *shared, scaling).flatten(0, 1))
+        own = map(self._in_runs, (q, k, v))
+        read.append(first.behind().attend(block, *own, scaling).flatten(0, 1))
         return torch.cat(read).index_select(0, self.places.flatten()).view(B, T, H, D)
 
     def _in_runs(self, tokens: Tensor) -> Tensor:
@@ -117,7 +116,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """How the runs of a tree attend to prefixes that were read before."""
+    """How the runs of a tree attend to themselves and to prefixes that were read before, where there are any."""
 
     tree: Tree
     prefix: Mapping[int, Keys]
@@ -125,8 +124,10 @@ class Runs:
 
     def attend(self, block: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
         """What each token of a run reads: q [R, H, L, D], k and v [R, K, L, D] -> [R, L, H, D]."""
-        own = Keys(k.transpose(0, 1), v.transpose(0, 1), self.tree.own)
-        return attend(q, [own, self.prefix[block.layer_idx]], scaling)
+        parts = [Keys(k.transpose(0, 1), v.transpose(0, 1), self.tree.own)]
+        if self.tree.prefix:
+            parts.append(self.prefix[block.layer_idx])
+        return attend(q, parts, scaling)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class FrozenConfig:
     """token embeddings (and a head tied to them)"""
     blocks: float
     """share of the blocks, from the first; with the embeddings frozen too they need no backward pass"""
-    prefix: bool = False
+    prefix: bool
     """keys and values of what the branches of a pack share: they are read as they are, which saves its backward pass"""
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 
 from supertiny.core.calls import Call, Pool
-from supertiny.core.records import Example
+from supertiny.core.records import SEEN, UNSEEN, Example
 from supertiny.core.stats import share
 from supertiny.retrieval.config import DETAILS, RetrievalConfig
 from supertiny.retrieval.index import Embed, FunctionIndex
@@ -43,7 +43,7 @@ def split_recall(
         ranked = retriever.rank(called, max(cutoffs))
         parts = {name: list(range(len(called)))}
         if name == "ood":
-            for tag in ("seen", "unseen"):
+            for tag in (SEEN, UNSEEN):
                 parts[f"ood_{tag}"] = [at for at, example in enumerate(called) if tag in example.tags]
         for part, places in parts.items():
             if places:

@@ -97,16 +97,15 @@ def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
     [[0, 2], [1], [3]]
     """
     found: list[list[int]] = []
-    open_: dict[tuple[int, ...], tuple[list[int], int]] = {}
-    """prefix -> the last one behind it, and its tokens"""
+    last, room = dict[tuple[int, ...], list[int]](), dict[tuple[int, ...], int]()
+    """prefix -> the last of those behind it, and what that one still holds"""
     for at, pack in enumerate(packs):
         key, own = tuple(pack.prefix), len(pack) - len(pack.prefix)
-        some, size = open_.get(key, ([], 0))
-        if not some or size + own > max_tokens:
-            some, size = [], len(pack.prefix)
-            found.append(some)
-        some.append(at)
-        open_[key] = (some, size + own)
+        if key not in last or own > room[key]:
+            last[key], room[key] = [], max_tokens - len(key)
+            found.append(last[key])
+        last[key].append(at)
+        room[key] -= own
     return found
 
 

@@ -27,9 +27,10 @@ MACHINE = TrainMachine(
     precision="float32", max_tokens=128, gradient_checkpointing=False, save_minutes=1e-9, processes=1
 )
 FIT = FitConfig(learning_rate=1e-3, warmup_share=0.0, schedule="constant", weight_decay=0.0, max_grad_norm=1e9)
+NOTHING = FrozenConfig(embeddings=False, blocks=0.0, prefix=False)
 TEACHING = TrainingConfig(
-    shuffle_seed=0, epochs=1, groups_a_step=1, frozen=FrozenConfig(embeddings=False, blocks=0.0), dev_points=1, fit=FIT
-)
+    shuffle_seed=0, epochs=1, groups_a_step=1, frozen=NOTHING, dev_points=1, fit=FIT,
+)  # fmt: skip
 AKL = DistillConfig(loss="akl", mu=0.7, mu_start=None, alpha=0.5, chunk_rows=3)
 
 

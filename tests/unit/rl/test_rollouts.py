@@ -50,7 +50,7 @@ def cfg(monkeypatch):
     return replace(
         load("rl", RlConfig),
         prompts_a_batch=4, prompts_a_step=4, rollouts=8, batches=12, epochs=1, max_new_tokens=1, dev_points=2,
-        collapse=NEVER, frozen=FrozenConfig(embeddings=False, blocks=0.0), fit=FIT,
+        collapse=NEVER, frozen=FrozenConfig(embeddings=False, blocks=0.0, prefix=False), fit=FIT,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from supertiny.core.calls import Answer, Call, Function, Refusal
 from supertiny.core.errors import UserError
-from supertiny.core.records import MISSING, OUT_OF_SCOPE, UNSEEN, Example, Turn
+from supertiny.core.records import MISSING, OUT_OF_SCOPE, REFUSAL, SEEN, UNSEEN, Example, Turn
 from supertiny.data.dataset import DOMAIN, Dataset, DatasetConfig, DatasetSizes, HomeConfig, Lists, lookup, spread
 from supertiny.data.home import dialogue
 from supertiny.data.home.dialogue import follow_up, refused
@@ -37,8 +37,8 @@ class Part:
 PARTS = {
     **{split: Part(split, split) for split in ("train", "expert", "dev", "test")},
     "dev_ood": Part("dev_ood", "dev", "dev_ood", UNSEEN),
-    "seen": Part("ood", "test", DOMAIN, "seen"),
-    "unseen": Part("ood", "test", "ood", UNSEEN),
+    SEEN: Part("ood", "test", DOMAIN, SEEN),
+    UNSEEN: Part("ood", "test", "ood", UNSEEN),
 }
 
 
@@ -217,7 +217,7 @@ class Drawer:
             return None
         history = self._distractor(request.room)
         answers: tuple[Answer, ...] = (Refusal.NO_FUNCTION,) if missing else self._answers(request.call, request.domain)
-        tags = ("refusal", MISSING) if missing else request.tags
+        tags = (REFUSAL, MISSING) if missing else request.tags
         return Draft(
             template=request.template,
             marked=request.marked,
@@ -266,7 +266,7 @@ class Drawer:
             answers=(refusal,),
             room=room,
             near=self.rng.choice(self.functions),
-            tags=("refusal", OUT_OF_SCOPE if refusal is Refusal.NO_FUNCTION else UNCLEAR),
+            tags=(REFUSAL, OUT_OF_SCOPE if refusal is Refusal.NO_FUNCTION else UNCLEAR),
             history=history,
         )
 
@@ -297,7 +297,7 @@ class Drawer:
         tags = [tag for tag in draft.tags if tag != "knowledge"]
         tags += ["knowledge"] if lookup(query, self.nicknames) else []
         tags += ["distractor"] if history and FOLLOW_UP not in tags else []
-        tags += [self.part.tag] if self.part.tag and "refusal" not in tags else []
+        tags += [self.part.tag] if self.part.tag and REFUSAL not in tags else []
         return Example(
             id=row_id,
             query=query,
@@ -354,7 +354,7 @@ def _ood(world: World, size: int) -> list[Example]:
     num_seen, new_missing = round(size * world.cfg.ood_seen_share), refused[MISSING] // 2
     seen = {**refused, MISSING: refused[MISSING] - new_missing, PLAIN: num_seen}
     unseen = {MISSING: new_missing, PLAIN: size - num_seen - sum(refused.values())}
-    mixed = Drawer(world, "seen").rows(seen) + Drawer(world, "unseen").rows(unseen)
+    mixed = Drawer(world, SEEN).rows(seen) + Drawer(world, UNSEEN).rows(unseen)
     random.Random(f"ood:{world.seed}").shuffle(mixed)
-    parts = [[row for row in mixed if tag in row.tags] for tag in (UNSEEN, "seen", "refusal")]
+    parts = [[row for row in mixed if tag in row.tags] for tag in (UNSEEN, SEEN, REFUSAL)]
     return [replace(row, id=f"ood-{i:05d}") for i, row in enumerate(spread(parts))]

@@ -55,7 +55,7 @@ HUB = "qwen2-hub"
 LAYOUTS = {"tensor": Layout(2, 1, 1), "pipeline": Layout(1, 2, 1), "data": Layout(1, 1, 2)}
 FIT = FitConfig(learning_rate=1e-3, warmup_share=0.1, schedule="linear", weight_decay=0.01, max_grad_norm=1.0)
 FROZEN = {
-    "": FrozenConfig(embeddings=False, blocks=0.0),
+    "": FrozenConfig(embeddings=False, blocks=0.0, prefix=False),
     "-frozen": FrozenConfig(embeddings=True, blocks=0.5, prefix=True),
 }
 PAD = 0

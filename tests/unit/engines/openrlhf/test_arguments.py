@@ -12,10 +12,11 @@ from supertiny.rl.config import CollapseConfig, RlConfig
 from tests import flags, openrlhf
 
 FIT = FitConfig(learning_rate=3e-7, warmup_share=0.05, schedule="constant", weight_decay=0.0, max_grad_norm=1.0)
+NOTHING = FrozenConfig(embeddings=False, blocks=0.0, prefix=False)
 TABLE_6 = RlConfig(
     shuffle_seed=0, prompts_a_batch=16, rollouts=8, batches=1400, epochs=1,
     prompts_a_step=16, temperature=1.0, max_new_tokens=512, clip=0.2, kl_coef=0.001, kl_clamp=10.0, reward_clip=10.0,
-    variance_floor=1e-8, dev_points=7, frozen=FrozenConfig(embeddings=False, blocks=0.0), fit=FIT,
+    variance_floor=1e-8, dev_points=7, frozen=NOTHING, fit=FIT,
     collapse=CollapseConfig(reward_drop=1.0, min_tokens=8.0, max_cut_share=0.5, batches=3),
 )  # fmt: skip
 NODE = OpenrlhfConfig(
@@ -86,8 +87,8 @@ def test_every_schedule_of_ours_is_one_of_transformers(schedule):
 @pytest.mark.parametrize(
     ("cfg", "machine", "message"),
     [
-        (replace(TABLE_6, frozen=FrozenConfig(embeddings=True, blocks=0.0)), NODE, r"rl\.frozen: .*every weight"),
-        (replace(TABLE_6, frozen=FrozenConfig(embeddings=False, blocks=0.5)), NODE, r"rl\.frozen\.blocks: 0\.0"),
+        (replace(TABLE_6, frozen=replace(NOTHING, embeddings=True)), NODE, r"rl\.frozen: .*every weight"),
+        (replace(TABLE_6, frozen=replace(NOTHING, blocks=0.5)), NODE, r"rl\.frozen\.blocks: 0\.0"),
         (replace(TABLE_6, kl_clamp=5.0), NODE, r"rl\.kl_clamp: 5\.0, but OpenRLHF's is 10\.0"),
         (replace(TABLE_6, variance_floor=1e-6), NODE, r"rl\.variance_floor: 1e-06, but"),
         (replace(TABLE_6, prompts_a_step=3), NODE, r"prompts_a_step: 3 must divide rl\.prompts_a_batch: 16"),
