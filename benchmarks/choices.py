@@ -62,7 +62,9 @@ OLD = {
 ARMS: dict[str, dict[str, Any]] = {
     "the request": {},
     "old request": OLD,
-    "whole lists, domain alone": {"pack": {"whole": 1.0, "general": 0.0}},
+    "whole lists and domain mostly": {"pack": {"whole": 0.9, "general": 0.1}, "learning_rate": 4.0e-4, "share": 0.94},
+    "the same in groups of twelve": {"pack": {"whole": 0.9, "general": 0.1, "group_size": 12}, "share": 0.76},
+    "whole lists and domain alone": {"pack": {"whole": 1.0, "general": 0.0}},
     "no general functions": {"pack": {"general": 0.0}},
     "no substitution": {"pack": {"substitution": 0.0}},
     "no rule": {"prompt": {"rules": []}},
