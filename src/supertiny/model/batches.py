@@ -86,9 +86,9 @@ class Tree:
         first, read = Prefix(self), list[Tensor]()
         if self.prefix:
             shared = (one[:, :, : self.prefix] for one in (q, k, v))
-            read.append(first.attend(block, *shared, scaling).flatten(0, 1))
+            read.append(first.attend(block, *shared, scaling).flatten(0, 1))  # type: ignore[call-arg,arg-type]  # three: q, k, v
         own = map(self._in_runs, (q, k, v))
-        read.append(first.behind().attend(block, *own, scaling).flatten(0, 1))
+        read.append(first.behind().attend(block, *own, scaling).flatten(0, 1))  # type: ignore[call-arg,arg-type]  # three too
         return torch.cat(read).index_select(0, self.places.flatten()).view(B, T, H, D)
 
     def _in_runs(self, tokens: Tensor) -> Tensor:
