@@ -41,7 +41,7 @@ LONG = {
     documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
     documented(
         "dvc exp run $(grep -v '^#' profiles/gpu.set | sed 's/^/-S /') -S 'profiles/gpu.yaml:++engines.train=megatron' "
-        "-S 'profiles/gpu.yaml:++megatron.tensor_parallel=2' sft"
+        "-S 'profiles/gpu.yaml:++megatron.tensor_parallel=2' -S profiles/gpu.yaml:++train.processes=4 sft"
     ): "sft@sft",
 }
 """experiments of the pages that take minutes at least, or other machines -> the last stage that each would run"""
