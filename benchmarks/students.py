@@ -1,13 +1,12 @@
-"""Which student learns most in the same minutes: how many blocks, of which model, random, by answers or by logits.
+"""Which student learns most in the same minutes: how deep, how wide, how much of it frozen, taught by what.
 
     python -m benchmarks.students --models data/models --logits data/logits --dataset data/dataset \
-        --examples data/rft/train.jsonl --minutes 2 --out benchmarks/students
+        --examples data/rft/train.jsonl --minutes 4 --out benchmarks/students
 
-Every student trains for about `minutes`, reading its data included (its speed is tried first, then whole and part
-epochs are planned), as `training.teaching` says, and answers the same test queries. Each result is a file of its own in
-`out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md is the table.
-`answers` is sequence-level KD: the teacher's own greedy answers to some of the queries take the place of the labels;
-what writing them took is beside it. What storing the logits took is in no row: all students share it.
+Every student is cut from the teacher `sft`, trains for about `minutes`, reading its data included (its speed is tried
+first, then whole and part epochs are planned), as `training.teaching` says, and answers dev and dev_ood. Each result is
+a file of its own in `out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md
+is the table. What storing the logits took is in no row: all students share it.
 """
 
 import tempfile
@@ -23,58 +22,56 @@ from transformers import PreTrainedTokenizerBase
 from benchmarks.answered import answered
 from benchmarks.kept import measured
 from supertiny.compress.config import ShrinkConfig
+from supertiny.compress.cut import keep_layers
 from supertiny.compress.shrink import Texts, shrink
-from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
-from supertiny.core.calls import Malformed, parse_reply
+from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_over, load_profile
 from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
-from supertiny.core.records import Example, read_examples
+from supertiny.core.records import read_examples
 from supertiny.core.stage import run
 from supertiny.distill.config import DistillConfig
-from supertiny.engines.native.answer import generate
 from supertiny.engines.native.train import train
 from supertiny.engines.training import StoredLogits, TrainingPlan
 from supertiny.measure.size import model_size
+from supertiny.model import checkpoint
 from supertiny.model.batches import Pack
 from supertiny.model.checkpoint import load_config, load_tokenizer
-from supertiny.model.config import FrozenConfig, TrainingConfig, TrainMachine
+from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.flops import cost
 from supertiny.model.train import Job
 from supertiny.model.trained import way_to_train
 from supertiny.report.tables import number, rate, table
 from supertiny.sft.packs import TrainingSet, read_training_set
 
-DEV, DEV_OOD, TRIAL_GROUPS, ANSWERED = 200, 120, 12, 1800
-RANDOM = "hidden_size=256,num_hidden_layers=8,num_attention_heads=8,num_key_value_heads=4,intermediate_size=768"
+DEV, DEV_OOD, TRIAL_GROUPS = 200, 120, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """One way to make and teach a student."""
+    """One way to make and teach a student of the teacher."""
 
-    layers: int = 0
-    inter: int = 0
-    base: str = "student"
-    init: str | None = None
+    blocks: int
+    channels: int
+    """of each block's feed-forward"""
+    even: bool = True
+    """which blocks stay: at equal distances, the last among them; false: those that change the hidden state most"""
+    frozen: float = 0.0
+    """share of its blocks, from the first, that do not learn"""
     taught: str = "logits"
-    """logits | labels | answers"""
+    """logits | labels"""
 
 
 STUDENTS = {
-    f"{name}, {taught}": replace(student, taught=taught)
-    for taught in ("labels", "logits")
-    for name, student in {
-        "20 blocks": Student(20),
-        "30 blocks": Student(30),
-        "12 blocks": Student(12),
-        "8 blocks": Student(8),
-        "random, 8 blocks of 256": Student(init=RANDOM),
-        "12 blocks of the teacher": Student(12, base="sft"),
-        "20 blocks of the teacher": Student(20, base="sft"),
-        "27 blocks of 1,024 FFN channels of the teacher": Student(27, 1024, base="sft"),
-    }.items()
-} | {"20 blocks, teacher's answers": Student(20, taught="answers")}
+    "20 blocks by importance, half frozen": Student(20, 1536, even=False, frozen=0.5),
+    "30 blocks of 384 channels": Student(30, 384),
+    "20 even blocks of 768 channels": Student(20, 768),
+    "30 blocks of 512 channels": Student(30, 512),
+    "30 blocks of 384 channels, by labels": Student(30, 384, taught="labels"),
+    "20 even blocks": Student(20, 1536),
+    "20 even blocks of 384 channels": Student(20, 384),
+    "20 blocks by importance": Student(20, 1536, even=False),
+}
 
 
 def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
@@ -90,16 +87,13 @@ def measure(
 ) -> dict[str, Any]:
     """Make one student, teach it for `minutes`, and let it answer."""
     teaching, decode = way_to_train("teaching"), load("decode", DecodeConfig)
-    asking = load_profile("generate", GenerateMachine)
-    if student.init:
-        teaching = replace(teaching, frozen=FrozenConfig(embeddings=False, blocks=0.0))  # they are random too
-    labelled, written_s = data, 0.0
-    if student.taught == "answers":
-        labelled, written_s = _answered(data, models / "sft", decode, asking)
+    teaching = replace(teaching, frozen=replace(teaching.frozen, blocks=student.frozen))
     with tempfile.TemporaryDirectory() as scratch:
-        made, taught = Path(scratch) / "made", Path(scratch) / "taught"
+        base, made, taught = models / "sft", Path(scratch) / "made", Path(scratch) / "taught"
+        if student.even:
+            base = _even(base, student.blocks, Path(scratch) / "even")
         texts = Texts(data, read_examples(dataset / "train.jsonl", data.pool), None)
-        shrink(models / student.base, texts, _shape(student, models / student.base), made)
+        shrink(base, texts, _shape(student, base), made)
 
         def teach(part: TrainingSet, how: TrainingConfig) -> float:
             plan = TrainingPlan(rows=part, cfg=how, teacher=None, divergence=None)
@@ -109,7 +103,7 @@ def measure(
                 train(plan, Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
             return seconds()
 
-        part, how = _planned(labelled, teaching, minutes * 60, teach, load_tokenizer(made))
+        part, how = _planned(data, teaching, minutes * 60, teach, load_tokenizer(made))
         took = teach(part, how)
         seen = sum(len(pack.branches) for pack in part.packs(load_tokenizer(made))) * how.epochs
         splits = {
@@ -121,10 +115,17 @@ def measure(
     return {
         "examples_seen": seen,
         "train_minutes": round(took / 60, 2),
-        "teacher_minutes": round(written_s / 60, 2),
         "cost": found,
         "rates": rates,
     }
+
+
+def _even(base: Path, num: int, out: Path) -> Path:
+    """`base` with `num` of its blocks, the last and others at equal distances."""
+    model, there = checkpoint.load_model(base), load_config(base).num_hidden_layers
+    keep_layers(model, [(at + 1) * there // num - 1 for at in range(num)])
+    checkpoint.save(model, load_tokenizer(base), out)
+    return out
 
 
 def _shape(student: Student, base: Path) -> ShrinkConfig:
@@ -132,10 +133,9 @@ def _shape(student: Student, base: Path) -> ShrinkConfig:
     there = load_config(base)
     return replace(
         load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig),
-        blocks=student.layers / there.num_hidden_layers if student.layers else 1.0,
-        channels=student.inter / there.intermediate_size if student.inter else 1.0,
+        blocks=student.blocks / there.num_hidden_layers,
+        channels=student.channels / there.intermediate_size,
         trim_vocabulary=True,
-        init=student.init,
     )
 
 
@@ -173,22 +173,6 @@ def _part(data: TrainingSet, num_groups: int) -> Part:
     return Part(**known, num_groups=num_groups)
 
 
-def _answered(
-    data: TrainingSet, teacher: Path, decode: DecodeConfig, asking: GenerateMachine
-) -> tuple[TrainingSet, float]:
-    """The first queries with what the teacher answers; a malformed answer is left out."""
-    asked = data.examples[:ANSWERED]
-    with timed() as seconds:
-        generations = generate(teacher, requests(asked, data.pool, data.prompt), decode, asking)
-    rows: list[Example] = []
-    for example, generation in zip(asked, generations, strict=True):
-        offered = {name: data.pool[name] for name in example.candidates}
-        answer = parse_reply(generation.text, offered, data.prompt.answer)
-        if not isinstance(answer, Malformed):
-            rows.append(replace(example, answers=(answer,)))
-    return replace(data, examples=rows), seconds()
-
-
 @contextmanager
 def timed() -> Iterator[Callable[[], float]]:
     """Gives the seconds that its block took, once it is through."""
@@ -214,7 +198,6 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
         "AR, dev_ood",
         "answers learned from",
         "training, min",
-        "teacher, min",
         "on",
     ]
     lines = [
@@ -226,7 +209,6 @@ def _table(results: Sequence[dict[str, Any]]) -> str:
             rate(one["rates"]["dev_ood_unseen"]),
             number(one["examples_seen"]),
             number(one["train_minutes"], 1),
-            number(one["teacher_minutes"], 1),
             one["machine"]["cpu"],
         ]
         for one in results

@@ -45,7 +45,7 @@ def project(tmp_path_factory):
         profile["openrlhf"] |= {"gpus": 1, "micro_batch": 2}
         profile["launch"]["programs"]["openrlhf"] = str(programs)
         params["rl"] |= {"prompts_a_batch": 8, "prompts_a_step": 4, "rollouts": 3, "batches": 3, "dev_points": 3}
-        params["rl"]["frozen"] = {"embeddings": False, "blocks": 0.0}
+        params["rl"]["frozen"] = {"embeddings": False, "blocks": 0.0, "prefix": False}
 
     (home / "project").mkdir()
     with smoke_project(home / "project", change) as folder, pytest.MonkeyPatch.context() as patched:
