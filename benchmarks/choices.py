@@ -11,7 +11,6 @@ the machine had nothing else to do.
 """
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from random import Random
 from statistics import mean
 from typing import Any
 
-from benchmarks.kept import measured
+from benchmarks.kept import measured, timed
 from supertiny.core.ask import DecodeConfig, GenerateMachine, requests
 from supertiny.core.calls import Call, Pool, Syntax
 from supertiny.core.config import load, load_profile
@@ -104,20 +103,17 @@ def measure(model: Path, encoder: Path, dataset: Path, arm: str, seed: int) -> d
     data = _within(data, model, round(TOKENS * change.get("share", 1.0)))
     with tempfile.TemporaryDirectory() as scratch:
         tuned, log, machine = Path(scratch) / "tuned", Path(scratch) / "log.csv", load_profile("train", TrainMachine)
-        started = time.perf_counter()
         cfg = way_to_train("sft")
         fit = replace(cfg.fit, learning_rate=change.get("learning_rate", cfg.fit.learning_rate))
         plan = TrainingPlan(rows=data, cfg=replace(cfg, fit=fit), teacher=None, divergence=None)
-        train(plan, Job(model, tuned, log, machine))
-        minutes = (time.perf_counter() - started) / 60
+        _, took = timed(lambda: train(plan, Job(model, tuned, log, machine)))
         found = _answered(tuned, splits, data)
         if draws:
-            started = time.perf_counter()
-            retrieved = _retrieved(Job(encoder, Path(scratch) / "retriever", log, machine), data, splits["dev"])
-            spent = round((time.perf_counter() - started) / 60, 2)
-            found["retrieved"] = _answered(tuned, {"dev": retrieved}, data)["dev"] | {"train_minutes": spent}
+            job = Job(encoder, Path(scratch) / "retriever", log, machine)
+            retrieved, spent = timed(lambda: _retrieved(job, data, splits["dev"]))
+            found["retrieved"] = _answered(tuned, {"dev": retrieved}, data)["dev"] | {"train_minutes": round(spent, 2)}
     changed = {key: value for key, value in change.items() if key != "share"}
-    return {"change": changed, "rows": len(data.examples), "train_minutes": round(minutes, 2), **found}
+    return {"change": changed, "rows": len(data.examples), "train_minutes": round(took, 2), **found}
 
 
 def _retrieved(job: Job, data: TrainingSet, rows: Sequence[Example]) -> list[Example]:

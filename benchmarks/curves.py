@@ -11,7 +11,6 @@ goes on at the system, and in its training, where it was. `out`.csv, .svg and .m
 table. A student's minutes are its own and those of its teacher and its logits. Only times of an idle machine compare.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,9 +19,8 @@ from statistics import mean
 from typing import Any
 
 from benchmarks.answered import answered
-from benchmarks.kept import measured
+from benchmarks.kept import measured, timed
 from supertiny.baseline.config import BaselineConfig
-from supertiny.baseline.system import Traditional
 from supertiny.baseline.train import train as train_traditional
 from supertiny.compress.config import ShrinkConfig
 from supertiny.compress.shrink import Texts, shrink
@@ -35,8 +33,9 @@ from supertiny.core.stage import resumable, run
 from supertiny.distill.config import DistillConfig, LogitsConfig, LogitsSizes
 from supertiny.engines.native.logits import logits
 from supertiny.engines.native.train import train
+from supertiny.engines.systems import Places, open_system
 from supertiny.engines.training import StoredLogits, TrainingPlan
-from supertiny.measure.evaluate import Replied
+from supertiny.measure.evaluate import labelled
 from supertiny.measure.evaluate import rate as rates_of
 from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.train import Job
@@ -49,73 +48,88 @@ SIZES, SEEDS, LEAST_READ, DEV = (100, 200, 400, 800, 1600, 3200), (0, 1), 400, 2
 SPLITS = {"dev": "in domain (dev)", "dev_ood_unseen": "functions never seen (dev_ood)"}
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What everything is made of."""
-
-    model: Path
-    encoder: Path
-    dataset: Path
-
-
 def main(model: Path, encoder: Path, dataset: Path, out: Path) -> None:
     """Measure each size and seed that has no file in `out` yet; write points, picture and table."""
     cases = {f"{size} rows, seed {seed}": (size, seed) for seed in SEEDS for size in SIZES}
-    found = points(measured(cases, out, lambda case: measure(Places(model, encoder, dataset), *case)))
+    found = points(measured(cases, out, lambda case: measure(model, encoder, dataset, *case)))
     write_csv(out.with_suffix(".csv"), found)
     draw(found, out.with_suffix(".svg"))
     write_text(out.with_suffix(".md"), _table(found))
 
 
-def measure(places: Places, size: int, seed: int) -> dict[str, Any]:
+def measure(model: Path, encoder: Path, dataset: Path, size: int, seed: int) -> dict[str, Any]:
     """Train all systems on the same rows, and let them answer."""
-    data, splits = _data(places.dataset, size, seed)
-    machine, found = load_profile("train", TrainMachine), dict[str, dict[str, Any]]()
-    with resumable(f"curve-{size}-{seed}", places.model, places.encoder, PARAMS, data) as work:
-
-        def once(name: str, make: Callable[[], dict[str, Any]]) -> None:
-            """What `make` finds, and the minutes of its training, unless an earlier run has found it."""
-            file = work / f"{name}.json"
-            if not file.exists():
-                print(f"- {name}", flush=True)
-                write_json(file, make())
-            found[name] = read_json(file)
-
-        def learn(name: str, base: Path, how: TrainingConfig, teacher: Path | None = None) -> dict[str, Any]:
-            cfg = replace(how, epochs=how.epochs * max(1, LEAST_READ / size))
-            source, loss = (StoredLogits(teacher), load("distill", DistillConfig)) if teacher else (None, None)
-            plan = TrainingPlan(rows=data, cfg=cfg, teacher=source, divergence=loss)
-            minutes = timed(lambda: train(plan, Job(base, work / name, work / f"{name}.csv", machine)))
-            decode = load("decode", DecodeConfig)
-            rates, _ = answered(work / name, splits, data.pool, data.prompt, decode, data.seed)
-            return {"minutes": minutes, "rates": rates}
-
-        def ask() -> dict[str, Any]:
-            sizes = load_profile("sizes.logits", LogitsSizes)
-            stored = load("logits", LogitsConfig)
-            return {"minutes": timed(lambda: logits(work / "teacher", data, work / "logits", stored, sizes, machine))}
-
-        def cut() -> dict[str, Any]:
-            cfg = load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig)
-            texts = Texts(data, read_examples(places.dataset / "train.jsonl", data.pool), None)
-            shrink(work / "teacher", texts, cfg, work / "tiny")
-            return {}
-
-        once("traditional", lambda: _traditional(places, data, splits, work, machine))
-        once("teacher", lambda: learn("teacher", places.model, training("sft", "sft")))
-        once("logits", ask)
-        once("tiny", cut)
-        once("student, RFT", lambda: learn("student, RFT", work / "tiny", training("sft", "tiny_rft")))
-        taught = training("distill", "tiny_kd")
-        once("student, KD", lambda: learn("student, KD", work / "tiny", taught, work / "logits"))
-    before = found["teacher"]["minutes"]
-    taken = {"student, RFT": before, "student, KD": before + found["logits"]["minutes"]}
-    systems = {name: one for name, one in found.items() if "rates" in one}
+    data, splits = _data(dataset, size, seed)
+    with resumable(f"curve-{size}-{seed}", model, encoder, PARAMS, data) as folder:
+        here = _Lesson(data, splits, dataset, folder, load_profile("train", TrainMachine))
+        traditional = here.once("traditional", lambda: here.traditional(encoder))
+        teacher = here.once("teacher", lambda: here.language_model("teacher", model, training("sft", "sft")))
+        stored = here.once("logits", here.logits)["minutes"]
+        here.once("tiny", here.tiny)
+        tiny, how = folder / "tiny", (training("sft", "tiny_rft"), training("distill", "tiny_kd"))
+        rft = here.once("student, RFT", lambda: here.language_model("student, RFT", tiny, how[0]))
+        kd = here.once("student, KD", lambda: here.language_model("student, KD", tiny, how[1], folder / "logits"))
+    before = teacher["minutes"]
+    systems = {"traditional": (traditional, 0), "teacher": (teacher, 0)}
+    systems |= {"student, RFT": (rft, before), "student, KD": (kd, before + stored)}
     return {
         "rows": size,
         "seed": seed,
-        "systems": {name: one | {"all_minutes": one["minutes"] + taken.get(name, 0)} for name, one in systems.items()},
+        "systems": {name: one | {"all_minutes": one["minutes"] + more} for name, (one, more) in systems.items()},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """The rows that all systems learn, the queries that they answer, and the folder where a killed run finds them."""
+
+    data: TrainingSet
+    splits: Mapping[str, Sequence[Example]]
+    dataset: Path
+    folder: Path
+    machine: TrainMachine
+
+    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `make` finds, unless an earlier run has found it."""
+        file = self.folder / f"{name}.json"
+        if not file.exists():
+            print(f"- {name}", flush=True)
+            write_json(file, make())
+        found: dict[str, Any] = read_json(file)
+        return found
+
+    def language_model(self, name: str, base: Path, how: TrainingConfig, teacher: Path | None = None) -> dict[str, Any]:
+        """`base` fine-tuned on the rows, by the stored logits of `teacher` where there are any."""
+        cfg = replace(how, epochs=how.epochs * max(1, LEAST_READ / len(self.data.examples)))
+        source, loss = (StoredLogits(teacher), load("distill", DistillConfig)) if teacher else (None, None)
+        plan = TrainingPlan(rows=self.data, cfg=cfg, teacher=source, divergence=loss)
+        job = Job(base, self.folder / name, self.folder / f"{name}.csv", self.machine)
+        _, minutes = timed(lambda: train(plan, job))
+        data, decode = self.data, load("decode", DecodeConfig)
+        rates, _ = answered(job.out, self.splits, data.pool, data.prompt, decode, data.seed)
+        return {"minutes": minutes, "rates": rates}
+
+    def logits(self) -> dict[str, Any]:
+        """The teacher's, stored."""
+        cfg, sizes = load("logits", LogitsConfig), load_profile("sizes.logits", LogitsSizes)
+        teacher, out = self.folder / "teacher", self.folder / "logits"
+        return {"minutes": timed(lambda: logits(teacher, self.data, out, cfg, sizes, self.machine))[1]}
+
+    def tiny(self) -> dict[str, Any]:
+        """What students are made of."""
+        cfg = load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig)
+        texts = Texts(self.data, read_examples(self.dataset / "train.jsonl", self.data.pool), None)
+        return shrink(self.folder / "teacher", texts, cfg, self.folder / "tiny")
+
+    def traditional(self, encoder: Path) -> dict[str, Any]:
+        """The system that all this replaces."""
+        job = Job(encoder, self.folder / "traditional", self.folder / "traditional.csv", self.machine)
+        data, cfg, dev = self.data, load("baseline", BaselineConfig), self.splits["dev"]
+        turns = data.prompt.history_turns
+        _, minutes = timed(lambda: train_traditional(job, data.examples, dev, data.pool, cfg, turns, data.seed))
+        system = open_system("traditional", Places(model=job.out, encoder=encoder, data=self.dataset, pool=data.pool))
+        rates, _ = rates_of(self.splits, system.answer(labelled(self.splits)), data.seed)
+        return {"minutes": minutes, "rates": rates}
 
 
 def points(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -155,13 +169,6 @@ def draw(found: Sequence[Mapping[str, Any]], out: Path) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
 
 
-def timed(work: Callable[[], Any]) -> float:
-    """Minutes that it takes."""
-    started = time.perf_counter()
-    work()
-    return (time.perf_counter() - started) / 60
-
-
 def _data(dataset: Path, size: int, seed: int) -> tuple[TrainingSet, dict[str, Sequence[Example]]]:
     """The first rows of those that `seed` shuffles; the queries that are answered."""
     whole = read_training_set(dataset, dataset / "train.reference.jsonl")
@@ -171,18 +178,6 @@ def _data(dataset: Path, size: int, seed: int) -> tuple[TrainingSet, dict[str, S
     Random(seed).shuffle(rows)
     splits = {name: read_examples(dataset / f"{name}.jsonl", whole.pool) for name in ("dev", "dev_ood")}
     return replace(whole, examples=rows[:size], dev=splits["dev"][:DEV], seed=seed), splits
-
-
-def _traditional(
-    places: Places, data: TrainingSet, splits: Mapping[str, Sequence[Example]], work: Path, machine: TrainMachine
-) -> dict[str, Any]:
-    job = Job(places.encoder, work / "traditional", work / "traditional.csv", machine)
-    cfg, turns = load("baseline", BaselineConfig), data.prompt.history_turns
-    minutes = timed(lambda: train_traditional(job, data.examples, splits["dev"], data.pool, cfg, turns, data.seed))
-    asked = [row for rows in splits.values() for row in rows]
-    said = Traditional(job.out, data.pool, turns).answer(asked, "answer")
-    replies = [Replied(one.reply, one.generation, one.passes) for one in said]
-    return {"minutes": minutes, "rates": rates_of(splits, replies, data.seed)[0]}
 
 
 def _means(own: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:

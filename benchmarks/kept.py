@@ -1,5 +1,6 @@
-"""Results that are measured once: a file each, which the next run finds."""
+"""Results that are measured once: a file each, which the next run finds. And the minutes that something took."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 from supertiny.core.files import read_json, write_json
 from supertiny.measure.load import machine_summary
 
-Case = TypeVar("Case")
+Case, Made = TypeVar("Case"), TypeVar("Made")
 
 
 def measured(
@@ -22,3 +23,10 @@ def measured(
             write_json(file, {"name": name, "machine": machine_summary(), **measure(case)})
         found.append(read_json(file))
     return found
+
+
+def timed(work: Callable[[], Made]) -> tuple[Made, float]:
+    """What `work` gives, and the minutes that it takes."""
+    started = time.perf_counter()
+    made = work()
+    return made, (time.perf_counter() - started) / 60

@@ -9,14 +9,13 @@ was. `out`.md is the table, `out`.svg the curves. Everything but what stands in 
 
 import csv
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.answered import answered
-from benchmarks.kept import measured
+from benchmarks.kept import measured, timed
 from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
@@ -64,9 +63,8 @@ def measure(
     base = models / what["base"]
     with tempfile.TemporaryDirectory() as scratch:
         out, log = Path(scratch) / "policy", Path(scratch) / "log.csv"
-        started = time.perf_counter()
-        rl(Job(base, out, log, load_profile("train", TrainMachine)), data, cfg, load_profile("rollouts", RlMachine))
-        minutes = (time.perf_counter() - started) / 60
+        job, rollouts = Job(base, out, log, load_profile("train", TrainMachine)), load_profile("rollouts", RlMachine)
+        _, minutes = timed(lambda: rl(job, data, cfg, rollouts))
         with log.open(encoding="utf-8", newline="") as file:
             curve = [{name: _number(row[name]) for name in ("step", *PANELS)} for row in csv.DictReader(file)]
         before, after = (_answered(model, data, splits) for model in (base, out))

@@ -10,9 +10,7 @@ is the table. What storing the logits took is in no row: all students share it.
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +21,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.answered import answered
-from benchmarks.kept import measured
+from benchmarks.kept import measured, timed
 from supertiny.compress.config import ShrinkConfig
-from supertiny.compress.cut import keep_channels, keep_layers, observe
+from supertiny.compress.cut import keep_channels, keep_layers, most_important_groups, observe
 from supertiny.compress.shrink import Texts, shrink
 from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_over, load_profile
@@ -47,7 +45,9 @@ from supertiny.model.trained import way_to_train
 from supertiny.report.tables import number, rate, table
 from supertiny.sft.packs import TrainingSet, read_training_set
 
-DEV, DEV_OOD, TRIAL_GROUPS, PACKS = 200, 120, 6, 24
+DEV, DEV_OOD, TRIAL_GROUPS = 200, 120, 6
+CUT = ("shrink", "trained.shrink.tiny")
+"""what a student is cut by, but for its shape"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Student:
     blocks: int
     channels: int
     """of each block's feed-forward"""
-    even: bool = True
+    even: bool = False
     """which blocks stay: at equal distances, the last among them; false: those that change the hidden state most"""
     by_output: bool = False
     """which channels stay: by what they add to the block's output; false: by their activations (App. I)"""
@@ -68,13 +68,13 @@ class Student:
 
 
 STUDENTS = {
-    "20 blocks by importance, half frozen": Student(20, 1536, even=False, frozen=0.5),
+    "20 blocks by importance, half frozen": Student(20, 1536, frozen=0.5),
     "30 blocks of 384 channels": Student(30, 384),
-    "20 even blocks of 768 channels": Student(20, 768),
+    "20 even blocks of 768 channels": Student(20, 768, even=True),
     "30 blocks of 384 channels by output": Student(30, 384, by_output=True),
     "30 blocks of 512 channels by output": Student(30, 512, by_output=True),
-    "20 even blocks of 768 channels by output": Student(20, 768, by_output=True),
-    "20 even blocks": Student(20, 1536),
+    "20 even blocks of 768 channels by output": Student(20, 768, even=True, by_output=True),
+    "20 even blocks": Student(20, 1536, even=True),
     "30 blocks of 384 channels by output, by logits": Student(30, 384, by_output=True, taught="logits"),
 }
 
@@ -88,9 +88,9 @@ def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str
 
 
 def measure(
-    student: Student, models: Path, logits: Path, dataset: Path, data: TrainingSet, minutes: float
+    student: Student, models: Path, logits: Path, dataset: Path, data: TrainingSet, budget: float
 ) -> dict[str, Any]:
-    """Make one student, teach it for `minutes`, and let it answer."""
+    """Make one student, teach it for `budget` minutes, and let it answer."""
     teaching, decode = way_to_train("teaching"), load("decode", DecodeConfig)
     teaching = replace(teaching, frozen=replace(teaching.frozen, blocks=student.frozen))
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,11 +106,10 @@ def measure(
             plan = TrainingPlan(rows=part, cfg=how, teacher=None, divergence=None)
             if student.taught == "logits":
                 plan = replace(plan, teacher=StoredLogits(logits), divergence=load("distill", DistillConfig))
-            with timed() as seconds:
-                train(plan, Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine)))
-            return seconds()
+            job = Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine))
+            return timed(lambda: train(plan, job))[1]
 
-        part, how = _planned(data, teaching, minutes * 60, teach, load_tokenizer(made))
+        part, how = _planned(data, teaching, budget, teach, load_tokenizer(made))
         took = teach(part, how)
         seen = sum(len(pack.branches) for pack in part.packs(load_tokenizer(made))) * how.epochs
         splits = {
@@ -121,7 +120,7 @@ def measure(
         found = cost(model_size(taught), rates["workload"])
     return {
         "examples_seen": seen,
-        "train_minutes": round(took / 60, 2),
+        "train_minutes": round(took, 2),
         "cost": found,
         "rates": rates,
     }
@@ -143,11 +142,11 @@ def _by_output(base: Path, num: int, data: TrainingSet, out: Path) -> Path:
     model, tokenizer = checkpoint.load_model(base), load_tokenizer(base)
     ways_out = [block.mlp.down_proj for block in model.base_model.layers]
     squares = [torch.zeros(way.in_features, dtype=torch.float64) for way in ways_out]
-    packs = data.packs(tokenizer)[:PACKS]
+    packs = data.packs(tokenizer)[: load_over(CUT, ShrinkConfig).calibration_packs]
     batches = [collate([one], tokenizer.pad_token_id) for one in packs]
     observe(model, batches, [(way, partial(_add, sums)) for way, sums in zip(ways_out, squares, strict=True)])
     added = [sums.sqrt() * way.weight.norm(dim=0) for way, sums in zip(ways_out, squares, strict=True)]
-    kept = [sorted(scores.topk(num).indices.tolist()) for scores in added]
+    kept = [most_important_groups(scores.tolist(), 1, num) for scores in added]
     keep_channels(model, range(model.config.hidden_size), kept)
     checkpoint.save(model, tokenizer, out)
     return out
@@ -161,7 +160,7 @@ def _shape(student: Student, base: Path) -> ShrinkConfig:
     """As shares of what the base has."""
     there = load_config(base)
     return replace(
-        load_over(("shrink", "trained.shrink.tiny"), ShrinkConfig),
+        load_over(CUT, ShrinkConfig),
         blocks=student.blocks / there.num_hidden_layers,
         channels=student.channels / there.intermediate_size,
         trim_vocabulary=True,
@@ -171,15 +170,15 @@ def _shape(student: Student, base: Path) -> ShrinkConfig:
 def _planned(
     data: TrainingSet,
     cfg: TrainingConfig,
-    seconds: float,
+    budget: float,
     teach: Callable[[TrainingSet, TrainingConfig], float],
     tokenizer: PreTrainedTokenizerBase,
 ) -> tuple[TrainingSet, TrainingConfig]:
-    """As many of the first groups, or whole epochs of all, as fit into `seconds` at the speed of two trials."""
+    """As many of the first groups, or whole epochs of all, as fit into `budget` minutes at the speed of two trials."""
     few = replace(cfg, epochs=1, dev_points=0)
     teach(_part(data, 2), few)  # the first steps of a process are slow
     short, long = (teach(_part(data, number), few) for number in (TRIAL_GROUPS, 3 * TRIAL_GROUPS))
-    affordable = TRIAL_GROUPS + int((seconds - short) * 2 * TRIAL_GROUPS / (long - short))
+    affordable = TRIAL_GROUPS + int((budget - short) * 2 * TRIAL_GROUPS / (long - short))
     all_groups = len(data.packs(tokenizer))
     if affordable < all_groups:
         return _part(data, affordable), replace(cfg, epochs=1)
@@ -200,15 +199,6 @@ class Part(TrainingSet):
 def _part(data: TrainingSet, num_groups: int) -> Part:
     known = {field.name: getattr(data, field.name) for field in fields(TrainingSet)}
     return Part(**known, num_groups=num_groups)
-
-
-@contextmanager
-def timed() -> Iterator[Callable[[], float]]:
-    """Gives the seconds that its block took, once it is through."""
-    started = time.perf_counter()
-    ended: list[float] = []
-    yield lambda: ended[0] - started
-    ended.append(time.perf_counter())
 
 
 def _minutes(text: str) -> float:

@@ -10,23 +10,21 @@ begin as, is what changes. Plans are compared by AR, which the dev loss does not
 
 import csv
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.kept import measured
+from benchmarks.kept import measured, timed
 from supertiny.baseline.config import BaselineConfig
 from supertiny.baseline.parts import ALL
-from supertiny.baseline.system import Traditional
 from supertiny.baseline.train import train
 from supertiny.core.config import load, load_profile, seed
 from supertiny.core.files import write_text
 from supertiny.core.prompt import PromptConfig
 from supertiny.core.records import read_examples, read_functions
 from supertiny.core.stage import run
-from supertiny.measure.evaluate import Replied
+from supertiny.engines.systems import Places, open_system
 from supertiny.measure.evaluate import rate as rates_of
 from supertiny.model.config import TrainMachine
 from supertiny.model.train import Job
@@ -55,13 +53,10 @@ def measure(encoder: Path, dataset: Path, examples: Path, plan: Mapping[str, flo
     rows, dev = read_examples(examples, pool), read_examples(dataset / "dev.jsonl", pool)
     with tempfile.TemporaryDirectory() as scratch:
         model, log = Path(scratch) / "model", Path(scratch) / "log.csv"
-        started = time.perf_counter()
-        job = Job(encoder, model, log, load_profile("train", TrainMachine))
-        train(job, rows, dev, pool, replace(cfg, all_domains=joint), prompt.history_turns, seed())
-        minutes = (time.perf_counter() - started) / 60
-        answered = Traditional(model, pool, prompt.history_turns).answer(dev, "answer")
-        replies = [Replied(one.reply, one.generation, one.passes) for one in answered]
-        rates, _ = rates_of({"dev": dev}, replies, seed())
+        job, how = Job(encoder, model, log, load_profile("train", TrainMachine)), replace(cfg, all_domains=joint)
+        _, minutes = timed(lambda: train(job, rows, dev, pool, how, prompt.history_turns, seed()))
+        system = open_system("traditional", Places(model=model, encoder=encoder, data=dataset, pool=pool))
+        rates, _ = rates_of({"dev": dev}, system.answer(dev), seed())
         with log.open(encoding="utf-8", newline="") as file:
             losses = [float(row["dev_loss"]) for row in csv.DictReader(file) if row["part"] == ALL and row["dev_loss"]]
     return {
