@@ -1,7 +1,7 @@
 """What the pipeline takes at 200,000, ten million and a billion queries: the tables of docs/scale.md.
 
-    python -m benchmarks.scale --setting profiles/paper.set --page docs/scale.md
-    python -m benchmarks.scale --setting profiles/paper.set --page docs/scale.md --dataset data/dataset   # rows anew
+    python -m benchmarks.scale --setting "profiles/chapters.set profiles/paper.set" --page docs/scale.md
+    python -m benchmarks.scale ... --dataset data/dataset   # the same, rows measured anew
 
 Hours are those of `supertiny plan` with `sizes.dataset.train` of the profile raised; bytes and seconds of a row are
 measured on this project's own data (`--dataset`, kept in benchmarks/scale.json) and taken from metrics/summary.json and

@@ -12,18 +12,15 @@ is the table. What storing the logits took is in no row: all students share it.
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.answered import answered
 from benchmarks.kept import measured, timed
 from supertiny.compress.config import ShrinkConfig
-from supertiny.compress.cut import keep_channels, keep_layers, most_important_groups, observe
+from supertiny.compress.cut import keep_layers
 from supertiny.compress.shrink import Texts, shrink
 from supertiny.core.ask import DecodeConfig
 from supertiny.core.config import load, load_over, load_profile
@@ -36,7 +33,7 @@ from supertiny.engines.native.train import train
 from supertiny.engines.training import StoredLogits, TrainingPlan
 from supertiny.measure.size import model_size
 from supertiny.model import checkpoint
-from supertiny.model.batches import Pack, collate
+from supertiny.model.batches import Pack
 from supertiny.model.checkpoint import load_config, load_tokenizer
 from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.model.flops import cost
@@ -74,8 +71,9 @@ STUDENTS = {
     "30 blocks of 384 channels by output": Student(30, 384, by_output=True),
     "30 blocks of 512 channels by output": Student(30, 512, by_output=True),
     "20 even blocks of 768 channels by output": Student(20, 768, even=True, by_output=True),
-    "20 even blocks": Student(20, 1536, even=True),
-    "30 blocks of 384 channels by output, by logits": Student(30, 384, by_output=True, taught="logits"),
+    "24 blocks by importance of 640 channels by output, half frozen": Student(24, 640, by_output=True, frozen=0.5),
+    "30 blocks of 384 channels by output, half frozen": Student(30, 384, by_output=True, frozen=0.5),
+    "27 blocks by importance of 512 channels by output": Student(27, 512, by_output=True),
 }
 
 
@@ -97,8 +95,6 @@ def measure(
         base, made, taught = models / "sft", Path(scratch) / "made", Path(scratch) / "taught"
         if student.even:
             base = _even(base, student.blocks, Path(scratch) / "even")
-        if student.by_output:
-            base = _by_output(base, student.channels, data, Path(scratch) / "narrow")
         texts = Texts(data, read_examples(dataset / "train.jsonl", data.pool), None)
         shrink(base, texts, _shape(student, base), made)
 
@@ -134,28 +130,6 @@ def _even(base: Path, num: int, out: Path) -> Path:
     return out
 
 
-def _by_output(base: Path, num: int, data: TrainingSet, out: Path) -> Path:
-    """`base` with those `num` channels of each feed-forward that add most to its output.
-
-    Over the tokens of the calibration packs the norm of a channel's activation, times that of its way out.
-    """
-    model, tokenizer = checkpoint.load_model(base), load_tokenizer(base)
-    ways_out = [block.mlp.down_proj for block in model.base_model.layers]
-    squares = [torch.zeros(way.in_features, dtype=torch.float64) for way in ways_out]
-    packs = data.packs(tokenizer)[: load_over(CUT, ShrinkConfig).calibration_packs]
-    batches = [collate([one], tokenizer.pad_token_id) for one in packs]
-    observe(model, batches, [(way, partial(_add, sums)) for way, sums in zip(ways_out, squares, strict=True)])
-    added = [sums.sqrt() * way.weight.norm(dim=0) for way, sums in zip(ways_out, squares, strict=True)]
-    kept = [most_important_groups(scores.tolist(), 1, num) for scores in added]
-    keep_channels(model, range(model.config.hidden_size), kept)
-    checkpoint.save(model, tokenizer, out)
-    return out
-
-
-def _add(sums: Tensor, before_ND: Tensor, after_ND: Tensor) -> None:
-    sums += before_ND.double().square().sum(0)
-
-
 def _shape(student: Student, base: Path) -> ShrinkConfig:
     """As shares of what the base has."""
     there = load_config(base)
@@ -164,6 +138,7 @@ def _shape(student: Student, base: Path) -> ShrinkConfig:
         blocks=student.blocks / there.num_hidden_layers,
         channels=student.channels / there.intermediate_size,
         trim_vocabulary=True,
+        inter_by="output" if student.by_output else "activations",
     )
 
 

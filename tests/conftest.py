@@ -5,9 +5,15 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import hypothesis
 import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+hypothesis.settings.register_profile(
+    "untimed", deadline=None
+)  # speed is no property: beside other work anything is slow
+hypothesis.settings.load_profile("untimed")
 
 FIRST = ("whole", "short", "init", "experiments", "small")
 """groups of tests that take minutes; the longest first, so that no worker is left alone with one at the end"""

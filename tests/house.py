@@ -2,22 +2,44 @@
 
 import ast
 import re
+import shutil
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from dvc.utils.cli_parse import to_path_overrides
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
+from supertiny.commands.plan import overrides
 from supertiny.core.code import Tree
 from supertiny.engines import reach
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "supertiny"
+CHAPTERS = overrides(str(ROOT / "profiles/chapters.set"))
+"""those that the default run leaves out, as values of `-S`"""
 
 
 @cache
 def yaml(path: str) -> dict[str, Any]:
     return YAML(typ="safe").load(ROOT / path)
+
+
+def put(folder: Path, *values: str) -> None:
+    """Other values into the files of `folder`, as DVC puts in those of `-S`."""
+    for file, changes in to_path_overrides(list(values)).items():
+        apply_overrides(folder / file, changes)
+
+
+@cache
+def whole_params() -> dict[str, Any]:
+    """params.yaml with all chapters; not to be changed."""
+    with TemporaryDirectory() as folder:
+        shutil.copy(ROOT / "params.yaml", folder)
+        put(Path(folder), *CHAPTERS)
+        return YAML(typ="safe").load(Path(folder) / "params.yaml")
 
 
 def profiles() -> list[str]:

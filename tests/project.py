@@ -15,6 +15,7 @@ from stages import base, dataset
 from supertiny.core.config import merged_profile, profile, read_yaml
 from supertiny.core.files import digest
 from supertiny.model import train
+from tests.house import whole_params
 
 TOP = Path(__file__).resolve().parents[1]
 _MADE = TemporaryDirectory(prefix="supertiny-tests-")
@@ -35,7 +36,7 @@ def merged(profile: str) -> dict[str, Any]:
 @contextmanager
 def smoke_project(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Iterator[Path]:
     """Work in `folder` with the smoke profile and a cache of its own; `change(params, profile)` alters both first."""
-    params = yaml.safe_load((TOP / "params.yaml").read_text()) | {"profile": "smoke"}
+    params = deepcopy(whole_params()) | {"profile": "smoke"}
     params["dataset"]["general"] = "none"  # skills are fetched, and the cache is empty here
     params["prompt"]["max_pool_tokens"] = 4000  # a token is a byte here
     params["dataset"]["lists"] = "oracle"  # and the list of all functions has 1,700 of them

@@ -1,6 +1,7 @@
 """One clone of this checkout, built once by the real dvc on the smoke profile; every test works on its own copy.
 
-`make test` builds the short graph, with hardly an entry in each table (`KEPT`); tests marked `graph` the whole one.
+`make test` builds the short graph, with hardly an entry in each table (`KEPT`); tests marked `graph` the whole one, the
+chapters of `profiles/chapters.set` among it.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.house import yaml
+from tests.house import CHAPTERS, put, whole_params, yaml
 from tests.pages import documented
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,8 +164,8 @@ class Checkout:
 
 
 def every_stage() -> set[str]:
-    """Of dvc.yaml, with an instance for each entry of its table."""
-    params, found = yaml("params.yaml"), set[str]()
+    """Of dvc.yaml, with an instance for each entry of its table, all chapters among them."""
+    params, found = whole_params(), set[str]()
     for name, stage in yaml("dvc.yaml")["stages"].items():
         table = stage.get("foreach", "")
         entries: Any = params
@@ -227,6 +228,7 @@ def clone_of_ours(folder: Path, environment: dict[str, str]) -> Checkout:
         else:
             target.unlink(missing_ok=True)
     (folder / "dvc.lock").unlink(missing_ok=True)
+    put(folder, *CHAPTERS)
     checkout.set("params.yaml", **{name.replace(".", "__"): value for name, value in SHORT.items()})
     if not (folder / ".dvc").is_dir():
         checkout.dvc("init", "--quiet")

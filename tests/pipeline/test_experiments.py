@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from dvc.utils.cli_parse import to_path_overrides
-from dvc.utils.hydra import apply_overrides
 
 from supertiny.commands import settings
 from supertiny.commands.plan import overrides
+from tests.house import CHAPTERS, put
 from tests.pages import commands, documented
 
 from .conftest import ROOT, Checkout, ran
@@ -26,17 +26,24 @@ LONG = {
     documented("dvc exp run -S training.sft.fit.learning_rate=3.0e-4"): "report",
     documented("dvc exp run $(grep -v '^#' profiles/gpu.set | sed 's/^/-S /')"): "report",
     documented("dvc exp run -S distill.loss=fkl evaluate@tiny_kd"): "evaluate@tiny_kd",
-    documented("dvc exp run -S rl.batches=100 rl@teacher_rl"): "rl@teacher_rl",
+    documented(
+        "dvc exp run $(grep -v '^#' profiles/chapters.set | sed 's/^/-S /') -S rl.batches=100 rl@teacher_rl"
+    ): "rl@teacher_rl",
     documented("dvc exp run -S pack.whole=1 -S pack.function_dropout=0 report"): "report",
     documented("dvc exp run -S trained.shrink.p30_cut.share=0.5"): "report",
     documented("dvc exp run -S trained.shrink.p30_cut.of=gflops evaluate@p30"): "evaluate@p30",
     documented(
         "dvc exp run -S trained.shrink.p30_cut.share=null -S ++trained.shrink.p30_cut.at_most=60000000"
     ): "report",
-    documented("dvc exp run -S shrink.own_inter=false -S shrink.groups.inter=256"): "report",
+    documented(
+        "dvc exp run -S shrink.inter_by=activations -S shrink.own_inter=false -S shrink.groups.inter=256"
+    ): "report",
     documented("dvc exp run -S profiles/cpu.yaml:sizes.judge.llm_examples=40 judge"): "judge",
-    documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /')"): "report",
-    documented("dvc exp run $(grep -v '^#' profiles/paper.set | sed 's/^/-S /') prototype"): "prototype",
+    documented("dvc exp run $(grep -hv '^#' profiles/chapters.set profiles/paper.set | sed 's/^/-S /')"): "report",
+    documented(
+        "dvc exp run $(grep -hv '^#' profiles/chapters.set profiles/paper.set | sed 's/^/-S /') prototype"
+    ): "prototype",
+    documented("dvc exp run $(grep -v '^#' profiles/chapters.set | sed 's/^/-S /')"): "report",
     documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/QwQ-32B judge rft"): "rft",
     documented("dvc exp run -S profiles/paper.yaml:++servers.model=Qwen/Qwen2.5-72B-Instruct"): "report",
     documented(
@@ -119,14 +126,8 @@ def test_every_parameter_of_a_long_experiment_of_the_pages_is_in_its_range(proje
     monkeypatch.chdir(project.path)
     words = [word for command in commands(line) for word in command]
     values = [value for option, value in pairwise(words) if option == "-S"]
-    given(*values, *overrides(" ".join(re.findall(r"profiles/\w+\.set", line))))
+    put(Path(), *CHAPTERS, *values, *overrides(" ".join(re.findall(r"profiles/[\w.]+\.set", line))))
     assert settings.wrong() == []
-
-
-def given(*values: str) -> None:
-    """The project in the current folder with other values, as DVC puts them in for `-S`."""
-    for file, changes in to_path_overrides(list(values)).items():
-        apply_overrides(file, changes)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_an_ill_typed_value_is_refused_with_the_names_of_its_file_and_field(proj
     """What `resolve` says; through DVC it is tried once, in test_pipeline.py."""
     monkeypatch.chdir(project.path)
     assert settings.wrong() == []
-    given(f"{name}={value}")
+    put(Path(), f"{name}={value}")
     said = settings.wrong()
     file, _, field = name.rpartition(":")
     assert said and len(said) <= 2 and "\n" not in said[0]

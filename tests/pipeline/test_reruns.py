@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from tests.house import yaml
+from tests.house import whole_params
 
 from .conftest import Checkout, every_stage, ran, stage_of, stale
 
@@ -18,7 +18,7 @@ DIVERGENCE = "src/supertiny/distill/divergence.py"
 
 def of(*tables: str) -> set[str]:
     """The stages of every entry of tables of params.yaml."""
-    params = yaml("params.yaml")
+    params = whole_params()
     found = [(table, reduce(operator.getitem, table.split("."), params)) for table in tables]
     return {f"{stage_of(table)}@{name}" for table, entries in found for name in entries}
 

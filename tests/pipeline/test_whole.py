@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import stages, yaml
+from tests.house import stages, whole_params
 
 from .conftest import Checkout, compare, copies, every_stage, ran, stage_of
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.graph, pytest.mark.xdist_group("
 
 def hangs_on_teaching() -> set[str]:
     """The models that a student's or a recovered model's teaching reaches, by the tables of params.yaml."""
-    trained = yaml("params.yaml")["trained"]
+    trained = whole_params()["trained"]
     reached = {*trained["recover"], *trained["distill"]}
     while (
         more := {name for table in trained.values() for name, entry in table.items() if entry["base"] in reached}
@@ -53,7 +53,7 @@ def test_another_mu_reruns_what_hangs_on_it_alone_and_is_compared_with_its_base(
     kept = {name: content for name, content in checkout.outs().items() if name.startswith("data/logits/")}
     # at .7 and at .9 the head of a random teacher is all that is kept of it: the student would be the same
     said = checkout.dvc("exp", "run", "-S", "distill.mu=0.2")
-    params, models = yaml("params.yaml"), hangs_on_teaching()
+    params, models = whole_params(), hangs_on_teaching()
     systems = {name for name, system in params["systems"].items() if system["model"] in models}
     assert {"tiny_kd", "p30", "w8a16", "tiny_rl", "tiny_star"} <= models
     assert set(ran(said)) == {

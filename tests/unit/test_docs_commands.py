@@ -16,7 +16,7 @@ from dvc.cli.parser import get_main_parser
 
 from supertiny.commands import COMMANDS
 from supertiny.commands.plan import overrides
-from tests.house import ROOT, calls, leaves, stages, tree, yaml
+from tests.house import ROOT, calls, leaves, stages, tree, whole_params, yaml
 from tests.pages import LINES, OURS, TYPED, commands
 
 SHELL = {"git", "cd", "source", "for", "done", "sed", "grep", "export", "mkdir"}
@@ -120,8 +120,8 @@ def dvc(words: list[str]) -> None:
 
 
 def names_of(file: str) -> tuple[set[str], set[str]]:
-    """The parameters in a file, and those it takes over: of the profile it extends, of section `shrink`."""
-    values = dict(yaml(file))
+    """The parameters in a file, all chapters among them, and those it takes over: of a profile, of section `shrink`."""
+    values = dict(whole_params() if file == "params.yaml" else yaml(file))
     if base := values.pop("extends", None):
         return set(leaves(values)), set().union(*names_of(f"profiles/{base}.yaml"))
     entries = values.get("trained", {}).get("shrink", {})

@@ -3,7 +3,7 @@
 import re
 
 from supertiny.commands.plan.graph import Stage, stages
-from tests.house import ROOT, yaml
+from tests.house import ROOT, whole_params, yaml
 
 LAST_LOOK = ("data/dataset/test.jsonl", "data/dataset/ood.jsonl")
 MEASURES = {"evaluate", "bench", "retrieval", "report"}
@@ -27,7 +27,7 @@ def rest_on(graph: list[Stage], paths: tuple[str, ...]) -> set[str]:
 
 
 def test_nothing_that_trains_or_chooses_rests_on_test_or_ood():
-    graph = stages(yaml("dvc.yaml"), yaml("params.yaml"))
+    graph = stages(yaml("dvc.yaml"), whole_params())
     assert len(graph) > 40 and {"data/dataset"} == {out for s in graph if s.name == "dataset" for out in s.outs}
     assert rest_on(graph, LAST_LOOK) == MEASURES
 

@@ -6,6 +6,7 @@ from supertiny.core.config import require, require_positive
 
 AXES = ("depth", "width")
 COUNTS = ("parameters", "gflops", "bytes")
+INTER_BY = ("output", "activations")
 SIZES = (128, 64, 32)
 """what the int4 and int8 kernels of serving engines (Marlin) take"""
 SCHEMES = ("w8a16", "w4a16", "w8a8")
@@ -85,6 +86,8 @@ class ShrinkConfig:
     """steps of the widths that are searched"""
     groups: Granularity
     """consecutive channels that stay or go together; the paper's are as many as a step, 1 is each on its own"""
+    inter_by: str
+    """output | activations: feed-forward channels by what they add to the hidden state, or by themselves (App. I)"""
     own_inter: bool
     """each block keeps the feed-forward channels that matter in it; false: the same numbers in all (App. I)"""
 
@@ -96,6 +99,7 @@ class ShrinkConfig:
             require(not given or value == 1, f"{name}: must be 1 where {'init' if self.init else 'of'} gives the shape")
         require(not (self.init and self.of), "init, of: a random model has the shape that init says; give one of them")
         require(self.of is not None or self.share is self.at_most is None, "of: expected a count for share or at_most")
+        require(self.inter_by in INTER_BY, f"inter_by: expected one of {', '.join(INTER_BY)}, got {self.inter_by!r}")
         require_positive(self, "calibration_packs")
         packs = self.calibration_packs
         require(0 < self.score_packs <= packs, f"score_packs: expected 1 to {packs}, got {self.score_packs}")
@@ -103,6 +107,11 @@ class ShrinkConfig:
             step, group = getattr(self.granularity, name), getattr(self.groups, name)
             require(step % group == 0, f"groups.{name}: expected a divisor of granularity.{name} {step}, got {group}")
         _ = self.budget
+
+    @property
+    def by_output(self) -> bool:
+        """See `inter_by`."""
+        return self.inter_by == "output"
 
     @property
     def budget(self) -> Budget | None:

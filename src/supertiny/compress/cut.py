@@ -62,19 +62,25 @@ class ChannelImportance:
     Each module's vector is divided by its 2-norm, so that none outweighs another, then they are summed: those of the
     hidden state over all blocks, those of the feed-forward over the two of a block, for channel 7 of one block has
     nothing to do with channel 7 of the next. The paper sums these over the blocks too; who asks for it does so later.
+
+    `by_output`: those of the feed-forward by what they add to the hidden state instead, the activation between the
+    projections times the norm of its column of the way out: a large one that is hardly read may go.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, by_output: bool = False) -> None:
         blocks = model.base_model.layers
         self._norms = [norm for block in blocks for norm in _norms(block)]
-        self._gates = [(block.mlp.gate_proj, block.mlp.up_proj) for block in blocks]
+        self._ways_out = {block.mlp.down_proj for block in blocks} if by_output else set[nn.Module]()
+        self._ffns: list[tuple[nn.Module, ...]] = [
+            (block.mlp.down_proj,) if by_output else (block.mlp.gate_proj, block.mlp.up_proj) for block in blocks
+        ]
         self._squares: dict[nn.Module, Tensor] = {}
         self.watched: list[tuple[nn.Module, See]] = [
-            (one, partial(self._see, one)) for one in chain(self._norms, *self._gates)
+            (one, partial(self._see, one)) for one in chain(self._norms, *self._ffns)
         ]
 
     def _see(self, module: nn.Module, before_ND: Tensor, after_ND: Tensor) -> None:
-        squares_D = after_ND.double().square().sum(0).cpu()
+        squares_D = (before_ND if module in self._ways_out else after_ND).double().square().sum(0).cpu()
         self._squares[module] = self._squares.get(module, 0) + squares_D
 
     def hidden(self) -> list[float]:
@@ -83,11 +89,15 @@ class ChannelImportance:
 
     def inter(self) -> list[list[float]]:
         """CI_inter: for every block, one number a channel between its feed-forward projections."""
-        return [self._summed(pair) for pair in self._gates]
+        return [self._summed(one) for one in self._ffns]
 
     def _summed(self, modules: Iterable[nn.Module]) -> list[float]:
-        roots = [self._squares[module].sqrt() for module in modules]
+        roots = [self._squares[module].sqrt() * self._weight(module) for module in modules]
         return torch.stack([nn.functional.normalize(root_D, dim=0) for root_D in roots]).sum(0).tolist()
+
+    def _weight(self, module: Any) -> Tensor | float:
+        """What a channel's activation is multiplied by: of a way out the norm of its column."""
+        return module.weight.detach().double().norm(dim=0).cpu() if module in self._ways_out else 1.0
 
 
 def most_important_groups(scores: Sequence[float], granularity: int, num_kept: int) -> list[int]:
@@ -254,8 +264,8 @@ class Importance:
     """real tokens they were measured on"""
 
 
-def measure(model: PreTrainedModel, batches: Iterable[Batch]) -> Importance:
-    """All scores of `model` in one pass over `batches`."""
-    layers, channels = LayerImportance(model), ChannelImportance(model)
+def measure(model: PreTrainedModel, batches: Iterable[Batch], by_output: bool = False) -> Importance:
+    """All scores of `model` in one pass over `batches`; `by_output`: see `ChannelImportance`."""
+    layers, channels = LayerImportance(model), ChannelImportance(model, by_output)
     tokens = observe(model, batches, [*layers.watched, *channels.watched])
     return Importance(layers.scores(tokens), channels.hidden(), channels.inter(), tokens)

@@ -74,7 +74,8 @@ def _shaped(base: Path, texts: Texts, cfg: ShrinkConfig, out: Path) -> dict[str,
             model.config.hidden_size,
             _kept(cfg.channels, model.config.intermediate_size),
         )
-        cut(model, measure(model, _batches(packs[: cfg.calibration_packs], tokenizer)), kept, cfg.groups, cfg.own_inter)
+        calibration = _batches(packs[: cfg.calibration_packs], tokenizer)
+        cut(model, measure(model, calibration, cfg.by_output), kept, cfg.groups, cfg.own_inter)
     if cfg.trim_vocabulary:
         model, tokenizer = trim_vocabulary(model, tokenizer, _kept_texts(texts, packs, tokenizer))
     with whole_folder(out) as partial:
@@ -89,7 +90,8 @@ def _searched(base: Path, texts: Texts, cfg: ShrinkConfig, budget: Budget, out: 
     """
     tokenizer, model = checkpoint.load_tokenizer(base), checkpoint.load_model(base)
     packs = texts.data.packs(tokenizer)
-    importance = measure(model.to(device()), _batches(packs[: cfg.calibration_packs], tokenizer))
+    calibration = _batches(packs[: cfg.calibration_packs], tokenizer)
+    importance = measure(model.to(device()), calibration, cfg.by_output)
     if cfg.trim_vocabulary:
         model, tokenizer = trim_vocabulary(model.cpu(), tokenizer, _kept_texts(texts, packs, tokenizer))
         packs = texts.data.packs(tokenizer)

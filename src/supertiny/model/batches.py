@@ -225,6 +225,36 @@ def _runs(pack: Pack, most: int) -> list[tuple[int, int]]:
     return found
 
 
+def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
+    """Which packs are computed as one: those of equal prefix, in their order, within `max_tokens` (one at least).
+
+    >>> one, other = Pack([7, 8], (Branch([1], [2]),)), Pack([], (Branch([1], [2]),))
+    >>> together([one, other, one, one], 6)
+    [[0, 2], [1], [3]]
+    """
+    found: list[list[int]] = []
+    last, room = dict[tuple[int, ...], list[int]](), dict[tuple[int, ...], int]()
+    """prefix -> the last of those behind it, and what that one still holds"""
+    for at, pack in enumerate(packs):
+        key, own = tuple(pack.prefix), len(pack) - len(pack.prefix)
+        if key not in last or own > room[key]:
+            last[key], room[key] = [], max_tokens - len(key)
+            found.append(last[key])
+        last[key].append(at)
+        room[key] -= own
+    return found
+
+
+def merged(packs: Sequence[Pack]) -> Pack:
+    """Packs of equal prefix as one, in their order."""
+    return Pack(packs[0].prefix, tuple(branch for pack in packs for branch in pack.branches))
+
+
+def shared(packs: Sequence[Pack], max_tokens: int) -> list[Pack]:
+    """The same branches in fewer packs, for what is read without a gradient: `together`, and merged."""
+    return [merged([packs[at] for at in one]) for one in together(packs, max_tokens)]
+
+
 def micro_batches(items: Iterable[Item], max_tokens: int, at_least: int = 1) -> list[list[Item]]:
     """Items of like length together, at most `max_tokens` padded tokens in each micro-batch (one item at least).
 

@@ -20,7 +20,7 @@ from supertiny.core.files import whole_file
 from supertiny.core.prompt import render
 from supertiny.core.records import Example
 from supertiny.model import checkpoint
-from supertiny.model.batches import Batch, Branch, Pack, collate, micro_batches
+from supertiny.model.batches import Batch, Branch, Pack, collate, merged, micro_batches, together
 from supertiny.model.config import TrainMachine
 from supertiny.model.finetune import freeze
 from supertiny.model.generate import Encoded, Sampling, generate, rollouts
@@ -87,31 +87,6 @@ def reply_pack(prompt: Encoded, replies: Sequence[Sequence[int]]) -> Pack:
     Pack(prefix=[7, 8], branches=(Branch(prompt=[9], response=[1, 2]), Branch(prompt=[9], response=[3])))
     """
     return Pack(list(prompt.shared), tuple(Branch(list(prompt.own), list(reply)) for reply in replies))
-
-
-def together(packs: Sequence[Pack], max_tokens: int) -> list[list[int]]:
-    """Which packs are computed as one: those of equal prefix, in their order, within `max_tokens` (one at least).
-
-    >>> one, other = Pack([7, 8], (Branch([1], [2]),)), Pack([], (Branch([1], [2]),))
-    >>> together([one, other, one, one], 6)
-    [[0, 2], [1], [3]]
-    """
-    found: list[list[int]] = []
-    last, room = dict[tuple[int, ...], list[int]](), dict[tuple[int, ...], int]()
-    """prefix -> the last of those behind it, and what that one still holds"""
-    for at, pack in enumerate(packs):
-        key, own = tuple(pack.prefix), len(pack) - len(pack.prefix)
-        if key not in last or own > room[key]:
-            last[key], room[key] = [], max_tokens - len(key)
-            found.append(last[key])
-        last[key].append(at)
-        room[key] -= own
-    return found
-
-
-def merged(packs: Sequence[Pack]) -> Pack:
-    """Packs of equal prefix as one, in their order."""
-    return Pack(packs[0].prefix, tuple(branch for pack in packs for branch in pack.branches))
 
 
 def collate_experiences(found: Sequence[Experience], pad_id: int) -> RolloutBatch:

@@ -16,7 +16,7 @@ from supertiny.core.files import read_json
 from supertiny.core.prompt import PromptConfig, render, response, too_long
 from supertiny.core.records import Example, read_examples, read_functions
 from supertiny.model import checkpoint
-from supertiny.model.batches import Branch, Pack, micro_batches, steps
+from supertiny.model.batches import Branch, Pack, micro_batches, shared, steps
 from supertiny.model.config import TrainingConfig, TrainMachine
 from supertiny.sft.groups import Group, PackConfig, SftSizes, drawn
 
@@ -86,8 +86,8 @@ class TrainingSet:
         return steps(packs, cfg.groups_a_step, machine.max_tokens, cfg.epochs, shuffle, machine.processes)
 
     def dev_batches(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[list[Pack]]:
-        """`dev_packs` as micro-batches."""
-        return micro_batches(self.dev_packs(tokenizer), max_tokens)
+        """`dev_packs` as micro-batches, a list that several share in as few packs as can be."""
+        return micro_batches(shared(self.dev_packs(tokenizer), max_tokens), max_tokens)
 
     def _general(self, how: PackConfig) -> Iterator[tuple[Group, Pool]]:
         """Groups of other domains without an end: all rows, then all again behind other lists. Each list is drawn."""

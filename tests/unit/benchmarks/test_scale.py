@@ -23,12 +23,15 @@ def column(text, size):
     return found
 
 
+SETTING = "profiles/chapters.set profiles/paper.set"
+
+
 def test_a_column_is_what_the_plan_and_the_measured_rows_say(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(scale, "SIZES", {"200k": 200_000})
-    made = scale.tables({"200k": scale.taken("profiles/paper.set", 200_000)}, read_json(scale.ROWS))
+    made = scale.tables({"200k": scale.taken(SETTING, 200_000)}, read_json(scale.ROWS))
     page = Path("docs/scale.md").read_text().split(scale.BEGIN)[1].split(scale.END)[0]
-    stale = "docs/scale.md is stale: python -m benchmarks.scale --setting profiles/paper.set --page docs/scale.md"
+    stale = f'docs/scale.md is stale: python -m benchmarks.scale --setting "{SETTING}" --page docs/scale.md'
     assert column(page, "200k") == column(made, "200k"), stale
     assert len(column(made, "200k")) > 20
 
@@ -36,4 +39,4 @@ def test_a_column_is_what_the_plan_and_the_measured_rows_say(monkeypatch):
 def test_a_page_without_marks_is_refused(tmp_path):
     (tmp_path / "page.md").write_text("no marks\n")
     with pytest.raises(UserError, match="needs one line <!-- tables:begin -->"):
-        scale.main("profiles/paper.set", tmp_path / "page.md")
+        scale.main(SETTING, tmp_path / "page.md")

@@ -87,7 +87,7 @@ def test_every_profile_of_the_project_is_right(project, profile):
 def test_every_wrong_section_is_named_in_one_error(project):
     edit(project / "params.yaml", "  mu: 0.7 ", "  mu: abc ")
     edit(project / "params.yaml", "  every: {ar_drop: 0.02,", "  every: {ar_drop: -1.0,")
-    edit(project / "params.yaml", "  tiny: {base: sft, blocks: 0.67,", "  tiny: {base: sft, blocks: many,")
+    edit(project / "params.yaml", "  tiny: {base: sft, blocks: 0.8,", "  tiny: {base: sft, blocks: many,")
     edit(project / "profiles/cpu.yaml", "  bench: {requests: ", "  bench: {requests: about ")
     said = r"(?s)distill\.mu.*gates\.every.*ar_drop.*trained\.shrink\.tiny\.blocks.*cpu\.yaml: sizes\.bench\.requests"
     with pytest.raises(UserError, match=said):
@@ -100,9 +100,9 @@ def test_every_wrong_section_is_named_in_one_error(project):
     [
         ("    w4a16: {base: p30,", "    w4a16: {base: p31,", "data/models/p31, which stage quantize@w4a16 reads"),
         ("    tiny_rft: {base: tiny,", "    tiny_rft: {base: tny,", "data/models/tny, which stage sft@tiny_rft reads"),
-        ("model: p20, asked", "model: p21, asked", "data/models/p21, which stage evaluate@p20 reads"),
+        ("model: w8a8, asked", "model: w9, asked", "data/models/w9, which stage evaluate@w8a8 reads"),
         ("    tiny: {base: sft,", "    tiny: {base: teacher,", "data/models/teacher, which stage shrink@tiny reads"),
-        ("  teacher_rl: {policy: teacher_rl}", "  teacher_rl: {policy: rl}", "models/rl, which stage traces@teacher"),
+        ("traces: {}", "traces: {mine: {policy: rl}}", "models/rl, which stage traces@mine"),
     ],
 )
 def test_a_name_of_what_no_stage_makes_is_found_before_any_stage_works(project, old, new, reader):
@@ -149,9 +149,9 @@ def test_a_model_put_there_by_hand_is_known(project):
         ("profiles/cpu.yaml", "\ntrain:", "\ntrian: {}\ntrain:", r"cpu\.yaml: trian: .*did you mean train.*; mend it"),
         ("profiles/cpu.yaml", "  rft: {", "  rtf: {}\n  rft: {", r"cpu\.yaml: sizes\.rtf: .*did you mean sizes\.rft"),
         ("profiles/cpu.yaml", "  launcher:", "  starter: 1\n  launcher:", r"cpu\.yaml: megatron\.starter: Key"),
-        ("params.yaml", "how: recovery}\n    p30", "how: rest}\n    p30", r"trained\.distill\.p20\.how: .* no 'rest'"),
+        ("params.yaml", "p30_cut, how: recovery}", "p30_cut, how: rest}", r"trained\.distill\.p30\.how: .* no 'rest'"),
         ("params.yaml", "  sft: *sft", "  sft: *tiny_kd", r"params\.yaml: served\.sft: differs from systems\.sft"),
-        ("params.yaml", "  think:  ", "  think: []\n  thinks:  ", r"section 'trained\.think': expected"),
+        ("params.yaml", "  think: {}", "  think: []", r"section 'trained\.think': expected"),
     ],
 )
 def test_a_key_that_nobody_reads_or_that_says_what_cannot_be_is_an_error(project, file, old, new, said):

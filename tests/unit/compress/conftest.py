@@ -77,7 +77,11 @@ def shrinking(**changes):
     }
     budget = {"of": "parameters", "share": 0.7, "at_most": None, "axes": ["depth", "width"]}
     return ShrinkConfig(
-        **ones | given | budget | {"calibration_packs": 24, "score_packs": 8, "own_inter": True} | changes
+        **ones
+        | given
+        | budget
+        | {"calibration_packs": 24, "score_packs": 8, "inter_by": "activations", "own_inter": True}
+        | changes
     )
 
 

@@ -66,6 +66,33 @@ def test_importance_by_hand():
     assert scores.inter() == [pytest.approx([1.0, 0.6, 0.8])]
 
 
+def test_what_a_channel_adds_by_hand():
+    """Activations of norms 5, 2, 1 before columns of norms 1, 3, 13: 5, 6, 13 over their norm."""
+    norm, out = nn.Identity(), nn.Linear(3, 2, bias=False)
+    out.weight.data = torch.tensor([[1.0, 0.0, 5.0], [0.0, -3.0, -12.0]])
+    block = SimpleNamespace(
+        input_layernorm=norm, post_attention_layernorm=norm, mlp=SimpleNamespace(down_proj=out, gate_proj=None)
+    )
+    scores = ChannelImportance(SimpleNamespace(base_model=SimpleNamespace(layers=[block])), by_output=True)
+    see = dict(scores.watched)
+    for read in ([[3.0, 2.0, 1.0]], [[-4.0, 0.0, 0.0]]):
+        see[out](torch.tensor(read), torch.full((1, 2), 100.0))
+    assert scores.inter() == [pytest.approx([value / 230**0.5 for value in (5, 6, 13)])]
+
+
+def test_channels_that_add_nothing_go_first(model):
+    """Channel 0 of each block is loud and nobody reads it: its activation keeps it, what it adds does not."""
+    with torch.no_grad():
+        for block in model.model.layers:
+            block.mlp.gate_proj.weight[0].mul_(20).abs_()
+            block.mlp.down_proj.weight[:, 0] = 0
+    batch = collate(PACKS, 0)
+    by_output, by_itself = measure(model, [batch], by_output=True), measure(model, [batch])
+    assert all(scores.index(min(scores)) == 0 and scores[0] == 0 for scores in by_output.inter)
+    assert all(min(scores) < scores[0] for scores in by_itself.inter)
+    assert by_output.hidden == by_itself.hidden and by_output.layers == by_itself.layers
+
+
 def test_importance_is_that_of_each_branch_alone(model):
     """The oracle: each branch behind its prefix on its own; every token of a pack counts once, padding never."""
     modules = [(b.input_layernorm, b.post_attention_layernorm) for b in model.model.layers]

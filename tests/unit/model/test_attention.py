@@ -103,7 +103,7 @@ def test_a_frozen_prefix_leaves_all_weights_their_gradient_under_autocast(family
         assert torch.cosine_similarity(gradient.flatten(), exact[name].flatten(), 0) > 0.9, name
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shapes)
 def test_packs_of_any_lengths_are_packs_under_a_dense_mask(family, shape):
     batch = collate(packs(shape), 256)
@@ -158,7 +158,7 @@ def naive(model, prompt, new_tokens, end):
     return ids[len(prompt) :]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 40),
     st.lists(st.integers(1, 20), min_size=1, max_size=6),

@@ -25,7 +25,7 @@ def test_padding_sees_itself_alone_so_that_no_softmax_is_empty():
     assert not batch.predict[0, 3:].any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(packs)
 def test_a_branch_in_a_pack_has_the_logits_it_has_alone(tiny_module, groups):
     """The law that lets training share the prefix."""

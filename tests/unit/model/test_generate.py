@@ -251,7 +251,7 @@ def _admits(model, tokenizer, answer, syntax):
     )
 
 
-@settings(max_examples=60, deadline=None)  # a grammar is compiled for each
+@settings(max_examples=60)  # a grammar is compiled for each
 @given(functions_and_calls(), st.sampled_from(Syntax), st.booleans())
 def test_the_grammar_admits_whatever_is_written(pair, syntax, thinks):
     function, call = pair
@@ -269,7 +269,7 @@ def _numbers(function):
     return [value for kind in kinds for value in kind.enum if isinstance(value, int | float)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(functions_and_calls(), st.data())
 def test_both_grammars_admit_the_same_values_and_what_the_reader_takes(pair, data):
     """One argument is any value at all: a scalar, null, an array of those or of arrays, an object."""
@@ -291,7 +291,7 @@ def test_both_grammars_admit_the_same_values_and_what_the_reader_takes(pair, dat
         assert admitted == {read} or (pointed and read), text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(functions_and_calls(), st.integers(0, 60), st.sampled_from(list('{}[]()=", \\ae1-.T')) | st.just(""))
 def test_the_grammar_admits_no_python_call_that_the_reader_finds_unreadable(pair, at, sign):
     """One character of a right answer is another, or gone."""

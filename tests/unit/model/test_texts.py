@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from supertiny.model.classifier import text_batches, text_steps
@@ -14,7 +14,6 @@ TOKENIZER = byte_tokenizer()
 ROWS = st.lists(st.text("ab", min_size=1, max_size=20).map(lambda text: Labelled(text, 0)), min_size=1, max_size=25)
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(1, 6), st.integers(1, 60), st.integers(1, 3))
 def test_an_epoch_holds_every_text_once_in_steps_of_the_size_asked(rows, texts_a_step, max_tokens, epochs):
     plan = text_steps(rows, TOKENIZER, texts_a_step, max_tokens, epochs, Random(0))
@@ -28,7 +27,6 @@ def test_an_epoch_holds_every_text_once_in_steps_of_the_size_asked(rows, texts_a
     assert all(fits(batch, max_tokens) for step in plan for batch in step)
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(1, 60))
 def test_micro_batches_hold_every_text_within_the_tokens(rows, max_tokens):
     batches = text_batches(rows, TOKENIZER, max_tokens)

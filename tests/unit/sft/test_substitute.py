@@ -111,7 +111,7 @@ def back(how):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(examples(), st.integers(0, 50))
 def test_the_answer_stays_right_and_the_way_back_is_known(rows, seed):
     how = substitution(rows, POOL, Random(seed))

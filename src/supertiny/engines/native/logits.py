@@ -22,7 +22,7 @@ from supertiny.distill.store import (
     real_log_probs,
 )
 from supertiny.model import checkpoint, sources
-from supertiny.model.batches import Branch, Pack, collate, micro_batches
+from supertiny.model.batches import Branch, Pack, collate, merged, micro_batches, together
 from supertiny.model.config import TrainMachine
 from supertiny.model.hardware import compute_dtype, device
 from supertiny.model.train import ResponseLogits
@@ -38,6 +38,7 @@ def logits(
 ) -> None:
     """Write the distributions of `teacher` at the response tokens of all examples, dev too, to the cache `out`.
 
+    A list that many examples stand behind is read once for as many as a batch holds.
     Batches are planned over all of them and kept whole in this user's cache folder, by what is in them: the last digits
     of a logit hang on the rows beside it. So a killed run goes on, the same examples cost nothing, and the bytes are
     those of a first run, whoever asked what before.
@@ -53,19 +54,22 @@ def logits(
     code = [file_hash(file) for part in CODE for file in sorted((Path(__file__).parents[2] / part).glob("*.py"))]
     rounding = (compute_dtype(machine.precision), device(), torch.__version__)
     store = cache_home() / "logits" / digest(identity.to_json(), cfg, *map(str, rounding), *code)[:24]
-    batches = micro_batches(packs, machine.max_tokens)
+    joint = together(packs, machine.max_tokens)
+    wholes = [merged([packs[at] for at in one]) for one in joint]
+    batches = micro_batches(wholes, machine.max_tokens)
     with _alone(store), CacheWriter(store, identity, cfg, sizes.shard_tokens) as kept:
         _ask(teacher, batches, kept, len(identity.vocabulary.ids), tokenizer.pad_token_id, cfg, machine.precision)
-    places = {id(pack): _place(micro) for micro in batches for pack in micro}
+    within = {id(whole): _place(micro) for micro in batches for whole in micro}
+    places = {at: within[id(whole)] for one, whole in zip(joint, wholes, strict=True) for at in one}
     with (
         CacheReader(store) as known,
         whole_folder(out) as partial,
         CacheWriter(partial, identity, cfg, sizes.shard_tokens) as written,
     ):
-        for pack in packs:
+        for at, pack in enumerate(packs):
             for branch in pack.branches:
                 key = _key(pack, branch)
-                written.add(key, known.stored(in_batch(key, places[id(pack)])))
+                written.add(key, known.stored(in_batch(key, places[at])))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_csv
 from supertiny.measure.evaluate import SplitSizes
 from tests import flags
-from tests.house import ROOT, calls, profiles, yaml
+from tests.house import CHAPTERS, ROOT, calls, profiles, put, whole_params, yaml
 from tests.pages import documented
 from tests.project import merged
 
@@ -29,6 +29,7 @@ SETTINGS = {
     "smoke": ([], "smoke"),
     "gpu": ([], "gpu"),
     "paper": ([], "paper"),
+    "chapters.set": (CHAPTERS, "cpu"),
     "gpu.set": (plan.overrides(str(ROOT / "profiles/gpu.set")), None),
     "paper.set": (plan.overrides(str(ROOT / "profiles/paper.set")), None),
     "the paper's judge": (
@@ -60,6 +61,7 @@ def folder(tmp_path_factory):
     shutil.copytree(ROOT / "profiles", folder / "profiles")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, folder / name)
+    put(folder, *CHAPTERS)
     columns = ("prompt_tokens", "uncached_tokens", "new_tokens")
     tokens = {"prototype": (1103.1, 376.5, 21.4), "sft": (168.5, 168.5, 18.3), "thinking": (168.5, 168.5, 46.3)}
     rows = [{"system": name} | dict(zip(columns, row, strict=True)) for name, row in tokens.items()]
@@ -291,7 +293,7 @@ def test_more_gpus_and_fewer_queries_take_less(plans):
 
 def test_the_verbs_that_are_planned_are_those_that_stages_ask_for():
     """`WORK` knows every stage whose script asks an engine, or a system."""
-    for stage in stages(yaml("dvc.yaml"), yaml("params.yaml")):
+    for stage in stages(yaml("dvc.yaml"), whole_params()):
         script = ROOT / "stages" / f"{stage.script}.py"
         asks = [call for name in ("chosen", "open_system", "open_served") for call in calls(script, name)]
         assert bool(asks) <= (stage.script in WORK), f"{stage.name} asks an engine, and no work is planned for it"
@@ -308,8 +310,11 @@ def test_the_page_shows_each_stage(plans):
     ("line", "profile"),
     [
         (documented("supertiny plan --profile gpu"), "gpu"),
-        (documented("supertiny plan --set profiles/paper.set"), "paper"),
-        (documented('supertiny plan --set "profiles/paper.set profiles/paper.judge.set"'), "paper"),
+        (documented('supertiny plan --set "profiles/chapters.set profiles/paper.set"'), "paper"),
+        (
+            documented('supertiny plan --set "profiles/chapters.set profiles/paper.set profiles/paper.judge.set"'),
+            "paper",
+        ),
     ],
 )
 def test_the_commands_of_the_pages_show_their_plans(line, profile, folder, monkeypatch, capsys):
@@ -343,6 +348,7 @@ def test_dvc_reads_a_file_of_values_as_the_plan_does(name, tmp_path, monkeypatch
 
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+    put(tmp_path, *CHAPTERS)
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(tmp_path)
     by_file = {}
