@@ -32,6 +32,7 @@ SHORT = {
     "dataset.num_candidates": 3,
     "prompt.max_pool_tokens": 4000,
     "pack.group_size": 3,
+    "trained.shrink.tiny.channels": 0.5,  # of 512: what is left is quantized by groups of 128
     "training.sft.dev_points": 2,
     "training.teaching.epochs": 1,
     "training.teaching.dev_points": 2,
