@@ -1,12 +1,12 @@
-"""Which student learns most in the same minutes: how deep, how wide, how much of it frozen, taught by what.
+"""Which student learns most in the same minutes: how deep, how wide, how much of it frozen.
 
-    python -m benchmarks.students --models data/models --logits data/logits --dataset data/dataset \
-        --examples data/rft/train.jsonl --minutes 3 --out benchmarks/students
+    python -m benchmarks.students --models data/models --dataset data/dataset --examples data/rft/train.jsonl \
+        --minutes 3 --out benchmarks/students
 
 Every student is cut from the teacher `sft`, trains for about `minutes`, reading its data included (its speed is tried
 first, then whole and part epochs are planned), as `training.teaching` says, and answers dev and dev_ood. Each result is
 a file of its own in `out`, and a student that has one is not run again; only times of an idle machine compare. `out`.md
-is the table. What storing the logits took is in no row: all students share it.
+is the table.
 """
 
 import tempfile
@@ -28,9 +28,8 @@ from supertiny.core.errors import UserError
 from supertiny.core.files import write_text
 from supertiny.core.records import read_examples
 from supertiny.core.stage import run
-from supertiny.distill.config import DistillConfig
 from supertiny.engines.native.train import train
-from supertiny.engines.training import StoredLogits, TrainingPlan
+from supertiny.engines.training import TrainingPlan
 from supertiny.measure.size import model_size
 from supertiny.model import checkpoint
 from supertiny.model.batches import Pack
@@ -60,8 +59,6 @@ class Student:
     """which channels stay: by what they add to the block's output; false: by their activations (App. I)"""
     frozen: float = 0.0
     """share of its blocks, from the first, that do not learn"""
-    taught: str = "labels"
-    """labels | logits"""
 
 
 STUDENTS = {
@@ -77,17 +74,15 @@ STUDENTS = {
 }
 
 
-def main(models: Path, logits: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
+def main(models: Path, dataset: Path, examples: Path, minutes: str, out: Path) -> None:
     """Teach each student that has no file in `out` yet, and write the table."""
     data = read_training_set(dataset, examples)
     budget = _minutes(minutes)
-    found = measured(STUDENTS, out, lambda student: measure(student, models, logits, dataset, data, budget))
+    found = measured(STUDENTS, out, lambda student: measure(student, models, dataset, data, budget))
     write_text(out.with_suffix(".md"), _table(found))
 
 
-def measure(
-    student: Student, models: Path, logits: Path, dataset: Path, data: TrainingSet, budget: float
-) -> dict[str, Any]:
+def measure(student: Student, models: Path, dataset: Path, data: TrainingSet, budget: float) -> dict[str, Any]:
     """Make one student, teach it for `budget` minutes, and let it answer."""
     teaching, decode = way_to_train("teaching"), load("decode", DecodeConfig)
     teaching = replace(teaching, frozen=replace(teaching.frozen, blocks=student.frozen))
@@ -100,8 +95,6 @@ def measure(
 
         def teach(part: TrainingSet, how: TrainingConfig) -> float:
             plan = TrainingPlan(rows=part, cfg=how, teacher=None, divergence=None)
-            if student.taught == "logits":
-                plan = replace(plan, teacher=StoredLogits(logits), divergence=load("distill", DistillConfig))
             job = Job(made, taught, Path(scratch) / "log.csv", load_profile("train", TrainMachine))
             return timed(lambda: train(plan, job))[1]
 
@@ -162,7 +155,7 @@ def _planned(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(TrainingSet):
-    """The first groups of a training set: the logits cache knows its groups as they are."""
+    """The first groups of a training set."""
 
     num_groups: int
 

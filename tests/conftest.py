@@ -10,9 +10,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-hypothesis.settings.register_profile(
-    "untimed", deadline=None
-)  # speed is no property: beside other work anything is slow
+# speed is no property: beside other work anything is slow
+hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 FIRST = ("whole", "short", "init", "experiments", "small")

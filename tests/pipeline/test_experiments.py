@@ -12,7 +12,7 @@ import pytest
 
 from supertiny.commands import settings
 from supertiny.commands.plan import overrides
-from tests.house import CHAPTERS, put
+from tests.house import put
 from tests.pages import commands, documented
 
 from .conftest import ROOT, Checkout, ran
@@ -126,7 +126,7 @@ def test_every_parameter_of_a_long_experiment_of_the_pages_is_in_its_range(proje
     monkeypatch.chdir(project.path)
     words = [word for command in commands(line) for word in command]
     values = [value for option, value in pairwise(words) if option == "-S"]
-    put(Path(), *CHAPTERS, *values, *overrides(" ".join(re.findall(r"profiles/[\w.]+\.set", line))))
+    put(Path(), *values, *overrides(" ".join(re.findall(r"profiles/[\w.]+\.set", line))))
     assert settings.wrong() == []
 
 

@@ -344,22 +344,15 @@ def test_an_override_that_dvc_or_the_profile_would_refuse_is_refused(override, m
 
 @pytest.mark.parametrize("name", ["gpu.set", "paper.set"])
 def test_dvc_reads_a_file_of_values_as_the_plan_does(name, tmp_path, monkeypatch):
-    from dvc.utils.hydra import apply_overrides
-
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
     put(tmp_path, *CHAPTERS)
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(tmp_path)
-    by_file = {}
-    for override in SETTINGS[name][0]:
-        file, _, value = override.partition(":") if override.startswith("profiles/") else ("params.yaml", "", override)
-        by_file.setdefault(file, []).append(value)
     with changed(SETTINGS[name][0], None) as (_, params):
-        ours = {file: read_yaml(Path(file)) for file in by_file} | {"params.yaml": params}
-    for file, values in by_file.items():
-        apply_overrides(file, values)
-        assert read_yaml(Path(file)) == ours[file]
+        ours = {file: read_yaml(file) for file in Path("profiles").glob("*.yaml")} | {Path("params.yaml"): params}
+    put(tmp_path, *SETTINGS[name][0])
+    assert {file: read_yaml(file) for file in ours} == ours
 
 
 @pytest.mark.parametrize("name", sorted({"openrlhf", *HOSTED}))
